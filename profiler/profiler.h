@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * profiler.h - look into a goro process from outside (libgoroscope).
+ *
+ * The one header of this library that goro's own commands share with gotop. It goes like this:
+ *
+ *	struct goro_scope *scope;
+ *	struct goro_snapshot *snap;
+ *	struct goro_error *err = goro_scope_open(&scope, "1234");
+ *	if (!err)
+ *		err = goro_scope_snapshot(scope, &snap);
+ *	...look at snap->g[0 .. snap->ng)...
+ *	goro_snapshot_free(snap);
+ *	goro_scope_close(scope);
+ *
+ * Nothing here stops, signals or writes to the target. A snapshot is frozen plain data: it stays
+ * valid after the target has gone, until goro_snapshot_free(). Names come from the scope (they are
+ * cached for its whole life and stay valid until goro_scope_close()).
+ *
+ * Errors: every function that can fail returns NULL or an error object that the caller frees with
+ * goro_error_free(). Its code is the exit status of the command that reports it.
+ *
+ * Threads: one scope may be used by several threads; calls are serialised inside. A snapshot may
+ * be read by any number of threads.
+ */
+#ifndef GORO_PROFILER_H
+#define GORO_PROFILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- errors --------------------------------------------------------------------------------- */
+
+/* Exit statuses; see goro(1). */
+enum goro_status {
+	GORO_OK = 0,
+	GORO_FINDINGS = 23,
+	GORO_USAGE = 2,
+	GORO_NO_TARGET = 3, /* no such process, or it ended meanwhile */
+	GORO_PERMISSION = 4,
+	GORO_UNSUPPORTED = 5, /* not a goro program, or one we cannot read */
+	GORO_PARTIAL = 6,
+	GORO_TIMEOUT = 124,
+	GORO_NOT_RUNNABLE = 126,
+	GORO_NOT_FOUND = 127,
+};
+
+struct goro_error {
+	enum goro_status code;
+	uint64_t address; /* of the read that failed, or 0 */
+	char *message; /* one line: what was wrong, with what */
+	char *hint; /* what to do; may have several lines; or NULL */
+};
+
+void goro_error_free(struct goro_error *err);
+
+/* ---- a snapshot ------------------------------------------------------------------------------ */
+
+#define GORO_NO_STACK UINT32_MAX
+
+/* Verdicts, in rising order of severity. */
+enum goro_verdict {
+	GORO_VERDICT_OK = 0,
+	GORO_VERDICT_SUSPECT, /* by age */
+	GORO_VERDICT_LIKELY, /* by growth */
+	GORO_VERDICT_LEAKED, /* proved */
+};
+
+/* The proof of a LEAKED verdict, or the ground of a suspicion. */
+enum goro_proof {
+	GORO_PROOF_NONE = 0,
+	GORO_PROOF_NEVER, /* nil channel, empty select, self-lock */
+	GORO_PROOF_CYCLE, /* it waits for a lock whose owner waits for it */
+	GORO_PROOF_ORPHAN, /* the lock's owner has ended, or is itself LEAKED */
+	GORO_PROOF_AGE,
+	GORO_PROOF_GROWTH,
+};
+
+/* One goroutine. Times are nanoseconds, sizes bytes, addresses the target's. */
+struct goro_info {
+	uint64_t id;
+	uint64_t parent; /* 0: none */
+	uint64_t spawn_pc; /* return address of the go statement; 0 for main */
+	uint64_t entry; /* its function */
+	uint64_t record; /* address of its record: (record, id) names it for ever */
+	uint8_t state; /* enum goro_state */
+	uint8_t reason; /* enum goro_reason; unknown to us if >= GORO_NREASONS */
+	uint8_t wait_class; /* enum goro_wait_class */
+	uint8_t flags; /* GORO_FLAG_* */
+	char letter; /* for bars and lists: r R w.. of the state, or the reason's letter */
+	uint32_t park_seq;
+	uint64_t wait_object; /* 0: none */
+	uint32_t waits_first; /* snap->waits[waits_first .. +nwaits): the objects of its wait */
+	uint32_t nwaits;
+	uint64_t wait_ns; /* in this state since; 0 if unknown */
+	uint64_t sp, stack_lo, stack_hi; /* 0 before the first run */
+	uint64_t stack_resident; /* bytes of its stack in RAM: also its high-water mark, by page */
+	uint64_t stack_used; /* stack_hi - sp while parked, else 0 */
+	uint32_t stack_id; /* index in snap->stacks, or GORO_NO_STACK */
+	uint32_t held_locks;
+	uint32_t m_id; /* worker that runs it or ran it last */
+	uint32_t verdict; /* enum goro_verdict, set by goro_verdicts() */
+	uint32_t proof; /* enum goro_proof */
+	uint32_t finding; /* index of the finding it belongs to, or UINT32_MAX */
+	bool torn; /* it ran while we read: state is right, stack is missing */
+};
+
+/* One object that a goroutine waits for. */
+struct goro_wait {
+	uint64_t object;
+	uint8_t reason; /* CHAN_RECV, CHAN_SEND, MUTEX ... */
+	uint8_t wait_class;
+};
+
+/* A stack, leaf first. Equal stacks of different goroutines are one. */
+struct goro_stack {
+	uint32_t first; /* snap->pcs[first .. +n) */
+	uint32_t n;
+	bool complete; /* ends where goroutines end; else truncated */
+	bool by_frame_pointer; /* some frame had no unwind data */
+};
+
+/* What is known of an object that goroutines wait for. */
+struct goro_object {
+	uint64_t address;
+	uint8_t wait_class; /* CHAN, MUTEX, RWMUTEX, WAITGROUP, COND */
+	bool valid; /* it could be read */
+	uint64_t owner; /* mutex: owner's id; rwmutex: writer's; 0: none */
+	uint32_t readers; /* rwmutex */
+	uint32_t len, cap, elem_size; /* chan; waitgroup: len = count */
+	bool closed;
+	uint64_t make_pc; /* chan: who made it */
+	uint32_t nwaiters; /* goroutines of this snapshot that wait for it */
+};
+
+/* A goroutine that ended while it held locks. */
+struct goro_tomb {
+	uint64_t id, parent, spawn_pc, entry;
+	uint64_t ago_ns;
+	uint32_t locks;
+};
+
+struct goro_proc { /* a P */
+	uint32_t id, status, m_id, tid, runq_len;
+	uint64_t running; /* goroutine id, or 0 */
+	uint64_t nswitch, nspawn, nexit, npark, nready, nsteal, nretake;
+};
+
+struct goro_snapshot {
+	int pid;
+	char *name; /* program, without directories */
+	char *runtime; /* "goro 0.1.0" */
+	int64_t time; /* CLOCK_MONOTONIC ns when it was taken */
+	int64_t wall_time; /* CLOCK_REALTIME ns */
+	uint64_t uptime_ns; /* of the runtime */
+	uint64_t rss; /* bytes, of the process */
+	double cpu; /* of one core since the last snapshot of this scope; < 0: unknown */
+
+	struct goro_info *g; /* by rising id; dead and free ones left out */
+	size_t ng;
+	struct goro_wait *waits;
+	size_t nwaits;
+	struct goro_stack *stacks;
+	size_t nstacks;
+	uint64_t *pcs;
+	size_t npcs;
+	struct goro_object *objects; /* by rising address */
+	size_t nobjects;
+	struct goro_proc *procs;
+	size_t nprocs;
+	struct goro_tomb *tombs;
+	size_t ntombs;
+
+	uint32_t global_runq;
+	uint32_t timers;
+	bool deadlocked;
+
+	/* The trust line: what taking it cost, and what is not in it. */
+	int64_t cost_ns;
+	uint64_t bytes_read;
+	uint32_t reread; /* goroutines that ran while we read them, read again */
+	uint32_t torn; /* given up after several tries */
+	uint32_t truncated; /* goroutines whose stack does not reach its end */
+	uint32_t bad_records; /* records that made no sense and were skipped */
+};
+
+struct goro_scope;
+
+/* TARGET is a process id or the name of exactly one process. */
+struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target);
+struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid);
+void goro_scope_close(struct goro_scope *scope);
+
+struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret);
+void goro_snapshot_free(struct goro_snapshot *snap);
+
+const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id);
+const struct goro_object *goro_snapshot_object(const struct goro_snapshot *snap, uint64_t address);
+
+/* "chan receive", "runnable", ...: the reason while it waits, else the state. Go's words. */
+const char *goro_state_text(const struct goro_info *g);
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* One line of a stack. Strings belong to the scope; any of them may be NULL. */
+struct goro_frame {
+	uint64_t pc;
+	const char *function; /* demangled */
+	const char *file; /* as the compiler was told it, made absolute when that is known */
+	const char *module; /* path of the executable or library */
+	uint32_t line; /* 0: unknown */
+	uint64_t module_offset; /* pc in the module's file */
+	uint64_t function_offset; /* pc in the function */
+	bool inlined; /* inlined into the next frame */
+	bool runtime; /* a function of the goro runtime: hidden by default */
+};
+
+/*
+ * The lines of one pc, inlined ones first. is_return: pc is a return address, so that the line is
+ * that of the call. The array belongs to the scope.
+ */
+const struct goro_frame *goro_scope_symbolize(struct goro_scope *scope, uint64_t pc, bool is_return,
+					      size_t *n);
+
+/*
+ * The lines of a whole stack, leaf first, inlines expanded. *user gets the index of the first frame
+ * that is not the runtime's (n if none). Free the array with free(); its strings are the scope's.
+ */
+struct goro_frame *goro_scope_frames(struct goro_scope *scope, const struct goro_snapshot *snap,
+				     uint32_t stack_id, size_t *n, size_t *user);
+
+/* Where a goroutine was started: the go statement. False for main. */
+bool goro_scope_spawn_site(struct goro_scope *scope, const struct goro_info *g,
+			   struct goro_frame *ret);
+
+/* "dir/file.c:12" cut to "file.c:12"; never NULL. */
+const char *goro_basename(const char *path);
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+enum goro_group_key { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE, GORO_BY_NONE };
+
+/* Goroutines of a snapshot that share a key. */
+struct goro_group {
+	uint64_t key; /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
+	uint32_t *members; /* indices into snap->g */
+	size_t n;
+	uint64_t oldest_wait_ns, median_wait_ns;
+	uint64_t stack_resident;
+	uint32_t verdict; /* the worst of its members */
+};
+
+/* The biggest group first. Free with goro_groups_free(). */
+struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group_key key,
+			       size_t *n);
+void goro_groups_free(struct goro_group *groups, size_t n);
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
+/* What several goroutines have in common that are stuck for one reason at one place. */
+struct goro_finding {
+	enum goro_verdict verdict;
+	enum goro_proof proof;
+	uint64_t spawn_pc;
+	uint32_t stack_id;
+	uint32_t *members; /* indices into snap->g */
+	size_t n;
+	char *evidence; /* lines that say why, symbolised */
+};
+
+struct goro_verdict_options {
+	uint64_t suspect_age_ns; /* 0: no suspicion by age */
+};
+
+struct goro_verdicts {
+	struct goro_finding *findings; /* worst first, then most goroutines first */
+	size_t n;
+	size_t leaked, likely, suspect; /* goroutines */
+};
+
+/*
+ * Judge a snapshot: sets verdict, proof and finding of each goroutine and returns the findings.
+ * Growth needs memory of earlier snapshots: the scope keeps it, so judge each snapshot once.
+ */
+struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapshot *snap,
+				    const struct goro_verdict_options *opt,
+				    struct goro_verdicts **ret);
+void goro_verdicts_free(struct goro_verdicts *v);
+
+/*
+ * Who waits for whom: the chain from a goroutine to the one at its root, as goroutine ids, waiter
+ * first. At most max; returns how many. *cycle: the last one waits for one of the chain.
+ */
+size_t goro_wait_chain(const struct goro_snapshot *snap, uint64_t id, uint64_t *chain, size_t max,
+		       bool *cycle);
+
+/* ---- which processes ------------------------------------------------------------------------- */
+
+struct goro_candidate {
+	int pid;
+	unsigned uid;
+	char *name;
+	char *command; /* its command line */
+	char *runtime; /* "goro 0.1.0", or NULL: none that we know */
+	int64_t goroutines; /* -1: not known */
+	int workers;
+	uint64_t rss;
+	bool attachable;
+	char *why_not; /* when not attachable: one line */
+};
+
+/* Processes with a goro runtime in them (all: also those that we may not look into). */
+struct goro_error *goro_list_processes(struct goro_candidate **ret, size_t *n, bool all);
+void goro_candidates_free(struct goro_candidate *c, size_t n);
+
+#endif /* GORO_PROFILER_H */

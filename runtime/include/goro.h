@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * goro.h - Go's goroutines in C.
+ *
+ * A goroutine is a function that runs beside the others on a small stack of its own. Hundreds of
+ * thousands fit in one process; the runtime spreads them over GORO_MAXPROCS worker threads. There
+ * is nothing to initialise: main() is the main goroutine, and when it returns the process ends,
+ * whatever the others are doing.
+ *
+ *	static void hello(void *arg)
+ *	{
+ *		printf("hello from goroutine %lu, %s\n", (unsigned long)goro_id(), (char *)arg);
+ *	}
+ *
+ *	int main(void)
+ *	{
+ *		go(hello, "world");
+ *		goro_sleep(GORO_MILLISECOND);
+ *	}
+ *
+ * Conventions, said once:
+ *   - Semantics are Go's. Misuse (send on a closed channel, unlock of an unlocked mutex, a negative
+ *     WaitGroup) panics in Go's words: a report with every stack on stderr, exit status 2.
+ *   - A function that can fail for a reason outside the program returns -errno. No function sets
+ *     errno, and a goroutine keeps its own errno over every call.
+ *   - Durations are int64_t nanoseconds.
+ *   - "Blocks" means that the goroutine waits and its thread runs another one.
+ *   - All objects whose initial value is all zeros need no constructor: mutex, rwmutex, cond, once,
+ *     waitgroup. Never copy one that is in use, and keep it alive until nobody uses it.
+ *   - A goroutine may go on on another thread after any call that blocks: keep no pthread mutex
+ *     locked and no pointer to thread-local storage over such a call.
+ *   - Only goroutines may call this API (main is one; a thread made with pthread_create is not).
+ *   - After fork() the child has no goroutines to run; use posix_spawn() or exec at once.
+ *
+ * Environment, read once at start:
+ *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)
+ *   GORO_STACK=SIZE     default stack of a goroutine in bytes, suffix K or M (default 128K)
+ *   GORO_TRACEBACK=none only the message in fatal reports, no stacks
+ */
+#ifndef GORO_H
+#define GORO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#define GORO_NORETURN [[noreturn]]
+#else
+#define GORO_NORETURN _Noreturn
+#endif
+
+#define GORO_VERSION "0.1.0"
+
+#define GORO_API __attribute__((visibility("default")))
+
+#define GORO_NANOSECOND	 INT64_C(1)
+#define GORO_MICROSECOND INT64_C(1000)
+#define GORO_MILLISECOND INT64_C(1000000)
+#define GORO_SECOND	 INT64_C(1000000000)
+
+/* ------------------------------------------------------------------------------------------------
+ * Goroutines
+ * ---------------------------------------------------------------------------------------------- */
+
+typedef void goro_fn(void *arg);
+
+/*
+ * Start fn(arg) in a goroutine of its own. Returns at once with the new goroutine's id; when the
+ * new one runs is the scheduler's choice. Never blocks. Out of memory is fatal, as in Go.
+ */
+GORO_API uint64_t goro_go(goro_fn *fn, void *arg);
+
+/*
+ * The same with arguments by value: `size` bytes at `args` are copied before the call returns, and
+ * fn gets a pointer to the copy, which is aligned to 16 and lives until the goroutine ends. So a
+ * loop variable is safe:
+ *
+ *	struct job { int n; goro_chan *out; };
+ *	for (int i = 0; i < 3; i++)
+ *		go_copy(work, &(struct job){ i, out });
+ */
+GORO_API uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size);
+
+#ifndef GORO_NO_SHORT_NAMES
+#define go(fn, arg)	  goro_go((fn), (arg))
+#define go_copy(fn, argp) goro_go_copy((fn), (argp), sizeof *(argp))
+#endif
+
+/* The calling goroutine's id: 1 for main, never reused. */
+GORO_API uint64_t goro_id(void);
+
+/* Let others run; go on when it is our turn again. */
+GORO_API void goro_yield(void);
+
+/* End the calling goroutine now (Go's runtime.Goexit). In main: the others run on, and when all of
+ * them have ended the process dies with "no goroutines (main called runtime.Goexit) - deadlock!" */
+GORO_NORETURN GORO_API void goro_exit(void);
+
+/* Wait for at least `ns` nanoseconds; zero or less returns at once. */
+GORO_API void goro_sleep(int64_t ns);
+
+/* Goroutines that exist now, the caller included. */
+GORO_API size_t goro_count(void);
+
+/* How many run at once: GOMAXPROCS. */
+GORO_API int goro_maxprocs(void);
+
+/* Monotonic time in nanoseconds. */
+GORO_API int64_t goro_now(void);
+
+/* ------------------------------------------------------------------------------------------------
+ * Panic: end the process with a report, in Go's words and with Go's exit status 2
+ * ---------------------------------------------------------------------------------------------- */
+
+GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ------------------------------------------------------------------------------------------------
+ * Channels: typed queues that hand a value from one goroutine to another
+ * ---------------------------------------------------------------------------------------------- */
+
+typedef struct goro_chan goro_chan;
+
+/*
+ * Make a channel for elements of `elem_size` bytes (0 is fine: a pure signal). With cap 0 a send
+ * waits until somebody receives; with cap > 0 it waits only while the buffer is full. The caller
+ * frees it. Panics on a size that cannot be allocated.
+ */
+GORO_API goro_chan *goro_chan_make(size_t elem_size, size_t cap);
+#define goro_chan_of(type, cap) goro_chan_make(sizeof(type), (cap))
+
+/* Give the memory back. Nobody may wait on it or use it any more; panics if somebody waits. */
+GORO_API void goro_chan_free(goro_chan *c);
+
+/* Send a copy of *elem. Blocks until it is taken or buffered. Panics if c is closed. On a NULL
+ * channel blocks for ever, as a nil channel does in Go; so does receive. */
+GORO_API void goro_chan_send(goro_chan *c, const void *elem);
+
+/* Receive into *elem (NULL: throw it away). True: got a sent value. False: c is closed and drained,
+ * *elem is zeroed. */
+GORO_API bool goro_chan_recv(goro_chan *c, void *elem);
+
+/* The same without waiting. Send: true if it was taken. */
+GORO_API bool goro_chan_try_send(goro_chan *c, const void *elem);
+
+/* Receive: GORO_GOT a value, GORO_CLOSED and drained, or GORO_WOULD_BLOCK. */
+enum goro_try { GORO_WOULD_BLOCK = 0, GORO_GOT = 1, GORO_CLOSED = 2 };
+GORO_API enum goro_try goro_chan_try_recv(goro_chan *c, void *elem);
+
+/* No more sends: receivers get what is buffered and then false. Closing twice, or NULL, panics. */
+GORO_API void goro_chan_close(goro_chan *c);
+
+/* Elements in the buffer, and its size. 0 for NULL. */
+GORO_API size_t goro_chan_len(const goro_chan *c);
+GORO_API size_t goro_chan_cap(const goro_chan *c);
+
+/* ------------------------------------------------------------------------------------------------
+ * Select: wait for the first of several channel operations
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	int v;
+ *	struct goro_case cases[] = {
+ *		goro_recv_case(in, &v),
+ *		goro_send_case(out, &x),
+ *	};
+ *	switch (goro_select(cases, 2)) {
+ *	case 0: if (!cases[0].ok) ... closed
+ *	case 1: ... sent
+ *	}
+ *
+ * If several can go on, each has the same chance. A NULL channel's case never can. With no cases at
+ * all it blocks for ever.
+ */
+struct goro_case {
+	goro_chan *chan;
+	void *elem; /* receive: where to, or NULL; send: what (not modified) */
+	bool send;
+	bool ok; /* result of a receive: false when the channel was closed */
+};
+
+#define goro_recv_case(c, to)                                                                      \
+	{                                                                                          \
+		(c), (to), false, false                                                            \
+	}
+#define goro_send_case(c, from)                                                                    \
+	{                                                                                          \
+		(c), (void *)(from), true, false                                                   \
+	}
+
+/* Returns the index of the case that was done. Blocks until one can be. */
+GORO_API int goro_select(struct goro_case *cases, int n);
+
+/* Select with a default: returns -1 at once when no case can go on. */
+GORO_API int goro_select_default(struct goro_case *cases, int n);
+
+/* ------------------------------------------------------------------------------------------------
+ * Sync: locks and meeting points. Zero value ready. FIFO with barging, as Go's.
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * A lock with an owner. Unlike Go's, it must be unlocked by the goroutine that locked it (else a
+ * panic that names the holder): this is what makes "deadlock" and "orphaned lock" provable.
+ */
+typedef struct goro_mutex {
+	uint32_t lock_; /* spin lock around the rest */
+	uint32_t flags_;
+	uint64_t owner_; /* goroutine id, 0 when free */
+	struct goro_waiter *first_, *last_;
+} goro_mutex;
+
+GORO_API void goro_mutex_lock(goro_mutex *mu);
+GORO_API bool goro_mutex_try_lock(goro_mutex *mu);
+GORO_API void goro_mutex_unlock(goro_mutex *mu);
+
+/*
+ * Many readers or one writer. A waiting writer holds back new readers, so a goroutine that read
+ * locks twice can deadlock with a writer in between, as in Go.
+ */
+typedef struct goro_rwmutex {
+	uint32_t lock_;
+	uint32_t readers_; /* read locks held */
+	uint64_t writer_; /* goroutine id, 0 when none */
+	struct goro_waiter *first_, *last_;
+} goro_rwmutex;
+
+GORO_API void goro_rwmutex_rlock(goro_rwmutex *rw);
+GORO_API bool goro_rwmutex_try_rlock(goro_rwmutex *rw);
+GORO_API void goro_rwmutex_runlock(goro_rwmutex *rw);
+GORO_API void goro_rwmutex_lock(goro_rwmutex *rw);
+GORO_API bool goro_rwmutex_try_lock(goro_rwmutex *rw);
+GORO_API void goro_rwmutex_unlock(goro_rwmutex *rw);
+
+/* Wait for a condition under a mutex: wait unlocks, blocks, and locks again before it returns. */
+typedef struct goro_cond {
+	uint32_t lock_;
+	uint32_t pad_;
+	struct goro_waiter *first_, *last_;
+} goro_cond;
+
+GORO_API void goro_cond_wait(goro_cond *c, goro_mutex *mu);
+GORO_API void goro_cond_signal(goro_cond *c);
+GORO_API void goro_cond_broadcast(goro_cond *c);
+
+/* Count work that is under way; wait blocks until the count is zero. */
+typedef struct goro_waitgroup {
+	uint32_t lock_;
+	int32_t count_;
+	struct goro_waiter *first_, *last_;
+} goro_waitgroup;
+
+GORO_API void goro_waitgroup_add(goro_waitgroup *wg, int delta);
+GORO_API void goro_waitgroup_done(goro_waitgroup *wg);
+GORO_API void goro_waitgroup_wait(goro_waitgroup *wg);
+
+/* Run fn(arg) the first time only; every caller returns after that first run has ended. */
+typedef struct goro_once {
+	goro_mutex mu_;
+	uint32_t done_;
+	uint32_t pad_;
+} goro_once;
+
+GORO_API void goro_once_do(goro_once *once, goro_fn *fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* GORO_H */
