@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# Every C file looks as .clang-format wants it.
+#
+#   cmake -DROOT=<tree> -DCLANG_FORMAT=<program> -P format.cmake
+cmake_minimum_required(VERSION 3.25)
+
+set(files "")
+foreach(part runtime profiler tui tests examples)
+	file(GLOB_RECURSE found ${ROOT}/${part}/*.[ch])
+	list(APPEND files ${found})
+endforeach()
+execute_process(COMMAND ${CLANG_FORMAT} --dry-run --Werror ${files} RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+	message(FATAL_ERROR "mend with: clang-format-14 -i FILE")
+endif()

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+# Who may know whom. Reads the sources (comments taken out) and fails with every offence in one run.
+#
+#   cmake -DROOT=<tree> -P layering.cmake                     check a tree
+#   cmake -DROOT=<tree> -DMUTANTS=<scratch> -P layering.cmake  check that each rule can fail:
+#                                            break a copy once per rule, expect that it is seen
+#
+# Text rather than the linker, because the linker sees neither a header nor a system call's name.
+
+cmake_minimum_required(VERSION 3.25)
+
+set(offences "")
+
+function(offence file text why)
+	cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${ROOT})
+	set(offences "${offences}${file}: ${text}\n    ${why}\n" PARENT_SCOPE)
+endfunction()
+
+function(read_code file ret)
+	file(READ ${file} code)
+	string(REGEX REPLACE "/\\*[^*]*\\*+([^/*][^*]*\\*+)*/" " " code "${code}")
+	string(REGEX REPLACE "//[^\n\"]*\n" "\n" code "${code}")
+	set(${ret} "${code}" PARENT_SCOPE)
+endfunction()
+
+# May include with quotes: what lies in the same part, and the headers named after WITH.
+function(includes_of part)
+	cmake_parse_arguments(arg "" "" "WITH" ${ARGN})
+	file(GLOB files ${ROOT}/${part}/*.[chS])
+	foreach(file ${files})
+		read_code(${file} code)
+		string(REGEX MATCHALL "#[ \t]*include[ \t]*[<\"][^>\"\n]*[>\"]" lines "${code}")
+		foreach(line ${lines})
+			string(REGEX REPLACE ".*[<\"](.*)[>\"]" "\\1" header "${line}")
+			if(header IN_LIST arg_WITH)
+				continue()
+			endif()
+			if(line MATCHES "\"")
+				if(NOT EXISTS ${ROOT}/${part}/${header})
+					offence(${file} "${line}" "${part}/ may only see its own headers and: ${arg_WITH}")
+				endif()
+			elseif(header MATCHES "^(goro/.*|goro.*|profiler\\.h)$")
+				offence(${file} "${line}" "${part}/ may only see its own headers and: ${arg_WITH}")
+			endif()
+		endforeach()
+	endforeach()
+	set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
+# Code that matches the pattern may stand in the files after ONLY_IN and in no other of the parts.
+function(pattern pattern)
+	cmake_parse_arguments(arg "" "WHY" "PARTS;ONLY_IN" ${ARGN})
+	foreach(part ${arg_PARTS})
+		file(GLOB files ${ROOT}/${part}/*.[chS] ${ROOT}/${part}/include/*.h)
+		foreach(file ${files})
+			cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${ROOT} OUTPUT_VARIABLE name)
+			if(name IN_LIST arg_ONLY_IN)
+				continue()
+			endif()
+			read_code(${file} code)
+			string(REGEX MATCH "${pattern}" found "${code}")
+			if(found)
+				string(STRIP "${found}" found)
+				offence(${file} "${found}" "${arg_WHY}")
+			endif()
+		endforeach()
+	endforeach()
+	set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
+function(check_tree)
+	includes_of(runtime WITH goro.h goro_introspect.h)
+	includes_of(profiler WITH goro_introspect.h)
+	includes_of(tui WITH profiler.h)
+	includes_of(examples WITH goro.h)
+
+	pattern("<(ncursesw?/)?(n?curses|panel|menu|form|term)\\.h>"
+		PARTS runtime profiler tui ONLY_IN tui/term.c
+		WHY "only tui/term.c knows ncurses")
+	pattern("([^a-zA-Z0-9_\"]ptrace[ \t]*\\(|PTRACE_[A-Z]|process_vm_(read|write)v|<sys/ptrace\\.h>)"
+		PARTS runtime profiler tui ONLY_IN profiler/target_process.c
+		WHY "only profiler/target_process.c touches another process")
+	pattern("\"/proc[/\"]"
+		PARTS runtime profiler tui ONLY_IN profiler/target_process.c runtime/os_linux.c
+		WHY "/proc is read by profiler/target_process.c, and by runtime/os_linux.c of itself")
+
+	# The runtime asks the kernel in one file. Headers that declare system calls are enough to
+	# see it: without one of them a call does not compile.
+	pattern("<(sys/[a-z_]+|linux/[a-z_]+|asm/[a-z_]+|fcntl|poll|sched|signal|spawn|syscall|unistd|netinet/[a-z]+|arpa/[a-z]+)\\.h>"
+		PARTS runtime ONLY_IN runtime/os_linux.c
+		WHY "only runtime/os_linux.c makes system calls")
+	pattern("([^a-zA-Z0-9_\"](syscall|mmap|munmap|mprotect|madvise|membarrier|futex|sigaction|sigaltstack|clock_gettime|nanosleep|usleep)[ \t]*\\(|[^a-zA-Z0-9_]SYS_[a-z])"
+		PARTS runtime ONLY_IN runtime/os_linux.c
+		WHY "only runtime/os_linux.c makes system calls")
+	set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
+# One broken line per rule, and a word of the complaint it must cause.
+function(check_mutants)
+	file(REMOVE_RECURSE ${MUTANTS})
+	foreach(part runtime profiler tui examples)
+		if(IS_DIRECTORY ${ROOT}/${part})
+			file(COPY ${ROOT}/${part} DESTINATION ${MUTANTS})
+		endif()
+	endforeach()
+	set(seen 0)
+	macro(mutant file line complaint)
+		file(WRITE ${MUTANTS}/${file} "${line}\n")
+		execute_process(COMMAND ${CMAKE_COMMAND} -DROOT=${MUTANTS} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
+			RESULT_VARIABLE status ERROR_VARIABLE output OUTPUT_QUIET)
+		if(status EQUAL 0 OR NOT output MATCHES "${file}: [^\n]*\n    ${complaint}")
+			message(FATAL_ERROR "not seen in ${file}: ${line}\n${output}")
+		endif()
+		file(REMOVE ${MUTANTS}/${file})
+		math(EXPR seen "${seen} + 1")
+	endmacro()
+	mutant(runtime/mutant.c "#include \"profiler.h\"" "runtime/ may only see")
+	mutant(profiler/mutant.c "#include \"runtime.h\"" "profiler/ may only see")
+	mutant(profiler/mutant.h "# include <goro.h>" "profiler/ may only see")
+	mutant(tui/mutant.c "#include \"target.h\"" "tui/ may only see")
+	mutant(tui/mutant.c "#include \"../profiler/snapshot.h\"" "tui/ may only see")
+	mutant(tui/mutant.c "#include \"goro_introspect.h\"" "tui/ may only see")
+	mutant(examples/mutant.c "#include \"goro_introspect.h\"" "examples/ may only see")
+	mutant(tui/mutant.c "#include <ncursesw/curses.h>" "only tui/term.c")
+	mutant(profiler/mutant.c "x = ptrace(PTRACE_SEIZE, pid, 0, 0)" "only profiler/target_process.c")
+	mutant(tui/mutant.c "process_vm_readv(pid)" "only profiler/target_process.c")
+	mutant(profiler/mutant.c "open(\"/proc/1/maps\", 0)" "/proc is read by")
+	mutant(runtime/mutant.c "#include <sys/mman.h>" "only runtime/os_linux.c")
+	mutant(runtime/mutant.c "\tfutex(&word)" "only runtime/os_linux.c")
+	mutant(runtime/mutant.c "/* harmless */ long n = syscall(SYS_gettid)" "only runtime/os_linux.c")
+	file(REMOVE_RECURSE ${MUTANTS})
+	message(STATUS "${seen} broken trees, all seen")
+endfunction()
+
+if(MUTANTS)
+	check_mutants()
+else()
+	check_tree()
+	if(offences)
+		message(NOTICE "${offences}")
+		message(FATAL_ERROR "the layers of the tree are broken, see above")
+	endif()
+endif()
