@@ -180,13 +180,13 @@ struct goro_case {
 	bool ok; /* result of a receive: false when the channel was closed */
 };
 
-#define goro_recv_case(c, to)                                                                      \
-	{                                                                                          \
-		(c), (to), false, false                                                            \
+#define goro_recv_case(c, to)           \
+	{                               \
+		(c), (to), false, false \
 	}
-#define goro_send_case(c, from)                                                                    \
-	{                                                                                          \
-		(c), (void *)(from), true, false                                                   \
+#define goro_send_case(c, from)                  \
+	{                                        \
+		(c), (void *)(from), true, false \
 	}
 
 /* Returns the index of the case that was done. Blocks until one can be. */
@@ -221,7 +221,7 @@ GORO_API void goro_mutex_unlock(goro_mutex *mu);
 typedef struct goro_rwmutex {
 	uint32_t lock_;
 	uint32_t readers_; /* read locks held */
-	uint64_t writer_; /* goroutine id, 0 when none */
+	uint64_t writer_;  /* goroutine id, 0 when none */
 	struct goro_waiter *first_, *last_;
 } goro_rwmutex;
 

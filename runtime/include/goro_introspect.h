@@ -36,35 +36,35 @@
  * States of a goroutine: X(id, letter, name). FREE is a record that holds no goroutine; its other
  * fields still describe the last one that lived there (an orphaned lock's owner is named by them).
  */
-#define GORO_STATES(X)                                                                             \
-	X(FREE, '-', "free")         /* no goroutine in this record */                             \
-	X(NEW, 'n', "new")           /* started, has not run yet: no stack */                      \
-	X(RUNNABLE, 'R', "runnable") /* in a run queue */                                          \
-	X(RUNNING, 'r', "running")   /* on a worker; saved registers are stale */                  \
-	X(WAITING, 'w', "waiting")   /* parked: reason, object and saved registers are valid */    \
-	X(DEAD, 'x', "dead")         /* ended, record not yet given back */
+#define GORO_STATES(X)                                                                          \
+	X(FREE, '-', "free")	     /* no goroutine in this record */                          \
+	X(NEW, 'n', "new")	     /* started, has not run yet: no stack */                   \
+	X(RUNNABLE, 'R', "runnable") /* in a run queue */                                       \
+	X(RUNNING, 'r', "running")   /* on a worker; saved registers are stale */               \
+	X(WAITING, 'w', "waiting")   /* parked: reason, object and saved registers are valid */ \
+	X(DEAD, 'x', "dead")	     /* ended, record not yet given back */
 
 /*
  * Why a goroutine waits: X(id, letter, name, class). Names are Go's where Go has one.
  * Do not reuse a reason; add one.
  */
-#define GORO_REASONS(X)                                                                            \
-	X(NONE, '-', "", NONE)                                                                     \
-	X(CHAN_RECV, 'c', "chan receive", CHAN)                                                    \
-	X(CHAN_SEND, 'c', "chan send", CHAN)                                                       \
-	X(CHAN_RECV_NIL, 'c', "chan receive (nil chan)", NEVER)                                    \
-	X(CHAN_SEND_NIL, 'c', "chan send (nil chan)", NEVER)                                       \
-	X(SELECT, 's', "select", SELECT)                                                           \
-	X(SELECT_NONE, 's', "select (no cases)", NEVER)                                            \
-	X(MUTEX, 'l', "sync.Mutex.Lock", MUTEX)                                                    \
-	X(RWMUTEX_R, 'l', "sync.RWMutex.RLock", RWMUTEX)                                           \
-	X(RWMUTEX_W, 'l', "sync.RWMutex.Lock", RWMUTEX)                                            \
-	X(COND, 'o', "sync.Cond.Wait", COND)                                                       \
-	X(WAITGROUP, 'g', "sync.WaitGroup.Wait", WAITGROUP)                                        \
-	X(ONCE, 'l', "sync.Once.Do", MUTEX)                                                        \
-	X(SLEEP, 'z', "sleep", EXTERNAL)                                                           \
-	X(IO, 'i', "IO wait", EXTERNAL)                                                            \
-	X(SEMA, 'm', "semacquire", SEMA)                                                           \
+#define GORO_REASONS(X)                                         \
+	X(NONE, '-', "", NONE)                                  \
+	X(CHAN_RECV, 'c', "chan receive", CHAN)                 \
+	X(CHAN_SEND, 'c', "chan send", CHAN)                    \
+	X(CHAN_RECV_NIL, 'c', "chan receive (nil chan)", NEVER) \
+	X(CHAN_SEND_NIL, 'c', "chan send (nil chan)", NEVER)    \
+	X(SELECT, 's', "select", SELECT)                        \
+	X(SELECT_NONE, 's', "select (no cases)", NEVER)         \
+	X(MUTEX, 'l', "sync.Mutex.Lock", MUTEX)                 \
+	X(RWMUTEX_R, 'l', "sync.RWMutex.RLock", RWMUTEX)        \
+	X(RWMUTEX_W, 'l', "sync.RWMutex.Lock", RWMUTEX)         \
+	X(COND, 'o', "sync.Cond.Wait", COND)                    \
+	X(WAITGROUP, 'g', "sync.WaitGroup.Wait", WAITGROUP)     \
+	X(ONCE, 'l', "sync.Once.Do", MUTEX)                     \
+	X(SLEEP, 'z', "sleep", EXTERNAL)                        \
+	X(IO, 'i', "IO wait", EXTERNAL)                         \
+	X(SEMA, 'm', "semacquire", SEMA)                        \
 	X(BLOCKING, 'y', "blocking call", EXTERNAL)
 
 /*
@@ -103,7 +103,7 @@ struct goro_name {
  * `g.status` packs state and reason in one word, so that both change in one store:
  * bits 0-7 state, 8-15 reason, 16-31 flags.
  */
-#define GORO_STATUS_STATE(s)  ((s) & 0xffu)
+#define GORO_STATUS_STATE(s)  ((s)&0xffu)
 #define GORO_STATUS_REASON(s) (((s) >> 8) & 0xffu)
 #define GORO_STATUS_FLAGS(s)  ((s) >> 16)
 #define GORO_FLAG_MAIN	      0x1u /* runs main() on the process stack */
@@ -120,62 +120,63 @@ struct goro_name {
  *   m        one worker thread
  *   tomb     one goroutine that ended while it held locks
  */
-#define GORO_FIELDS(X)                                                                             \
-	X(g, id, "u64, never reused; 1 is main; 0: the record was never used")                     \
-	X(g, status, "u32, see GORO_STATUS_*")                                                     \
-	X(g, park_seq, "u32, +1 at every park, before the registers are saved")                    \
-	X(g, sp, "u64, stack pointer while it does not run; see saved_* below")                    \
-	X(g, wait_object, "u64, address of what it waits for, or 0")                               \
-	X(g, waiting, "u64, first waiter record, or 0; valid while parked")                        \
-	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns of the last change of state")              \
-	X(g, stack_lo, "u64, lowest usable address, or 0 before the first run")                    \
-	X(g, stack_hi, "u64, one past the highest")                                                \
-	X(g, spawn_pc, "u64, return address of the go statement; 0 for main")                      \
-	X(g, entry, "u64, the function it was started with")                                       \
-	X(g, parent, "u64, id of the goroutine that started it, or 0")                             \
-	X(g, held_locks, "u32, locks it holds now (mutexes, write locks, read locks)")             \
-	X(g, m_id, "u32, worker that runs it or ran it last")                                      \
-	X(g, rlocks, "u64[g_nrlocks], rwmutexes it holds for reading; 0: free entry")              \
-	X(g, rlocks_more, "u32, read locks that did not fit above")                                \
-	X(waiter, g, "u64, the record of the goroutine that waits")                                \
-	X(waiter, next, "u64, next waiter in the object's queue")                                  \
-	X(waiter, object, "u64, what this one waits for")                                          \
-	X(waiter, next_of_g, "u64, next waiter of the same goroutine (select), or 0")              \
-	X(waiter, kind, "u32, reason: CHAN_RECV, CHAN_SEND, RWMUTEX_R ...")                        \
-	X(chan, elem_size, "u32, bytes of one element")                                            \
-	X(chan, cap, "u32, elements the buffer can hold")                                          \
-	X(chan, count, "u32, elements in the buffer")                                              \
-	X(chan, closed, "u32")                                                                     \
-	X(chan, recvq, "u64, first waiter that receives")                                          \
-	X(chan, sendq, "u64, first waiter that sends")                                             \
-	X(chan, make_pc, "u64, return address of the call that made it")                           \
-	X(mutex, owner, "u64, id of the goroutine that holds it, or 0")                            \
-	X(mutex, waitq, "u64, first waiter")                                                       \
-	X(rwmutex, writer, "u64, id of the goroutine that holds it for writing, or 0")             \
-	X(rwmutex, readers, "u32, read locks held")                                                \
-	X(rwmutex, waitq, "u64, first waiter, readers and writers in order of arrival")            \
-	X(waitgroup, count, "u32, Done calls that are missing")                                    \
-	X(waitgroup, waitq, "u64, first waiter")                                                   \
-	X(p, id, "u32")                                                                            \
-	X(p, status, "u32: 0 idle, 1 running, 2 stopped (above GOMAXPROCS)")                       \
-	X(p, m_id, "u32, worker that holds it")                                                    \
-	X(p, runq_len, "u32, goroutines in its queue, runnext included")                           \
-	X(p, nswitch, "u64, goroutines given the processor")                                       \
-	X(p, nspawn, "u64, goroutines started")                                                    \
-	X(p, nexit, "u64, goroutines ended")                                                       \
-	X(p, npark, "u64, parks")                                                                  \
-	X(p, nready, "u64, goroutines made runnable")                                              \
-	X(p, nsteal, "u64, goroutines stolen from others")                                         \
-	X(p, nretake, "u64, times sysmon took it from a worker")                                   \
-	X(p, running, "u64, id of the goroutine that has it now, or 0")                            \
-	X(m, id, "u32")                                                                            \
-	X(m, tid, "u32, kernel thread id")                                                         \
-	X(m, curg, "u64, record of the goroutine on this thread, or 0")                            \
-	X(tomb, id, "u64, goroutine that ended holding locks; 0: empty entry")                     \
-	X(tomb, spawn_pc, "u64")                                                                   \
-	X(tomb, entry, "u64")                                                                      \
-	X(tomb, parent, "u64")                                                                     \
-	X(tomb, time, "u64, coarse ns when it ended")                                              \
+#define GORO_FIELDS(X)                                                                  \
+	X(g, id, "u64, never reused; 1 is main; 0: the record was never used")          \
+	X(g, status, "u32, see GORO_STATUS_*")                                          \
+	X(g, park_seq, "u32, +1 at every park, before the registers are saved")         \
+	X(g, sp, "u64, stack pointer while it does not run; see saved_* below")         \
+	X(g, wait_object, "u64, address of what it waits for, or 0")                    \
+	X(g, waiting, "u64, first waiter record, or 0; valid while parked")             \
+	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns of the last change of state")   \
+	X(g, stack_lo, "u64, lowest usable address, or 0 before the first run")         \
+	X(g, stack_hi, "u64, one past the highest")                                     \
+	X(g, spawn_pc, "u64, return address of the go statement; 0 for main")           \
+	X(g, entry, "u64, the function it was started with")                            \
+	X(g, parent, "u64, id of the goroutine that started it, or 0")                  \
+	X(g, held_locks, "u32, locks it holds now (mutexes, write locks, read locks)")  \
+	X(g, m_id, "u32, worker that runs it or ran it last")                           \
+	X(g, rlocks, "u64[g_nrlocks], rwmutexes it holds for reading; 0: free entry")   \
+	X(g, rlocks_more, "u32, read locks that did not fit above")                     \
+	X(waiter, g, "u64, the record of the goroutine that waits")                     \
+	X(waiter, next, "u64, next waiter in the object's queue")                       \
+	X(waiter, object, "u64, what this one waits for")                               \
+	X(waiter, next_of_g, "u64, next waiter of the same goroutine (select), or 0")   \
+	X(waiter, kind, "u32, reason: CHAN_RECV, CHAN_SEND, RWMUTEX_R ...")             \
+	X(chan, elem_size, "u32, bytes of one element")                                 \
+	X(chan, cap, "u32, elements the buffer can hold")                               \
+	X(chan, count, "u32, elements in the buffer")                                   \
+	X(chan, closed, "u32")                                                          \
+	X(chan, recvq, "u64, first waiter that receives")                               \
+	X(chan, sendq, "u64, first waiter that sends")                                  \
+	X(chan, make_pc, "u64, return address of the call that made it")                \
+	X(mutex, owner, "u64, id of the goroutine that holds it, or 0")                 \
+	X(mutex, waitq, "u64, first waiter")                                            \
+	X(rwmutex, writer, "u64, id of the goroutine that holds it for writing, or 0")  \
+	X(rwmutex, readers, "u32, read locks held")                                     \
+	X(rwmutex, waitq, "u64, first waiter, readers and writers in order of arrival") \
+	X(waitgroup, count, "u32, Done calls that are missing")                         \
+	X(waitgroup, waitq, "u64, first waiter")                                        \
+	X(p, id, "u32")                                                                 \
+	X(p, status, "u32: 0 idle, 1 running, 2 stopped (above GOMAXPROCS)")            \
+	X(p, m, "u64, the m that holds it, or 0; its curg is what runs")                \
+	X(p, runq_head, "u32, queue length is runq_tail - runq_head, modulo 2^32,")     \
+	X(p, runq_tail, "u32, plus one if runnext is not 0")                            \
+	X(p, runnext, "u64, record of the goroutine that runs next, or 0")              \
+	X(p, nswitch, "u64, goroutines given the processor")                            \
+	X(p, nspawn, "u64, goroutines started")                                         \
+	X(p, nexit, "u64, goroutines ended")                                            \
+	X(p, npark, "u64, parks")                                                       \
+	X(p, nready, "u64, goroutines made runnable")                                   \
+	X(p, nsteal, "u64, goroutines stolen from others")                              \
+	X(p, nretake, "u64, times sysmon took it from a worker")                        \
+	X(m, id, "u32")                                                                 \
+	X(m, tid, "u32, kernel thread id")                                              \
+	X(m, curg, "u64, record of the goroutine on this thread, or 0")                 \
+	X(tomb, id, "u64, goroutine that ended holding locks; 0: empty entry")          \
+	X(tomb, spawn_pc, "u64")                                                        \
+	X(tomb, entry, "u64")                                                           \
+	X(tomb, parent, "u64")                                                          \
+	X(tomb, time, "u64, coarse ns when it ended")                                   \
 	X(tomb, locks, "u32, how many it held")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
@@ -195,12 +196,12 @@ struct goro_field {
 struct goro_introspect {
 	char cookie[8]; /* GORO_CONTRACT_COOKIE, written last: an unfinished one has zeros */
 	uint32_t version;
-	uint32_t size; /* of this structure in the target */
+	uint32_t size;	  /* of this structure in the target */
 	uint32_t machine; /* ELF e_machine */
 	uint32_t word_size;
 
-	uint64_t fields; /* struct goro_field[nfields], by enum goro_field_id */
-	uint64_t state_names; /* struct goro_name[nstates] */
+	uint64_t fields;       /* struct goro_field[nfields], by enum goro_field_id */
+	uint64_t state_names;  /* struct goro_name[nstates] */
 	uint64_t reason_names; /* struct goro_name[nreasons] */
 	uint32_t nfields;
 	uint32_t nstates;
@@ -210,17 +211,17 @@ struct goro_introspect {
 	char runtime_version[16]; /* "0.1.0" */
 
 	/* Goroutines: a fixed table of pointers to chunks that are never freed or moved. */
-	uint64_t g_chunks; /* u64[g_nchunks_max] */
+	uint64_t g_chunks;  /* u64[g_nchunks_max] */
 	uint32_t g_nchunks; /* chunks in use; grows, with release semantics */
 	uint32_t g_nchunks_max;
 	uint32_t g_chunk_len; /* records per chunk */
-	uint32_t g_size; /* bytes per record */
-	uint32_t g_nrlocks; /* length of g.rlocks */
+	uint32_t g_size;      /* bytes per record */
+	uint32_t g_nrlocks;   /* length of g.rlocks */
 	uint32_t reserved0;
 
 	/* Processors and worker threads: fixed tables of pointers, 0 after the last. */
-	uint64_t ps; /* u64[p_count] */
-	uint64_t ms; /* u64[m_count] */
+	uint64_t ps;	  /* u64[p_count] */
+	uint64_t ms;	  /* u64[m_count] */
 	uint32_t p_count; /* GOMAXPROCS now */
 	uint32_t m_count;
 
@@ -228,14 +229,14 @@ struct goro_introspect {
 	uint32_t tomb_count;
 	uint32_t tomb_size;
 
-	uint64_t clock; /* coarse CLOCK_MONOTONIC ns; park_time is read from it */
+	uint64_t clock;	     /* coarse CLOCK_MONOTONIC ns; park_time is read from it */
 	uint64_t start_time; /* CLOCK_MONOTONIC ns when the runtime started */
 
 	/*
-	 * A goroutine that does not run was left by the switch: at g.sp lies a frame of `saved_size`
-	 * bytes in which callee-saved registers and the return address sit at these offsets
-	 * (index: DWARF register number; 0xffff: not saved). After it is popped, sp is
-	 * g.sp + saved_size and execution goes on at the saved pc.
+	 * A goroutine that does not run was left by the switch: at g.sp lies a frame of
+	 * `saved_size` bytes in which callee-saved registers and the return address sit at these
+	 * offsets (index: DWARF register number; 0xffff: not saved). After it is popped, sp is g.sp
+	 * + saved_size and execution goes on at the saved pc.
 	 */
 	uint16_t saved_reg[64];
 	uint16_t saved_pc;
@@ -243,16 +244,16 @@ struct goro_introspect {
 	uint32_t reserved1;
 
 	/*
-	 * Where every goroutine's stack ends: a complete unwind's last frame lies in this range (the
-	 * trampoline that calls a goroutine's function); main's lies in _start instead. All of the
-	 * runtime's functions have names that begin with goro_, so a reader can hide them.
+	 * Where every goroutine's stack ends: a complete unwind's last frame lies in this range
+	 * (the trampoline that calls a goroutine's function); main's lies in _start instead. All of
+	 * the runtime's functions have names that begin with goro_, so a reader can hide them.
 	 */
 	uint64_t entry_lo;
 	uint64_t entry_hi;
 
 	uint64_t sched_runq_len; /* goroutines in the global queue */
-	uint64_t timers; /* sleeping goroutines and armed timers */
-	uint64_t deadlocked; /* 1 once "all goroutines are asleep" was reported */
+	uint64_t timers;	 /* sleeping goroutines and armed timers */
+	uint64_t deadlocked;	 /* 1 once "all goroutines are asleep" was reported */
 };
 
 #endif /* GORO_INTROSPECT_H */

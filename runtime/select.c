@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * select.c - wait for the first of several channel operations.
+ *
+ * First one of the cases that look ready is picked at random and tried under its channel's lock
+ * only. When none looks ready, all channels are locked in the order of their addresses, the cases
+ * are looked at once more (one may have become ready meanwhile), and then a waiter is queued on
+ * each channel. Whoever wants to complete one of them claims the whole select with one exchange.
+ */
+#include <stdlib.h>
+
+#include "chan.h"
+
+enum { INLINE_CASES = 8 };
+
+struct select_state {
+	struct goro_case *cases;
+	int n;
+	uint32_t **order; /* the locks of the channels by address, each once */
+	int norder;
+	struct goro_waiter *waiters;
+};
+
+/* c->lock held; released if the case was done. */
+static bool try_case_locked(struct m *mp, struct goro_case *k)
+{
+	if (k->send)
+		return goro_chan_send_locked(mp, k->chan, k->elem);
+	return goro_chan_recv_locked(mp, k->chan, k->elem, &k->ok);
+}
+
+/* Without the lock: could this one go on? Only a hint; a wrong no is found under all the locks. */
+static bool maybe_ready(const struct goro_case *k)
+{
+	const goro_chan *c = k->chan;
+
+	if (__atomic_load_n(&c->closed, __ATOMIC_RELAXED))
+		return true;
+	if (k->send)
+		return __atomic_load_n(&c->recvq.first, __ATOMIC_RELAXED) ||
+		       __atomic_load_n(&c->count, __ATOMIC_RELAXED) < c->cap;
+	return __atomic_load_n(&c->sendq.first, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&c->count, __ATOMIC_RELAXED);
+}
+
+/* One of the cases that look ready, each with the same chance; -1: none. */
+static int pick_ready(struct p *pp, const struct select_state *s)
+{
+	uint32_t seen = 0;
+	int picked = -1;
+
+	for (int i = 0; i < s->n; i++) {
+		if (!s->cases[i].chan || !maybe_ready(&s->cases[i]))
+			continue;
+		/* The k-th one replaces the choice so far with probability 1/k. */
+		if (++seen == 1 || (uint64_t)(uint32_t)p_random(pp) * seen >> 32 == 0)
+			picked = i;
+	}
+	return picked;
+}
+
+/* Without all the locks: what looked ready may be gone when its lock is taken, so look again. */
+static int try_unlocked(struct m *mp, struct select_state *s)
+{
+	for (int i = 0; i < s->n; i++) {
+		int at = pick_ready(mp->p, s);
+
+		if (at < 0)
+			return -1;
+		lock(&s->cases[at].chan->lock);
+		if (try_case_locked(mp, &s->cases[at]))
+			return at;
+		unlock(&s->cases[at].chan->lock);
+	}
+	return -1;
+}
+
+static void sort_locks(struct select_state *s)
+{
+	s->norder = 0;
+	for (int i = 0; i < s->n && !sched.solo; i++) {
+		uint32_t *l = s->cases[i].chan ? &s->cases[i].chan->lock : NULL;
+		int at = s->norder;
+
+		if (!l)
+			continue;
+		while (at && s->order[at - 1] > l)
+			at--;
+		if (at && s->order[at - 1] == l)
+			continue;
+		memmove(&s->order[at + 1], &s->order[at], sizeof(l) * (size_t)(s->norder - at));
+		s->order[at] = l;
+		s->norder++;
+	}
+}
+
+static void lock_all(struct select_state *s)
+{
+	for (int i = 0; i < s->norder; i++)
+		lock_always(s->order[i]);
+}
+
+static void unlock_all(struct select_state *s, const uint32_t *but)
+{
+	for (int i = s->norder - 1; i >= 0; i--)
+		if (s->order[i] != but)
+			unlock_always(s->order[i]);
+}
+
+/*
+ * All channels locked. Done: all are unlocked again. What looks ready may still not be: waiters in
+ * its queue can be those of selects that were completed elsewhere, and trying it removes them.
+ */
+static int try_locked(struct m *mp, struct select_state *s)
+{
+	int at;
+
+	while ((at = pick_ready(mp->p, s)) >= 0) {
+		if (try_case_locked(mp, &s->cases[at])) {
+			unlock_all(s, &s->cases[at].chan->lock);
+			return at;
+		}
+	}
+	return -1;
+}
+
+static struct waitq *queue_of(const struct goro_case *k)
+{
+	return k->send ? &k->chan->sendq : &k->chan->recvq;
+}
+
+/* All channels locked: queue up everywhere and sleep. Returns the case that was completed. */
+static int wait_all(struct m **mp, struct select_state *s)
+{
+	struct g *gp = (*mp)->curg;
+	struct selection sel = { .fired = NULL };
+	struct goro_waiter **link = &gp->waiting;
+	struct goro_waiter *fired;
+	int done;
+
+	for (int i = 0; i < s->n; i++) {
+		struct goro_case *k = &s->cases[i];
+		struct goro_waiter *w = &s->waiters[i];
+
+		if (!k->chan)
+			continue;
+		*w = (struct goro_waiter){
+			.g = gp,
+			.object = k->chan,
+			.elem = k->elem,
+			.selection = &sel,
+			.kind = k->send ? GORO_REASON_CHAN_SEND : GORO_REASON_CHAN_RECV,
+		};
+		*link = w;
+		link = &w->next_of_g;
+		waitq_push(&queue_of(k)->first, &queue_of(k)->last, w);
+	}
+	/* Nobody may complete a case before we are parked, so all locks are held over the switch.
+	 */
+	*mp = goro_park_locks(*mp, GORO_REASON_SELECT, gp->waiting, s->order, s->norder);
+
+	lock_all(s);
+	fired = sel.fired;
+	done = (int)(fired - s->waiters);
+	for (int i = 0; i < s->n; i++) {
+		struct goro_waiter *w = &s->waiters[i];
+		struct waitq *q;
+
+		if (!s->cases[i].chan || w == fired)
+			continue;
+		q = queue_of(&s->cases[i]);
+		/* A completer that lost the race has taken it out already. */
+		if (w->prev || w->next || q->first == w)
+			waitq_remove(&q->first, &q->last, w);
+	}
+	unlock_all(s, NULL);
+	return done;
+}
+
+/* -2: a case that sends was woken by close. */
+static int try_or_wait(struct m **mp, struct select_state *s, bool may_wait)
+{
+	int done;
+
+	sort_locks(s);
+	lock_all(s);
+	done = try_locked(*mp, s);
+	if (done >= 0)
+		return done;
+	if (!may_wait) {
+		unlock_all(s, NULL);
+		return -1;
+	}
+	done = wait_all(mp, s);
+	if (s->cases[done].send)
+		return s->waiters[done].ok ? done : -2;
+	s->cases[done].ok = s->waiters[done].ok;
+	if (!s->cases[done].ok && s->cases[done].elem)
+		memset(s->cases[done].elem, 0, s->cases[done].chan->elem_size);
+	return done;
+}
+
+static int select_cases(struct goro_case *cases, int n, bool may_wait)
+{
+	struct goro_waiter inline_waiters[INLINE_CASES];
+	uint32_t *inline_order[INLINE_CASES];
+	struct select_state s = {
+		.cases = cases,
+		.n = n,
+		.waiters = inline_waiters,
+		.order = inline_order,
+	};
+	struct m *mp = enter();
+	void *more = NULL;
+	int done;
+
+	if (n > INLINE_CASES) {
+		more = malloc((size_t)n * (sizeof(*s.waiters) + sizeof(*s.order)));
+		if (!more)
+			goro_throw("out of memory: select with %d cases", n);
+		s.waiters = more;
+		s.order = (uint32_t **)(s.waiters + n);
+	}
+	done = try_unlocked(mp, &s);
+	if (done < 0)
+		done = try_or_wait(&mp, &s, may_wait);
+	leave(mp);
+	free(more);
+	if (unlikely(done == -2))
+		goro_panic("send on closed channel");
+	return done;
+}
+
+int goro_select(struct goro_case *cases, int n)
+{
+	if (n <= 0)
+		goro_park_forever(GORO_REASON_SELECT_NONE);
+	return select_cases(cases, n, true);
+}
+
+int goro_select_default(struct goro_case *cases, int n)
+{
+	return n <= 0 ? -1 : select_cases(cases, n, false);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sysmon.c - the thread that watches the workers; it needs no P.
+ *
+ *   - takes the P away from a worker whose goroutine has computed, or sat in a system call, for 10
+ *ms while something else waits, and gives it to another worker. The kernel then shares the cores
+ *     between the two threads, and the goroutine queues for a P at its next call of the runtime;
+ *   - wakes a worker when a goroutine that was made ready "next" is not run by its P after all;
+ *   - tells busy Ps that a timer is due, and moves the coarse clock.
+ *
+ * Taking a P is Dekker's algorithm with the fence on one side. The worker, in enter():
+ *
+ *	in_runtime = 1;  (compiler barrier)  if (lost_p) slow path;
+ *
+ * and we: lost_p = ASKED; membarrier(); if (in_runtime) give up, else it is ours. membarrier makes
+ * every running thread of the process execute a full fence, so one of the two sees the other. A
+ * worker that meets ASKED waits until we have decided. No signal, no atomic instruction in enter().
+ *
+ * It sleeps 20 us at first and up to 1 ms when nothing happens; when no P runs it sleeps until one
+ * does.
+ */
+#include "runq.h"
+
+enum {
+	TICK_MIN_NS = 20 * 1000,
+	TICK_MAX_NS = 1000 * 1000,
+	HOG_NS = 10 * 1000 * 1000,
+	QUIET_TICKS = 50, /* before ticks get longer */
+	EAGER_READIES = 100,
+};
+
+void goro_sysmon_wake(void)
+{
+	if (atomic_exchange(&sched.sysmon_futex, 0))
+		os_futex_wake(&sched.sysmon_futex, 1);
+}
+
+/* Is there anything that the P could do if it were free? */
+static bool something_waits(struct p *pp, int64_t now)
+{
+	return !runq_empty(pp) || atomic_load_explicit(&sched.runq_len, memory_order_relaxed) ||
+	       goro_timers_next() <= now;
+}
+
+static bool retake(struct p *pp)
+{
+	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
+
+	if (!mp)
+		return false;
+	atomic_store_explicit(&mp->lost_p, LOST_ASKED, memory_order_relaxed);
+	if (!os_membarrier() || atomic_load_explicit(&mp->in_runtime, memory_order_acquire)) {
+		atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
+		return false;
+	}
+	/* It is outside and will stay there until we have decided. */
+	lock_always(&sched.lock);
+	if (mp->p != pp) {
+		unlock_always(&sched.lock);
+		atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
+		return false;
+	}
+	mp->p = NULL;
+	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
+	pp->nretake++;
+	atomic_fetch_add(&sched.nlost, 1);
+	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
+	goro_start_m(pp, false);
+	return true;
+}
+
+/* One look at one P. True: something was done about it. */
+static bool watch(struct p *pp, int64_t now)
+{
+	uint64_t nswitch = atomic_load_explicit(&pp->nswitch, memory_order_relaxed);
+	struct g *next = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
+	bool acted = false;
+
+	if (atomic_load_explicit(&pp->status, memory_order_relaxed) != P_RUNNING) {
+		pp->seen_nswitch = nswitch;
+		pp->seen_time = now;
+		return false;
+	}
+	if (atomic_load_explicit(&pp->timer_when, memory_order_relaxed) <= now) {
+		atomic_store_explicit(&pp->attention, 1, memory_order_relaxed);
+		goro_wake_worker();
+	}
+	if (next && next == pp->seen_runnext && nswitch == pp->seen_runnext_switch &&
+	    atomic_load_explicit(&sched.nidle_p, memory_order_relaxed)) {
+		__atomic_store_n(&pp->eager, EAGER_READIES, __ATOMIC_RELAXED);
+		goro_wake_worker();
+		acted = true;
+	}
+	pp->seen_runnext = next;
+	pp->seen_runnext_switch = nswitch;
+	if (nswitch != pp->seen_nswitch) {
+		pp->seen_nswitch = nswitch;
+		pp->seen_time = now;
+	} else if (now - pp->seen_time >= HOG_NS && something_waits(pp, now)) {
+		acted |= retake(pp);
+	}
+	/* The backstop for a wake-up that was left out because a worker seemed to be looking. */
+	if (!runq_ring_empty(pp))
+		goro_wake_worker();
+	return acted;
+}
+
+static bool all_idle(void)
+{
+	return atomic_load(&sched.nidle_p) == (uint32_t)sched.nprocs && !atomic_load(&sched.nlost);
+}
+
+/* Nothing runs: sleep until a P is taken again. */
+static void sleep_deep(void)
+{
+	lock_always(&sched.lock);
+	if (all_idle())
+		atomic_store(&sched.sysmon_futex, 1);
+	unlock_always(&sched.lock);
+	while (atomic_load(&sched.sysmon_futex) && !atomic_load(&sched.quit_asked))
+		os_futex_wait(&sched.sysmon_futex, 1, -1);
+	atomic_store(&sched.sysmon_futex, 0);
+}
+
+static int64_t next_tick(int64_t tick, int64_t now)
+{
+	int64_t timer = goro_timers_next();
+
+	if (timer - now < tick)
+		tick = timer - now;
+	return tick > TICK_MIN_NS ? tick : TICK_MIN_NS;
+}
+
+static void sysmon(void *unused)
+{
+	int64_t tick = TICK_MIN_NS;
+	int quiet = 0, idle = 0;
+
+	(void)unused;
+	for (;;) {
+		int64_t now = goro_clock_advance();
+		bool acted = false;
+
+		if (atomic_load(&sched.quit_asked))
+			goro_die_quit();
+		for (int i = 0; i < sched.nprocs; i++)
+			acted |= watch(goro_ps[i], now);
+		quiet = acted ? 0 : quiet + 1;
+		if (acted)
+			tick = TICK_MIN_NS;
+		else if (quiet > QUIET_TICKS)
+			tick = tick * 2 < TICK_MAX_NS ? tick * 2 : TICK_MAX_NS;
+		idle = all_idle() ? idle + 1 : 0;
+		if (idle > 10) {
+			sleep_deep();
+			idle = quiet = 0;
+			tick = TICK_MIN_NS;
+			continue;
+		}
+		os_sleep(next_tick(tick, now));
+	}
+}
+
+void goro_sysmon_start(void)
+{
+	static uint32_t once;
+
+	lock_always(&once);
+	if (!sched.sysmon_started) {
+		int err = os_thread_start(sysmon, NULL, true);
+
+		if (err)
+			goro_throw("cannot start a thread: error %d; "
+				   "is the limit on processes (ulimit -u, pids.max) reached?",
+				   -err);
+		sched.sysmon_started = true;
+	}
+	unlock_always(&once);
+}
