@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 #include "lines.h"
+#include "runtime.h"
 
 #define LIBDW(X)                    \
 	X(dwfl_begin)               \
@@ -56,7 +56,7 @@ void goro_lines_init(void)
 	callbacks.find_elf = dw.dwfl_linux_proc_find_elf;
 	callbacks.find_debuginfo = dw.dwfl_standard_find_debuginfo;
 	dw.dwfl = dw.dwfl_begin(&callbacks);
-	if (dw.dwfl && (dw.dwfl_linux_proc_report(dw.dwfl, getpid()) ||
+	if (dw.dwfl && (dw.dwfl_linux_proc_report(dw.dwfl, os_pid()) ||
 			dw.dwfl_report_end(dw.dwfl, NULL, NULL)))
 		dw.dwfl = NULL;
 }

@@ -119,6 +119,41 @@ void os_sleep(int64_t ns)
 	nanosleep(&ts, NULL);
 }
 
+int64_t os_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * GORO_SECOND + ts.tv_nsec;
+}
+
+int os_pid(void)
+{
+	return getpid();
+}
+
+void os_signal_take(int sig, os_signal_fn *fn, struct sigaction *old)
+{
+	struct sigaction sa = { .sa_sigaction = fn,
+				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(sig, &sa, old);
+}
+
+void os_signal_take_if_default(int sig, os_signal_fn *fn)
+{
+	struct sigaction old;
+
+	if (!sigaction(sig, NULL, &old) && old.sa_handler == SIG_DFL)
+		os_signal_take(sig, fn, NULL);
+}
+
+void os_signal_default(int sig)
+{
+	signal(sig, SIG_DFL);
+}
+
 void os_sched_yield(void)
 {
 	sched_yield();
@@ -168,10 +203,10 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 	return -err;
 }
 
-/* Faults on a goroutine's stack are handled on a stack of the thread. */
+/* Faults on a goroutine's stack are handled on a stack of the thread; libdw needs room there. */
 void os_thread_signal_stack(struct m *mp)
 {
-	size_t size = getauxval(AT_MINSIGSTKSZ) + 64 * 1024;
+	size_t size = getauxval(AT_MINSIGSTKSZ) + 512 * 1024;
 	stack_t ss = { .ss_size = size };
 
 	if (mp->signal_stack)

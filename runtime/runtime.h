@@ -20,6 +20,7 @@
 #ifndef GORO_RUNTIME_H
 #define GORO_RUNTIME_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -462,6 +463,12 @@ uint32_t os_tid(void);
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
 void os_thread_signal_stack(struct m *mp);
 void os_sleep(int64_t ns);
+int64_t os_now(void); /* CLOCK_MONOTONIC */
+int os_pid(void);
+typedef void os_signal_fn(int sig, siginfo_t *info, void *ucontext);
+void os_signal_take(int sig, os_signal_fn *fn, struct sigaction *old); /* on the signal stack */
+void os_signal_take_if_default(int sig, os_signal_fn *fn);
+void os_signal_default(int sig);
 void os_sched_yield(void);
 void os_write(int fd, const void *buf, size_t n);
 void os_exit_now(int status) __attribute__((noreturn));

@@ -10,16 +10,12 @@
  * all (a lock that everybody needs), a timer thread (a thread switch for each sleep).
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "runq.h"
 
 int64_t goro_now(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * GORO_SECOND + ts.tv_nsec;
+	return os_now();
 }
 
 int64_t goro_clock_advance(void)
