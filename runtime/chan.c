@@ -61,7 +61,7 @@ bool goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem)
 	if (c->count < c->cap) {
 		elem_copy(c, c->buf + (size_t)c->send_at * c->elem_size, elem);
 		c->send_at = c->send_at + 1 == c->cap ? 0 : c->send_at + 1;
-		c->count++;
+		chan_set_count(c, c->count + 1);
 		unlock(&c->lock);
 		return true;
 	}
@@ -91,7 +91,7 @@ bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok)
 			goro_ready(mp, gp);
 			return true;
 		}
-		c->count--;
+		chan_set_count(c, c->count - 1);
 		unlock(&c->lock);
 		return true;
 	}
@@ -239,7 +239,7 @@ void goro_chan_close(goro_chan *c)
 		leave(mp);
 		goro_panic("close of closed channel");
 	}
-	c->closed = 1;
+	__atomic_store_n(&c->closed, 1, __ATOMIC_RELAXED);
 	n = drain(&c->recvq, &first, &last);
 	n += drain(&c->sendq, &first, &last);
 	unlock(&c->lock);

@@ -22,6 +22,12 @@ struct goro_chan {
 	unsigned char buf[] __attribute__((aligned(16)));
 };
 
+/* Under the lock, but looked at without it; see waitq_set_first(). */
+static inline void chan_set_count(goro_chan *c, uint32_t count)
+{
+	__atomic_store_n(&c->count, count, __ATOMIC_RELAXED);
+}
+
 static inline void elem_copy(const goro_chan *c, void *to, const void *from)
 {
 	if (c->elem_size == 8)

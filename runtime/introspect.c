@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "chan.h"
 
@@ -111,9 +110,12 @@ static uint64_t addr(const volatile void *p)
 	return (uint64_t)(uintptr_t)p;
 }
 
+typedef uint64_t word_in_bytes __attribute__((may_alias));
+
 void goro_introspect_init(void)
 {
 	struct goro_introspect *c = &goro_introspect;
+	uint64_t cookie;
 
 	c->size = sizeof(*c);
 	c->machine = GORO_ELF_MACHINE;
@@ -145,8 +147,8 @@ void goro_introspect_init(void)
 	c->entry_lo = addr(goro_entry);
 	c->entry_hi = addr(goro_entry_end);
 	/* Release: whoever sees the cookie sees all of the above. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	memcpy(c->cookie, GORO_CONTRACT_COOKIE, sizeof(c->cookie));
+	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
+	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);
 }
 
 /*
@@ -166,7 +168,7 @@ static void gate(const char *event, int status)
 	fd = os_gate_connect(gate_path);
 	if (fd < 0)
 		return;
-	snprintf(line, sizeof(line), "%s %d %d\n", event, (int)getpid(), status);
+	snprintf(line, sizeof(line), "%s %d %d\n", event, os_pid(), status);
 	os_gate_ask(fd, line);
 }
 

@@ -39,6 +39,11 @@ void *os_reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+void os_unreserve(void *addr, size_t size)
+{
+	munmap(addr, size);
+}
+
 void os_no_huge_pages(void *addr, size_t size)
 {
 	madvise(addr, size, MADV_NOHUGEPAGE);
@@ -51,7 +56,7 @@ void os_no_huge_pages(void *addr, size_t size)
  */
 bool os_guard(void *addr, size_t size)
 {
-	static bool no_marks;
+	static bool no_marks = SAN_NEEDS_MAPPINGS;
 	static uint32_t mappings;
 
 	if (!no_marks) {

@@ -55,7 +55,7 @@ static bool want_stacks(void)
 	return !how || strcmp(how, "none") != 0;
 }
 
-GORO_NORETURN static void die(const char *kind, const char *fmt, va_list ap)
+GORO_NORETURN static void goro_die(const char *kind, const char *fmt, va_list ap)
 {
 	char message[900];
 
@@ -73,7 +73,7 @@ void goro_panic(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	die("panic", fmt, ap);
+	goro_die("panic", fmt, ap);
 }
 
 void goro_throw(const char *fmt, ...)
@@ -81,7 +81,7 @@ void goro_throw(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	die("fatal error", fmt, ap);
+	goro_die("fatal error", fmt, ap);
 }
 
 /* On a worker's own stack, all goroutines parked. */
@@ -144,7 +144,7 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 		old->sa_handler(sig);
 	} else {
 		/* The instruction faults again, and then it kills, with a core if one is wanted. */
-		signal(sig, SIG_DFL);
+		os_signal_default(sig);
 	}
 }
 
@@ -152,9 +152,9 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
  * Stacks are printed by sysmon, not in here: the thread that the signal came to may hold malloc's
  * lock. Without sysmon there was never a second goroutine, nor anybody to ask.
  */
-static void on_quit(int sig)
+static void on_quit(int sig, siginfo_t *info, void *ucontext)
 {
-	(void)sig;
+	(void)sig, (void)info, (void)ucontext;
 	if (!sched.sysmon_started)
 		goro_die_quit();
 	atomic_store(&sched.quit_asked, 1);
@@ -163,17 +163,8 @@ static void on_quit(int sig)
 
 void goro_signals_init(void)
 {
-	struct sigaction sa = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	struct sigaction old;
-
-	sigemptyset(&sa.sa_mask);
-	sa.sa_sigaction = on_fault;
-	sigaction(SIGSEGV, &sa, &old_segv);
-	sigaction(SIGBUS, &sa, &old_bus);
+	os_signal_take(SIGSEGV, on_fault, &old_segv);
+	os_signal_take(SIGBUS, on_fault, &old_bus);
 	/* SIGQUIT only if nobody has taken or ignored it (nohup). */
-	if (!sigaction(SIGQUIT, NULL, &old) && old.sa_handler == SIG_DFL) {
-		sa.sa_flags = SA_ONSTACK | SA_RESTART;
-		sa.sa_handler = on_quit;
-		sigaction(SIGQUIT, &sa, NULL);
-	}
+	os_signal_take_if_default(SIGQUIT, on_quit);
 }

@@ -183,7 +183,7 @@ static inline void after_switch(struct m *mp)
 		runq_put(mp->p, gp);
 	} else if (post == POST_DEAD) {
 		mp->post = POST_NONE;
-		san_fiber_destroy(&gp->san);
+		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
 		goro_stack_free(mp->p, gp);
 		g_free(mp->p, gp);
 	}
@@ -224,7 +224,7 @@ static void g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))
 	gp->sp = (uintptr_t)frame;
 }
 
-static void goroutine_main(void *unused);
+static void goro_main(void *unused);
 
 /*
  * The top of a stack is not always the same address modulo a page: else the hottest lines of all
@@ -238,8 +238,8 @@ static inline uintptr_t g_stack_colour(const struct g *gp)
 static noinline void g_give_stack(struct p *pp, struct g *gp)
 {
 	goro_stack_alloc(pp, gp);
-	g_prepare_stack(gp, gp->stack_hi - g_stack_colour(gp), goroutine_main);
-	san_fiber_create(&gp->san, gp->stack_lo, gp->stack_hi);
+	san_fiber_create(&gp->san);
+	g_prepare_stack(gp, gp->stack_hi - g_stack_colour(gp), goro_main);
 }
 
 /* Bookkeeping of "this one runs now"; gives a fresh one its stack. */
@@ -334,8 +334,9 @@ void goro_ready(struct m *mp, struct g *gp)
 	if (old) {
 		runq_put(pp, old);
 		goro_wake_worker();
-	} else if (unlikely(pp->eager)) {
-		pp->eager--;
+	} else if (unlikely(atomic_load_explicit(&pp->eager, memory_order_relaxed))) {
+		/* Not exact when sysmon sets it meanwhile, and need not be. */
+		atomic_store_explicit(&pp->eager, pp->eager - 1, memory_order_relaxed);
 		goro_wake_worker();
 	}
 }
@@ -806,7 +807,7 @@ static void schedule(struct m *mp)
 	}
 }
 
-static void g0_main(void *unused)
+static void goro_g0_main(void *unused)
 {
 	struct m *mp = getm();
 
@@ -869,7 +870,7 @@ static inline void g_end(struct m *mp, struct g *gp)
  * The frame below a goroutine's function. When it returns and the next in the queue is fresh, that
  * one runs right here.
  */
-static void goroutine_main(void *unused)
+static void goro_main(void *unused)
 {
 	struct m *mp = getm();
 	struct g *gp = mp->curg, *next;
@@ -991,10 +992,10 @@ uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size)
 			goro_throw("go_copy of %zu bytes: more than half of a %zu-byte stack", size,
 				   goro_stack_size());
 		goro_stack_alloc(mp->p, gp);
-		san_fiber_create(&gp->san, gp->stack_lo, gp->stack_hi);
+		san_fiber_create(&gp->san);
 		top = (gp->stack_hi - g_stack_colour(gp) - size) & ~(uintptr_t)15;
 		gp->arg = (void *)top;
-		g_prepare_stack(gp, top, goroutine_main);
+		g_prepare_stack(gp, top, goro_main);
 	}
 	if (size)
 		memcpy(gp->arg, args, size);
@@ -1114,8 +1115,8 @@ static void start(void)
 	m_init(&m0);
 	m0.g0.stack_lo = (uintptr_t)g0_stack;
 	m0.g0.stack_hi = (uintptr_t)(g0_stack + 1);
-	g_prepare_stack(&m0.g0, m0.g0.stack_hi, g0_main);
-	san_fiber_create(&m0.g0.san, m0.g0.stack_lo, m0.g0.stack_hi);
+	g_prepare_stack(&m0.g0, m0.g0.stack_hi, goro_g0_main);
+	san_fiber_create(&m0.g0.san);
 	atomic_store(&sched.nidle_p, 0);
 	for (int i = n - 1; i > 0; i--)
 		idle_p_put(goro_ps[i]);

@@ -132,7 +132,7 @@ struct p {
 	_Atomic(struct m *) m;
 	struct p *link; /* in the idle list */
 
-	uint64_t nspawn, nexit, npark, nready, nsteal, nretake;
+	uint64_t nspawn, nexit, npark, nready, nsteal, nretake; /* only the owner writes */
 
 	struct g *gfree;
 	uint32_t ngfree;
@@ -301,6 +301,15 @@ static inline void unlock(uint32_t *l)
 /* ---- wait queues --------------------------------------------------------------------------------
  */
 
+/*
+ * Under the object's lock; only `first` is also looked at without it (by select, as a hint, and
+ * from outside), so it is written with one relaxed store.
+ */
+static inline void waitq_set_first(struct goro_waiter **first, struct goro_waiter *w)
+{
+	__atomic_store_n(first, w, __ATOMIC_RELAXED);
+}
+
 static inline void waitq_push(struct goro_waiter **first, struct goro_waiter **last,
 			      struct goro_waiter *w)
 {
@@ -309,7 +318,7 @@ static inline void waitq_push(struct goro_waiter **first, struct goro_waiter **l
 	if (*last)
 		(*last)->next = w;
 	else
-		*first = w;
+		waitq_set_first(first, w);
 	*last = w;
 }
 
@@ -322,7 +331,7 @@ static inline void waitq_push_front(struct goro_waiter **first, struct goro_wait
 		(*first)->prev = w;
 	else
 		*last = w;
-	*first = w;
+	waitq_set_first(first, w);
 }
 
 static inline void waitq_remove(struct goro_waiter **first, struct goro_waiter **last,
@@ -331,7 +340,7 @@ static inline void waitq_remove(struct goro_waiter **first, struct goro_waiter *
 	if (w->prev)
 		w->prev->next = w->next;
 	else
-		*first = w->next;
+		waitq_set_first(first, w->next);
 	if (w->next)
 		w->next->prev = w->prev;
 	else
@@ -343,14 +352,8 @@ static inline struct goro_waiter *waitq_pop(struct goro_waiter **first, struct g
 {
 	struct goro_waiter *w = *first;
 
-	if (w) {
-		*first = w->next;
-		if (w->next)
-			w->next->prev = NULL;
-		else
-			*last = NULL;
-		w->next = NULL;
-	}
+	if (w)
+		waitq_remove(first, last, w);
 	return w;
 }
 

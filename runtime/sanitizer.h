@@ -8,6 +8,7 @@
 #ifndef GORO_SANITIZER_H
 #define GORO_SANITIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,25 @@
 #if GORO_TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+/*
+ * LeakSanitizer looks for pointers in the mappings that /proc shows as readable. It must see
+ * stacks, and must not run into a guard that no mapping shows.
+ */
+#if GORO_ASAN
+#include <sanitizer/lsan_interface.h>
+#define SAN_NEEDS_MAPPINGS true
+#else
+#define SAN_NEEDS_MAPPINGS false
+#endif
+
+static inline void san_root_region(const void *addr, size_t size)
+{
+	(void)addr, (void)size;
+#if GORO_ASAN
+	__lsan_register_root_region(addr, size);
+#endif
+}
 
 struct san_fiber {
 #if GORO_ASAN
@@ -66,12 +86,11 @@ static inline void san_after_switch(struct san_fiber *self)
 }
 
 /* A stack begins a life. */
-static inline void san_fiber_create(struct san_fiber *f, uintptr_t lo, uintptr_t hi)
+static inline void san_fiber_create(struct san_fiber *f)
 {
-	(void)f, (void)lo, (void)hi;
+	(void)f;
 #if GORO_ASAN
 	f->fake_stack = NULL;
-	__asan_unpoison_memory_region((void *)lo, hi - lo);
 #endif
 #if GORO_TSAN
 	f->tsan = __tsan_create_fiber(0);
@@ -87,9 +106,13 @@ static inline void san_fiber_of_thread(struct san_fiber *f)
 #endif
 }
 
-static inline void san_fiber_destroy(struct san_fiber *f)
+/* A stack's life ends. The frames that never returned must not poison the next one's. */
+static inline void san_fiber_destroy(struct san_fiber *f, uintptr_t lo, uintptr_t hi)
 {
-	(void)f;
+	(void)f, (void)lo, (void)hi;
+#if GORO_ASAN
+	__asan_unpoison_memory_region((void *)lo, hi - lo);
+#endif
 #if GORO_TSAN
 	__tsan_destroy_fiber(f->tsan);
 	f->tsan = NULL;

@@ -85,6 +85,7 @@ static uintptr_t carve(void)
 		if (!arena)
 			return 0;
 		os_no_huge_pages(arena, size);
+		san_root_region(arena, size);
 		stacks.arena = (uintptr_t)arena;
 		stacks.arena_end = stacks.arena + size;
 	}

@@ -107,7 +107,7 @@ bool goro_mutex_try_lock(goro_mutex *mu)
 	return got;
 }
 
-GORO_NORETURN static noinline void bad_unlock(struct m *mp, goro_mutex *mu)
+GORO_NORETURN static noinline void goro_mutex_bad_unlock(struct m *mp, goro_mutex *mu)
 {
 	uint64_t owner = mu->owner_;
 
@@ -145,7 +145,7 @@ static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
 {
 	lock(&mu->lock_);
 	if (unlikely(mu->owner_ != mp->curg->id))
-		bad_unlock(mp, mu);
+		goro_mutex_bad_unlock(mp, mu);
 	mu->owner_ = 0;
 	mp->curg->held_locks--;
 	if (unlikely(mu->first_))

@@ -87,7 +87,7 @@ static bool watch(struct p *pp, int64_t now)
 	}
 	if (next && next == pp->seen_runnext && nswitch == pp->seen_runnext_switch &&
 	    atomic_load_explicit(&sched.nidle_p, memory_order_relaxed)) {
-		__atomic_store_n(&pp->eager, EAGER_READIES, __ATOMIC_RELAXED);
+		atomic_store_explicit(&pp->eager, EAGER_READIES, memory_order_relaxed);
 		goro_wake_worker();
 		acted = true;
 	}

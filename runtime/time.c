@@ -9,7 +9,7 @@
  * Rejected: a hierarchical wheel (better only with far more timers than goroutines), one heap for
  * all (a lock that everybody needs), a timer thread (a thread switch for each sleep).
  */
-#include <stdlib.h>
+#include <string.h>
 
 #include "runq.h"
 
@@ -69,11 +69,15 @@ static void heap_publish(struct p *pp)
 static void heap_push(struct p *pp, struct timer t)
 {
 	if (pp->ntimers == pp->timers_cap) {
-		uint32_t cap = pp->timers_cap ? pp->timers_cap * 2 : 64;
-		struct timer *more = realloc(pp->timers, cap * sizeof(*more));
+		uint32_t cap = pp->timers_cap ? pp->timers_cap * 2 : 256;
+		struct timer *more = os_reserve(cap * sizeof(*more));
 
 		if (!more)
 			goro_throw("out of memory: %u timers", cap);
+		if (pp->timers) {
+			memcpy(more, pp->timers, pp->ntimers * sizeof(*more));
+			os_unreserve(pp->timers, pp->timers_cap * sizeof(*more));
+		}
 		pp->timers = more;
 		pp->timers_cap = cap;
 	}

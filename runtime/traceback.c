@@ -21,7 +21,7 @@
 #include "lines.h"
 #include "runtime.h"
 
-enum { FRAMES_MAX = 100 };
+enum { FRAMES_TOP = 50, FRAMES_BOTTOM = 50 };
 
 static struct {
 	char bytes[8192];
@@ -62,11 +62,17 @@ static bool is_runtime(const char *name)
 	return !strncmp(name, "goro_", 5);
 }
 
+/* The two ends of a stack: of a very deep one the middle is left out, as in Go. */
 struct walk {
-	uintptr_t pcs[FRAMES_MAX];
-	int n;
-	bool more;
+	uintptr_t top[FRAMES_TOP];
+	uintptr_t bottom[FRAMES_BOTTOM]; /* a ring, when it does not fit above */
+	int n;				 /* frames in all */
 };
+
+static uintptr_t frame_pc(const struct walk *w, int i)
+{
+	return i < FRAMES_TOP ? w->top[i] : w->bottom[(i - FRAMES_TOP) % FRAMES_BOTTOM];
+}
 
 static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 {
@@ -74,58 +80,61 @@ static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 	unw_word_t pc;
 
 	w->n = 0;
-	w->more = false;
 	if (unw_init_local2(&cursor, uc, flags))
 		return;
 	do {
 		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) || !pc)
 			return;
-		if (w->n == FRAMES_MAX) {
-			w->more = true;
-			return;
-		}
-		w->pcs[w->n++] = pc;
+		if (w->n < FRAMES_TOP)
+			w->top[w->n] = pc;
+		else
+			w->bottom[(w->n - FRAMES_TOP) % FRAMES_BOTTOM] = pc;
+		w->n++;
 	} while (unw_step(&cursor) > 0);
 }
 
-/* Index of the first frame that is the program's: behind the API function that was called. */
+/*
+ * Index of the first frame that is the program's. In front are the switch, or the report itself,
+ * and the API function that was called.
+ */
 static int user_frame(const struct walk *w)
 {
 	struct line line;
-	int i;
+	int i, n = w->n < 16 ? w->n : 16;
 
-	if (!w->n)
-		return 0;
-	goro_line_of(w->pcs[0], false, &line);
-	if (!is_runtime(line.function))
-		return 0;
-	for (i = 0; i < w->n; i++) {
-		goro_line_of(w->pcs[i], i > 0, &line);
+	for (i = 0; i < n; i++) {
+		goro_line_of(frame_pc(w, i), i > 0, &line);
 		if (is_runtime(line.function) && !is_inner(line.function))
-			return i + 1;
+			break;
 	}
-	return 0;
+	for (; i < n && is_runtime(line.function); i++)
+		goro_line_of(frame_pc(w, i + 1), true, &line);
+	return i < n ? i : 0;
 }
 
 static void print_frames(const struct walk *w, bool exact_first)
 {
 	extern char goro_entry[], goro_entry_end[];
-	int i = exact_first ? 0 : user_frame(w);
 
-	for (; i < w->n; i++) {
+	for (int i = exact_first ? 0 : user_frame(w); i < w->n; i++) {
 		struct line line;
-		uintptr_t pc = w->pcs[i];
+		uintptr_t pc = frame_pc(w, i);
 
+		if (i == FRAMES_TOP && w->n > FRAMES_TOP + FRAMES_BOTTOM) {
+			print("...%d frames elided...\n", w->n - FRAMES_TOP - FRAMES_BOTTOM);
+			i = w->n - FRAMES_BOTTOM - 1;
+			continue;
+		}
 		if (pc >= (uintptr_t)goro_entry && pc <= (uintptr_t)goro_entry_end)
 			break;
 		goro_line_of(pc, !(exact_first && i == 0), &line);
-		if (!strcmp(line.function, "goroutine_main"))
+		if (!strcmp(line.function, "goro_main"))
 			break;
 		print("%s(...)\n\t%s:%d +0x%lx\n", line.function, line.file, line.number,
 		      (unsigned long)line.offset);
+		if (!strcmp(line.function, "main"))
+			break; /* what calls it is the C library's */
 	}
-	if (w->more)
-		print("...additional frames elided...\n");
 }
 
 static void print_creator(const struct g *gp)
