@@ -326,6 +326,7 @@ void goro_park_forever(enum goro_reason reason)
 void goro_ready(struct m *mp, struct g *gp)
 {
 	struct p *pp = mp->p;
+	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
 	struct g *old;
 
 	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
@@ -334,9 +335,9 @@ void goro_ready(struct m *mp, struct g *gp)
 	if (old) {
 		runq_put(pp, old);
 		goro_wake_worker();
-	} else if (unlikely(atomic_load_explicit(&pp->eager, memory_order_relaxed))) {
+	} else if (unlikely(eager)) {
 		/* Not exact when sysmon sets it meanwhile, and need not be. */
-		atomic_store_explicit(&pp->eager, pp->eager - 1, memory_order_relaxed);
+		atomic_store_explicit(&pp->eager, eager - 1, memory_order_relaxed);
 		goro_wake_worker();
 	}
 }
