@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * contract.h - the contract of a goro program (goro_introspect.h), found, checked and used.
+ *
+ * Every number in it is the target's word and may be nonsense. contract_load() refuses what would
+ * make later reads unbounded; field access refuses what lies outside of the record.
+ */
+#ifndef GORO_CONTRACT_H
+#define GORO_CONTRACT_H
+
+#include <goro_introspect.h>
+#include "elf.h"
+#include "snapshot.h"
+#include "target.h"
+#include "unwind.h"
+
+struct contract {
+	uint64_t address;
+	struct goro_introspect raw; /* what this program does not have is 0 */
+	struct goro_field fields[GORO_NFIELDS];
+	struct goro_name reasons[256];
+	struct unwind_layout layout;
+};
+
+/* Bytes of one of the target's structures. */
+struct record {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+/* *address 0: there is none. */
+struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address);
+
+/* Read and check it. Fails with 5 when it makes no sense or is of a version we do not know. */
+struct goro_error *contract_load(struct contract *c, struct target *t, uint64_t address);
+
+/* A field's value; 0 when this program does not have it. */
+uint64_t contract_get(const struct contract *c, struct record r, enum goro_field_id field);
+
+/* Bytes from a structure's start that hold all of the fields first..last. */
+size_t contract_size(const struct contract *c, enum goro_field_id first, enum goro_field_id last);
+
+/* ---- contract_tables.c: all but the goroutines ----------------------------------------------- */
+
+struct goro_error *contract_read_procs(const struct contract *c, struct target *t,
+				       struct snapshot_builder *b);
+struct goro_error *contract_read_tombs(const struct contract *c, struct target *t,
+				       struct snapshot_builder *b, uint64_t now);
+/* Fill in what snapshot_collect_objects() listed. */
+struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
+					 struct goro_snapshot *snap);
+
+#endif /* GORO_CONTRACT_H */

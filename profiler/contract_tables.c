@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * contract_tables.c - processors, ended lock owners, and the objects that goroutines wait for.
+ */
+#include "contract.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- processors ------------------------------------------------------------------------------ */
+
+/* Structures that a table of pointers points to; what cannot be read is all zeros. */
+struct pointed {
+	uint64_t *addresses;
+	uint8_t *bytes;
+	size_t n, size;
+};
+
+static void pointed_free(struct pointed *p)
+{
+	free(p->addresses);
+	free(p->bytes);
+}
+
+static struct goro_error *pointed_read(struct pointed *p, struct target *t)
+{
+	struct target_read *reads = calloc(p->n + 1, sizeof *reads);
+	struct goro_error *err;
+
+	if (!reads)
+		return &goro_enomem;
+	for (size_t i = 0; i < p->n; i++)
+		reads[i] = (struct target_read){ .address = p->addresses[i],
+						 .to = p->bytes + i * p->size,
+						 .len = p->size };
+	err = t->ops->read(t, reads, p->n);
+	for (size_t i = 0; i < p->n && !err; i++) {
+		if (!reads[i].ok)
+			memset(reads[i].to, 0, p->size);
+	}
+	free(reads);
+	return err;
+}
+
+static bool pointed_alloc(struct pointed *p, size_t n, size_t size)
+{
+	p->addresses = calloc(n + 1, sizeof *p->addresses);
+	p->bytes = calloc(n + 1, size + 1);
+	p->n = n;
+	p->size = size;
+	return p->addresses && p->bytes;
+}
+
+static struct goro_error *read_table(struct pointed *p, struct target *t, uint64_t table, size_t n,
+				     size_t size)
+{
+	struct goro_error *err;
+	bool ok;
+
+	if (!pointed_alloc(p, n, size))
+		return &goro_enomem;
+	err = target_read_at(t, table, p->addresses, n * sizeof *p->addresses, &ok);
+	if (err)
+		return err;
+	if (!ok)
+		p->n = 0;
+	return pointed_read(p, t);
+}
+
+static struct record pointed_at(const struct pointed *p, size_t i)
+{
+	return (struct record){ p->bytes + i * p->size, p->size };
+}
+
+static struct goro_proc decode_proc(const struct contract *c, struct record r)
+{
+	return (struct goro_proc){
+		.id = (uint32_t)contract_get(c, r, GORO_FIELD_p_id),
+		.status = (uint32_t)contract_get(c, r, GORO_FIELD_p_status),
+		.runq_len = (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_tail) -
+			    (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_head) +
+			    (contract_get(c, r, GORO_FIELD_p_runnext) != 0),
+		.nswitch = contract_get(c, r, GORO_FIELD_p_nswitch),
+		.nspawn = contract_get(c, r, GORO_FIELD_p_nspawn),
+		.nexit = contract_get(c, r, GORO_FIELD_p_nexit),
+		.npark = contract_get(c, r, GORO_FIELD_p_npark),
+		.nready = contract_get(c, r, GORO_FIELD_p_nready),
+		.nsteal = contract_get(c, r, GORO_FIELD_p_nsteal),
+		.nretake = contract_get(c, r, GORO_FIELD_p_nretake),
+	};
+}
+
+struct goro_error *contract_read_procs(const struct contract *c, struct target *t,
+				       struct snapshot_builder *b)
+{
+	struct pointed ps = { 0 }, ms = { 0 }, gs = { 0 };
+	size_t g_size = contract_size(c, GORO_FIELD_g_id, GORO_FIELD_g_id);
+	struct goro_error *err =
+		read_table(&ps, t, c->raw.ps, c->raw.p_count,
+			   contract_size(c, GORO_FIELD_p_id, GORO_FIELD_p_nretake));
+
+	if (!err)
+		err = read_table(&ms, t, c->raw.ms, c->raw.m_count,
+				 contract_size(c, GORO_FIELD_m_id, GORO_FIELD_m_curg));
+	if (!err && !pointed_alloc(&gs, ms.n, g_size))
+		err = &goro_enomem;
+	for (size_t i = 0; !err && i < ms.n; i++)
+		gs.addresses[i] = contract_get(c, pointed_at(&ms, i), GORO_FIELD_m_curg);
+	if (!err)
+		err = pointed_read(&gs, t);
+	for (size_t i = 0; !err && i < ps.n; i++) {
+		struct goro_proc p = decode_proc(c, pointed_at(&ps, i));
+		uint64_t m = contract_get(c, pointed_at(&ps, i), GORO_FIELD_p_m);
+
+		for (size_t j = 0; m && j < ms.n; j++) {
+			if (ms.addresses[j] != m)
+				continue;
+			p.m_id = (uint32_t)contract_get(c, pointed_at(&ms, j), GORO_FIELD_m_id);
+			p.tid = (uint32_t)contract_get(c, pointed_at(&ms, j), GORO_FIELD_m_tid);
+			p.running = contract_get(c, pointed_at(&gs, j), GORO_FIELD_g_id);
+		}
+		snapshot_add_proc(b, &p);
+	}
+	pointed_free(&ps);
+	pointed_free(&ms);
+	pointed_free(&gs);
+	return err;
+}
+
+/* ---- ended lock owners ----------------------------------------------------------------------- */
+
+struct goro_error *contract_read_tombs(const struct contract *c, struct target *t,
+				       struct snapshot_builder *b, uint64_t now)
+{
+	size_t n = c->raw.tomb_count, size = c->raw.tomb_size;
+	uint8_t *bytes = calloc(n + 1, size + 1);
+	struct goro_error *err;
+	bool ok;
+
+	if (!bytes)
+		return &goro_enomem;
+	err = target_read_at(t, c->raw.tombs, bytes, n * size, &ok);
+	for (size_t i = 0; !err && ok && i < n; i++) {
+		struct record r = { bytes + i * size, size };
+		uint64_t time = contract_get(c, r, GORO_FIELD_tomb_time);
+		struct goro_tomb tomb = {
+			.id = contract_get(c, r, GORO_FIELD_tomb_id),
+			.parent = contract_get(c, r, GORO_FIELD_tomb_parent),
+			.spawn_pc = contract_get(c, r, GORO_FIELD_tomb_spawn_pc),
+			.entry = contract_get(c, r, GORO_FIELD_tomb_entry),
+			.ago_ns = time < now ? now - time : 0,
+			.locks = (uint32_t)contract_get(c, r, GORO_FIELD_tomb_locks),
+		};
+
+		if (tomb.id)
+			snapshot_add_tomb(b, &tomb);
+	}
+	free(bytes);
+	return err;
+}
+
+/* ---- objects --------------------------------------------------------------------------------- */
+
+static size_t object_size(const struct contract *c, unsigned class)
+{
+	size_t size = 0;
+
+	switch (class) {
+	case GORO_CLASS_CHAN:
+		size = contract_size(c, GORO_FIELD_chan_elem_size, GORO_FIELD_chan_make_pc);
+		break;
+	case GORO_CLASS_MUTEX:
+		size = contract_size(c, GORO_FIELD_mutex_owner, GORO_FIELD_mutex_waitq);
+		break;
+	case GORO_CLASS_RWMUTEX:
+		size = contract_size(c, GORO_FIELD_rwmutex_writer, GORO_FIELD_rwmutex_waitq);
+		break;
+	case GORO_CLASS_WAITGROUP:
+		size = contract_size(c, GORO_FIELD_waitgroup_count, GORO_FIELD_waitgroup_waitq);
+		break;
+	}
+	return size ? size : 1;
+}
+
+static void decode_object(const struct contract *c, struct record r, struct goro_object *o)
+{
+	switch (o->wait_class) {
+	case GORO_CLASS_CHAN:
+		o->elem_size = (uint32_t)contract_get(c, r, GORO_FIELD_chan_elem_size);
+		o->cap = (uint32_t)contract_get(c, r, GORO_FIELD_chan_cap);
+		o->len = (uint32_t)contract_get(c, r, GORO_FIELD_chan_count);
+		o->closed = contract_get(c, r, GORO_FIELD_chan_closed) != 0;
+		o->make_pc = contract_get(c, r, GORO_FIELD_chan_make_pc);
+		break;
+	case GORO_CLASS_MUTEX:
+		o->owner = contract_get(c, r, GORO_FIELD_mutex_owner);
+		break;
+	case GORO_CLASS_RWMUTEX:
+		o->owner = contract_get(c, r, GORO_FIELD_rwmutex_writer);
+		o->readers = (uint32_t)contract_get(c, r, GORO_FIELD_rwmutex_readers);
+		break;
+	case GORO_CLASS_WAITGROUP:
+		o->len = (uint32_t)contract_get(c, r, GORO_FIELD_waitgroup_count);
+		break;
+	}
+}
+
+struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
+					 struct goro_snapshot *snap)
+{
+	enum { BATCH = 1024 };
+	size_t stride = 1;
+	uint8_t *bytes;
+	struct goro_error *err = NULL;
+
+	for (unsigned class = GORO_CLASS_CHAN; class <= GORO_CLASS_WAITGROUP; class ++) {
+		if (object_size(c, class) > stride)
+			stride = object_size(c, class);
+	}
+	bytes = malloc(BATCH * stride);
+	if (!bytes)
+		return &goro_enomem;
+	for (size_t first = 0; first < snap->nobjects && !err; first += BATCH) {
+		size_t n = snap->nobjects - first < BATCH ? snap->nobjects - first : BATCH;
+		struct goro_object *o = snap->objects + first;
+		struct target_read reads[BATCH];
+
+		for (size_t i = 0; i < n; i++)
+			reads[i] = (struct target_read){
+				.address = o[i].address,
+				.to = bytes + i * stride,
+				.len = object_size(c, o[i].wait_class),
+			};
+		err = t->ops->read(t, reads, n);
+		for (size_t i = 0; i < n && !err; i++) {
+			struct record r = { bytes + i * stride, reads[i].len };
+
+			o[i].valid = reads[i].ok;
+			if (reads[i].ok)
+				decode_object(c, r, &o[i]);
+		}
+	}
+	free(bytes);
+	return err;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * scope.c - one look into one target: open, snapshot, names.
+ */
+#include "scope.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* An error that does not say whose it is gets the process in front. */
+static struct goro_error *name_target(struct goro_error *err, const struct target *t)
+{
+	char *message;
+
+	if (!err || err == &goro_enomem || strncmp(err->message, "its ", 4) != 0)
+		return err;
+	if (asprintf(&message, "process %d (%s): %s", t->pid, t->name ? t->name : "?",
+		     err->message) < 0)
+		return err;
+	free(err->message);
+	err->message = message;
+	return err;
+}
+
+static struct goro_error *find_reader(struct goro_scope *scope)
+{
+	struct target *t = scope->target;
+	struct goro_error *err = modules_refresh(&scope->modules, t);
+
+	if (!err)
+		err = reader_goro.probe(t, &scope->modules, &scope->reader);
+	if (!err && !scope->reader)
+		err = goro_error_hint(
+			goro_error_new(GORO_UNSUPPORTED, "process %d (%s) has no goro runtime",
+				       t->pid, t->name ? t->name : "?"),
+			"goro looks into programs that are linked with libgoro; see them with: "
+			"goro ps");
+	return name_target(err, t);
+}
+
+struct goro_error *goro_scope_open_target(struct goro_scope **ret, struct target *target)
+{
+	struct goro_scope *scope = calloc(1, sizeof *scope);
+	struct goro_error *err;
+
+	if (!scope) {
+		target->ops->close(target);
+		return &goro_enomem;
+	}
+	pthread_mutex_init(&scope->lock, NULL);
+	scope->target = target;
+	err = find_reader(scope);
+	if (!err) {
+		scope->unwinder = unwinder_new(target, &scope->modules);
+		scope->symbolizer = symbolizer_new(&scope->modules, scope->reader->runtime_pc);
+		if (!scope->unwinder || !scope->symbolizer)
+			err = &goro_enomem;
+	}
+	if (err) {
+		goro_scope_close(scope);
+		return err;
+	}
+	*ret = scope;
+	return NULL;
+}
+
+struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid)
+{
+	struct target *target;
+	struct goro_error *err = target_open_process(&target, pid);
+
+	return err ? err : goro_scope_open_target(ret, target);
+}
+
+static struct goro_error *find_by_name(const char *name, int *pid)
+{
+	struct target_process_info *v;
+	char pids[128] = "";
+	size_t n, found = 0, len = 0;
+	struct goro_error *err = target_list_processes(&v, &n);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].name || strcmp(v[i].name, name) != 0)
+			continue;
+		*pid = v[i].pid;
+		if (found++ < 8)
+			len += (size_t)snprintf(pids + len, sizeof pids - len, " %d", v[i].pid);
+	}
+	target_list_free(v, n);
+	if (found == 1)
+		return NULL;
+	if (found == 0)
+		return goro_error_hint(
+			goro_error_new(GORO_NO_TARGET, "there is no process named '%s'", name),
+			"see those that can be looked into with: goro ps");
+	return goro_error_hint(goro_error_new(GORO_USAGE, "%zu processes are named '%s':%s%s",
+					      found, name, pids, found > 8 ? " ..." : ""),
+			       "give the process id instead");
+}
+
+struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target)
+{
+	struct goro_error *err;
+	char *end;
+	long pid;
+	int found = 0;
+
+	if (isdigit((unsigned char)target[0])) {
+		pid = strtol(target, &end, 10);
+		if (*end == '\0') {
+			if (pid <= 0 || pid > INT32_MAX)
+				return goro_error_new(GORO_NO_TARGET, "there is no process %s",
+						      target);
+			return goro_scope_open_pid(ret, (int)pid);
+		}
+	}
+	err = find_by_name(target, &found);
+	return err ? err : goro_scope_open_pid(ret, found);
+}
+
+void goro_scope_close(struct goro_scope *scope)
+{
+	if (!scope)
+		return;
+	if (scope->memory)
+		scope->memory_free(scope->memory);
+	if (scope->reader)
+		scope->reader->ops->close(scope->reader);
+	unwinder_free(scope->unwinder);
+	symbolizer_free(scope->symbolizer);
+	modules_free(&scope->modules);
+	scope->target->ops->close(scope->target);
+	pthread_mutex_destroy(&scope->lock);
+	free(scope);
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+static struct goro_error *read_once(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	struct snapshot_builder b;
+	struct goro_error *err;
+
+	if (!snapshot_begin(&b, scope->unwinder))
+		return &goro_enomem;
+	err = scope->reader->ops->read(scope->reader, scope->target, &b);
+	if (err) {
+		snapshot_abandon(&b);
+		return name_target(err, scope->target);
+	}
+	*ret = snapshot_freeze(&b);
+	return *ret ? NULL : &goro_enomem;
+}
+
+/*
+ * A return address in no known module: libraries may have come since the map was read. Look, and
+ * read once more if so.
+ */
+static struct goro_error *reread_if_modules_changed(struct goro_scope *scope,
+						    struct goro_snapshot **snap)
+{
+	unsigned generation = scope->modules.generation;
+	size_t ntext = scope->modules.ntext;
+	struct goro_error *err = modules_refresh(&scope->modules, scope->target);
+
+	unwinder_modules_changed(scope->unwinder);
+	if (err || (generation == scope->modules.generation && ntext == scope->modules.ntext))
+		return err;
+	goro_snapshot_free(*snap);
+	*snap = NULL;
+	return read_once(scope, snap);
+}
+
+/* The program may have replaced itself by exec since the last time. */
+static struct goro_error *read_after_exec(struct goro_scope *scope, struct goro_snapshot **snap)
+{
+	struct goro_error *err;
+
+	scope->reader->ops->close(scope->reader);
+	scope->reader = NULL;
+	err = find_reader(scope);
+	unwinder_modules_changed(scope->unwinder);
+	return err ? err : read_once(scope, snap);
+}
+
+static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	struct target *t = scope->target;
+	int64_t start = clock_ns(CLOCK_MONOTONIC);
+	uint64_t bytes = t->bytes_read;
+	size_t unknown = unwinder_unknown(scope->unwinder);
+	struct target_usage usage = { 0 };
+	struct goro_snapshot *snap = NULL;
+	struct goro_error *err = t->ops->usage(t, &usage);
+
+	if (!err)
+		err = scope->reader ? read_once(scope, &snap) : read_after_exec(scope, &snap);
+	if (err && err->code == GORO_UNSUPPORTED && scope->reader) {
+		goro_error_free(err);
+		err = read_after_exec(scope, &snap);
+	}
+	if (!err && unwinder_unknown(scope->unwinder) > unknown)
+		err = reread_if_modules_changed(scope, &snap);
+	if (err) {
+		goro_snapshot_free(snap);
+		return err;
+	}
+	snap->pid = t->pid;
+	snap->name = strdup(t->name ? t->name : "?");
+	snap->runtime = strdup(scope->reader->runtime);
+	snap->time = start;
+	snap->wall_time = clock_ns(CLOCK_REALTIME);
+	snap->rss = usage.rss;
+	snap->cpu = scope->last_time && start > scope->last_time
+			    ? (double)(usage.cpu_ns - scope->last_cpu_ns) /
+				      (double)(start - scope->last_time)
+			    : -1;
+	scope->last_time = start;
+	scope->last_cpu_ns = usage.cpu_ns;
+	snap->bytes_read = t->bytes_read - bytes;
+	snap->cost_ns = clock_ns(CLOCK_MONOTONIC) - start;
+	if (!snap->name || !snap->runtime) {
+		goro_snapshot_free(snap);
+		return &goro_enomem;
+	}
+	*ret = snap;
+	return NULL;
+}
+
+struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	struct goro_error *err;
+
+	pthread_mutex_lock(&scope->lock);
+	err = take(scope, ret);
+	pthread_mutex_unlock(&scope->lock);
+	return err;
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+const struct goro_frame *goro_scope_symbolize(struct goro_scope *scope, uint64_t pc, bool is_return,
+					      size_t *n)
+{
+	const struct goro_frame *frames;
+
+	pthread_mutex_lock(&scope->lock);
+	frames = symbolize(scope->symbolizer, pc, is_return, n);
+	pthread_mutex_unlock(&scope->lock);
+	return frames;
+}
+
+struct goro_frame *goro_scope_frames(struct goro_scope *scope, const struct goro_snapshot *snap,
+				     uint32_t stack_id, size_t *n, size_t *user)
+{
+	const struct goro_stack *stack;
+	struct goro_frame *all = NULL;
+	size_t total = 0, cap = 0;
+
+	*n = *user = 0;
+	if (stack_id >= snap->nstacks)
+		return NULL;
+	stack = &snap->stacks[stack_id];
+	for (size_t i = 0; i < stack->n; i++) {
+		size_t more;
+		const struct goro_frame *frames =
+			goro_scope_symbolize(scope, snap->pcs[stack->first + i], true, &more);
+
+		if (total + more > cap) {
+			struct goro_frame *bigger;
+
+			cap = (total + more) * 2;
+			bigger = realloc(all, cap * sizeof *all);
+			if (!bigger)
+				break;
+			all = bigger;
+		}
+		if (more)
+			memcpy(all + total, frames, more * sizeof *all);
+		total += more;
+	}
+	while (*user < total && all[*user].runtime)
+		(*user)++;
+	*n = total;
+	return all;
+}
+
+bool goro_scope_spawn_site(struct goro_scope *scope, const struct goro_info *g,
+			   struct goro_frame *ret)
+{
+	const struct goro_frame *frames;
+	size_t n, i = 0;
+
+	if (!g->spawn_pc)
+		return false;
+	frames = goro_scope_symbolize(scope, g->spawn_pc, true, &n);
+	while (i + 1 < n && frames[i].runtime)
+		i++;
+	if (n)
+		*ret = frames[i];
+	return n != 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * snapshot.h - building a snapshot.
+ *
+ * A reader hands over one goroutine after the other; the builder unwinds its stack at once, while
+ * the copied bytes are still in the processor's cache, and keeps only the frames. Equal stacks are
+ * stored once. Nothing is allocated per goroutine: everything lies in arrays that double.
+ */
+#ifndef GORO_SNAPSHOT_H
+#define GORO_SNAPSHOT_H
+
+#include "profiler.h"
+#include "unwind.h"
+
+struct snapshot_builder {
+	struct goro_snapshot *snap;
+	struct unwinder *unwinder;
+	size_t g_cap, waits_cap, rlocks_cap, stacks_cap, pcs_cap, procs_cap, tombs_cap;
+	uint32_t *stack_table; /* open-addressed: hash of pcs -> stack id + 1 */
+	size_t stack_table_size;
+	bool no_memory;		     /* some array could not grow; freeze reports it */
+	struct unwind_result result; /* scratch: too big for the stack of a thread */
+};
+
+/* False: out of memory. */
+bool snapshot_begin(struct snapshot_builder *b, struct unwinder *unwinder);
+
+/* Add a goroutine; its index, or UINT32_MAX. id 0 marks one that freeze leaves out. */
+uint32_t snapshot_add_g(struct snapshot_builder *b, const struct goro_info *g);
+
+/* One more object that g waits for; calls for one goroutine come without others in between. */
+void snapshot_add_wait(struct snapshot_builder *b, uint32_t g, const struct goro_wait *w);
+/* One more rwmutex that g holds for reading; likewise. */
+void snapshot_add_rlock(struct snapshot_builder *b, uint32_t g, uint64_t rwmutex);
+
+/* Unwind g's stack and set its stack_id. UNWIND_MORE: call again with more bytes. */
+enum unwind_status snapshot_add_stack(struct snapshot_builder *b, uint32_t g,
+				      const struct unwind_stack *s);
+
+void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p);
+void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);
+
+/* Bring the goroutines in order and drop those with id 0 and those whose id occurs twice. */
+void snapshot_sort(struct snapshot_builder *b);
+
+/* Make the table of the objects that are waited for, without contents: sorted, each one once. */
+void snapshot_collect_objects(struct snapshot_builder *b);
+
+/* End. Returns the snapshot, or NULL: out of memory. The builder is empty then. */
+struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b);
+void snapshot_abandon(struct snapshot_builder *b);
+
+#endif /* GORO_SNAPSHOT_H */

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * symbolize.c - names for program counters.
+ *
+ * libdw is told of the modules that elf.c opened, so it reads the files that the target runs, and
+ * finds separate debug files by itself. Where there is no debug information the symbol table gives
+ * the function; where there is none either, module and offset remain.
+ *
+ * What belongs to the runtime is told by the name (its public functions begin with goro_) or by
+ * the directory of the source file (its static functions do not), or by its being in libgoro.so.
+ */
+#include "symbolize.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_INLINES 64
+
+struct entry {
+	uint64_t key; /* pc * 2 + is_return; 0: empty */
+	struct goro_frame *frames;
+	size_t n;
+};
+
+struct symbolizer {
+	struct modules *modules;
+	unsigned generation; /* of the modules that dwfl knows */
+	Dwfl *dwfl;
+	struct entry *entries; /* open-addressed */
+	size_t nentries, size;
+	char **strings; /* open-addressed: each string once */
+	size_t nstrings, strings_size;
+	uint64_t runtime_pc;
+	const char *runtime_directory; /* of its sources; NULL: not known */
+	const char *runtime_library;   /* its path, if it is one */
+};
+
+/* ---- strings --------------------------------------------------------------------------------- */
+
+static size_t hash_string(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3ull;
+	return h ^ h >> 32;
+}
+
+static bool grow_strings(struct symbolizer *s)
+{
+	size_t size = s->strings_size ? s->strings_size * 2 : 256;
+	char **table = calloc(size, sizeof *table);
+
+	if (!table)
+		return false;
+	for (size_t i = 0; i < s->strings_size; i++) {
+		size_t at;
+
+		if (!s->strings[i])
+			continue;
+		for (at = hash_string(s->strings[i]) & (size - 1); table[at];
+		     at = (at + 1) & (size - 1))
+			;
+		table[at] = s->strings[i];
+	}
+	free(s->strings);
+	s->strings = table;
+	s->strings_size = size;
+	return true;
+}
+
+/* One copy for the life of the symbolizer; NULL for NULL and when memory is out. */
+static const char *keep(struct symbolizer *s, const char *string)
+{
+	size_t at;
+
+	if (!string || (s->nstrings * 2 >= s->strings_size && !grow_strings(s)))
+		return NULL;
+	for (at = hash_string(string) & (s->strings_size - 1); s->strings[at];
+	     at = (at + 1) & (s->strings_size - 1)) {
+		if (strcmp(s->strings[at], string) == 0)
+			return s->strings[at];
+	}
+	s->strings[at] = strdup(string);
+	s->nstrings += s->strings[at] != NULL;
+	return s->strings[at];
+}
+
+/* ---- libdw ----------------------------------------------------------------------------------- */
+
+static const Dwfl_Callbacks callbacks = {
+	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.section_address = dwfl_offline_section_address,
+};
+
+/* Tell libdw of all modules anew when some came or went. */
+static void report_modules(struct symbolizer *s)
+{
+	if (s->dwfl && s->generation == s->modules->generation)
+		return;
+	dwfl_end(s->dwfl);
+	s->generation = s->modules->generation;
+	s->dwfl = dwfl_begin(&callbacks);
+	if (!s->dwfl)
+		return;
+	dwfl_report_begin(s->dwfl);
+	for (size_t i = 0; i < s->modules->n; i++) {
+		struct module *m = s->modules->v[i];
+		int fd = m->elf ? dup(m->fd) : -1;
+
+		if (fd >= 0 && !dwfl_report_elf(s->dwfl, m->path, m->path, fd, m->bias, true))
+			close(fd);
+	}
+	dwfl_report_end(s->dwfl, NULL, NULL);
+}
+
+static const char *absolute_path(struct symbolizer *s, const char *file, Dwarf_Die *cu)
+{
+	Dwarf_Attribute attr;
+	const char *directory, *kept;
+	char *joined;
+
+	if (!file || file[0] == '/')
+		return keep(s, file);
+	directory = dwarf_formstring(dwarf_attr(cu, DW_AT_comp_dir, &attr));
+	if (!directory || asprintf(&joined, "%s/%s", directory, file) < 0)
+		return keep(s, file);
+	kept = keep(s, joined);
+	free(joined);
+	return kept;
+}
+
+/* What one pc is made of while it is looked up. */
+struct lookup {
+	struct symbolizer *s;
+	Dwarf_Die cu;
+	struct goro_frame common; /* what all frames of the pc share */
+	const char *file;	  /* where the next frame is */
+	uint32_t line;
+	struct goro_frame frames[MAX_INLINES];
+	size_t n;
+};
+
+static void add_frame(struct lookup *l, const char *function, bool inlined)
+{
+	struct goro_frame *f;
+
+	if (l->n == MAX_INLINES)
+		return;
+	f = &l->frames[l->n++];
+	*f = l->common;
+	f->function = keep(l->s, function);
+	f->file = l->file;
+	f->line = l->line;
+	f->inlined = inlined;
+}
+
+/* The file and line of the call that an inlined subroutine replaced. */
+static void go_to_call(struct lookup *l, Dwarf_Die *die)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Files *files;
+	Dwarf_Word number;
+	size_t nfiles;
+
+	l->file = NULL;
+	l->line = 0;
+	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &number) == 0 &&
+	    dwarf_getsrcfiles(&l->cu, &files, &nfiles) == 0 && number < nfiles)
+		l->file = absolute_path(l->s, dwarf_filesrc(files, number, NULL, NULL), &l->cu);
+	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0)
+		l->line = (uint32_t)number;
+}
+
+/*
+ * The scopes around pc as libdw lists them first leave an inlined function for where it was
+ * written; what is wanted is where it was put. So take the innermost and ask for its parents.
+ */
+static void add_inlines(struct lookup *l, Dwarf_Addr address)
+{
+	Dwarf_Die *scopes = NULL, *parents = NULL;
+	int n = dwarf_getscopes(&l->cu, address, &scopes);
+
+	if (n > 0)
+		n = dwarf_getscopes_die(&scopes[0], &parents);
+	for (int i = 0; i < n; i++) {
+		int tag = dwarf_tag(&parents[i]);
+
+		if (tag == DW_TAG_inlined_subroutine) {
+			add_frame(l, dwarf_diename(&parents[i]), true);
+			go_to_call(l, &parents[i]);
+		} else if (tag == DW_TAG_subprogram) {
+			add_frame(l, dwarf_diename(&parents[i]), false);
+			break;
+		}
+	}
+	free(scopes);
+	free(parents);
+}
+
+static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *cu = dwfl_module_addrdie(mod, pc, &bias);
+	Dwfl_Line *line = dwfl_module_getsrc(mod, pc);
+
+	if (cu)
+		l->cu = *cu;
+	if (line) {
+		Dwarf_Die *line_cu = cu ? &l->cu : dwfl_linecu(line);
+		int number = 0;
+		const char *file = dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
+
+		l->file = line_cu ? absolute_path(l->s, file, line_cu) : keep(l->s, file);
+		l->line = (uint32_t)number;
+	}
+	if (cu)
+		add_inlines(l, pc - bias);
+}
+
+static bool in_directory(const char *file, const char *directory)
+{
+	size_t len = strlen(directory);
+
+	return strncmp(file, directory, len) == 0 && file[len] == '/' &&
+	       !strchr(file + len + 1, '/');
+}
+
+static bool is_runtime(const struct symbolizer *s, const struct goro_frame *f)
+{
+	if (f->function && strncmp(f->function, "goro_", 5) == 0)
+		return true;
+	if (s->runtime_library && f->module == s->runtime_library)
+		return true;
+	return s->runtime_directory && f->file && in_directory(f->file, s->runtime_directory);
+}
+
+static void look_up(struct lookup *l, uint64_t pc, bool is_return)
+{
+	struct symbolizer *s = l->s;
+	uint64_t at = is_return ? pc - 1 : pc;
+	struct module *m = modules_find(s->modules, at);
+	Dwfl_Module *mod;
+	const char *symbol;
+	GElf_Off offset = 0;
+	GElf_Sym sym;
+
+	l->common.pc = pc;
+	if (m) {
+		l->common.module = keep(s, m->path);
+		l->common.module_offset = pc - m->bias;
+	}
+	report_modules(s);
+	mod = s->dwfl ? dwfl_addrmodule(s->dwfl, at) : NULL;
+	symbol = mod ? dwfl_module_addrinfo(mod, at, &offset, &sym, NULL, NULL, NULL) : NULL;
+	if (symbol)
+		l->common.function_offset = offset + (pc - at);
+	if (mod)
+		look_up_dwarf(l, mod, at);
+	/* Assembly has lines but no subprograms. */
+	if (l->n == 0 || l->frames[l->n - 1].inlined)
+		add_frame(l, symbol, false);
+	for (size_t i = 0; i < l->n; i++)
+		l->frames[i].runtime = is_runtime(s, &l->frames[i]);
+}
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+static size_t slot_of(const struct symbolizer *s, uint64_t key)
+{
+	size_t at = (key * 0x9e3779b97f4a7c15ull) >> 32 & (s->size - 1);
+
+	while (s->entries[at].key && s->entries[at].key != key)
+		at = (at + 1) & (s->size - 1);
+	return at;
+}
+
+static bool grow_entries(struct symbolizer *s)
+{
+	struct entry *old = s->entries;
+	size_t old_size = s->size, size = old_size ? old_size * 2 : 256;
+	struct entry *table = calloc(size, sizeof *table);
+
+	if (!table)
+		return false;
+	s->entries = table;
+	s->size = size;
+	for (size_t i = 0; i < old_size; i++) {
+		if (old[i].key)
+			s->entries[slot_of(s, old[i].key)] = old[i];
+	}
+	free(old);
+	return true;
+}
+
+const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_return, size_t *n)
+{
+	uint64_t key = pc * 2 + is_return + 2; /* not 0 for any pc that occurs */
+	struct lookup l = { .s = s };
+	struct entry *e;
+
+	*n = 0;
+	if (s->nentries * 2 >= s->size && !grow_entries(s))
+		return NULL;
+	e = &s->entries[slot_of(s, key)];
+	if (!e->key) {
+		look_up(&l, pc, is_return);
+		e->frames = malloc(l.n * sizeof *e->frames);
+		if (!e->frames)
+			return NULL;
+		memcpy(e->frames, l.frames, l.n * sizeof *e->frames);
+		e->n = l.n;
+		e->key = key;
+		s->nentries++;
+	}
+	*n = e->n;
+	return e->frames;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* Learn where the runtime's sources and its library are, from one address in it. */
+static void learn_runtime(struct symbolizer *s)
+{
+	struct lookup l = { .s = s };
+	struct module *m = modules_find(s->modules, s->runtime_pc);
+	const char *file;
+	char *directory;
+
+	if (m && strncmp(goro_basename(m->path), "libgoro.so", strlen("libgoro.so")) == 0)
+		s->runtime_library = keep(s, m->path);
+	look_up(&l, s->runtime_pc, false);
+	file = l.frames[l.n - 1].file;
+	if (!file || file[0] != '/')
+		return;
+	directory = strndup(file, (size_t)(strrchr(file, '/') - file));
+	s->runtime_directory = directory && *directory ? keep(s, directory) : NULL;
+	free(directory);
+}
+
+struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc)
+{
+	struct symbolizer *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->modules = ms;
+	s->runtime_pc = runtime_pc;
+	learn_runtime(s);
+	return s;
+}
+
+void symbolizer_free(struct symbolizer *s)
+{
+	if (!s)
+		return;
+	dwfl_end(s->dwfl);
+	for (size_t i = 0; i < s->size; i++)
+		free(s->entries[i].frames);
+	for (size_t i = 0; i < s->strings_size; i++)
+		free(s->strings[i]);
+	free(s->entries);
+	free(s->strings);
+	free(s);
+}

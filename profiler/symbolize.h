@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * symbolize.h - program counter -> functions, files and lines, through libdw.
+ *
+ * Each pc is looked up once in the life of a symbolizer; strings and arrays live as long as it.
+ */
+#ifndef GORO_SYMBOLIZE_H
+#define GORO_SYMBOLIZE_H
+
+#include "elf.h"
+#include "profiler.h"
+
+struct symbolizer;
+
+/* runtime_pc: an address in the runtime's code, by which the rest of it is known. */
+struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc);
+void symbolizer_free(struct symbolizer *s);
+
+/* The frames of pc, inlined ones first; at least one. NULL: out of memory. */
+const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_return, size_t *n);
+
+#endif /* GORO_SYMBOLIZE_H */

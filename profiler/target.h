@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h - where the bytes come from.
+ *
+ * One of the two interfaces of the library (the other is reader.h: whose structures the bytes are).
+ * A target is somebody's memory: a live process here, byte strings in the tests. What a reader, an
+ * unwinder or a symbolizer wants from it fits in the six functions below; none of them stops,
+ * signals or writes to anything.
+ *
+ * Rejected: one function per read with a page cache behind it (elfutils). A hundred thousand
+ * stacks want a thousand reads in one system call, and a cache would show the past.
+ */
+#ifndef GORO_TARGET_H
+#define GORO_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "error.h"
+
+/* One line of the target's memory map. Sorted by address, not overlapping. */
+struct target_map {
+	uint64_t lo, hi;
+	uint64_t offset;     /* in the file */
+	uint64_t dev, inode; /* inode 0: no file */
+	char *path;	     /* as the target sees it; NULL: none */
+	bool readable, writable, executable;
+};
+
+struct target_maps {
+	struct target_map *v;
+	size_t n;
+};
+
+/* One piece of a vectored read. */
+struct target_read {
+	uint64_t address;
+	void *to;
+	size_t len;
+	bool ok; /* result: all len bytes are there */
+};
+
+/* Bytes of [lo, hi) that are in RAM. */
+struct target_range {
+	uint64_t lo, hi;
+	uint64_t resident; /* result; 0 when unknown */
+};
+
+struct target_usage {
+	uint64_t rss;	 /* bytes */
+	uint64_t cpu_ns; /* user and system time since start */
+};
+
+struct target;
+
+struct target_ops {
+	/* The memory map, as it is now. */
+	struct goro_error *(*maps)(struct target *t, struct target_maps *ret);
+	/* Read many pieces. Unreadable pieces are no error: `ok` says. An error means that
+	 * nothing can be read any more. */
+	struct goro_error *(*read)(struct target *t, struct target_read *v, size_t n);
+	/* Open the file behind a map; -errno when that cannot be done. */
+	int (*open_file)(struct target *t, const struct target_map *map);
+	/* Ranges are sorted by address and do not overlap. */
+	void (*resident)(struct target *t, struct target_range *v, size_t n);
+	/* NULL, or an error when the target has ended. */
+	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
+	void (*close)(struct target *t);
+};
+
+/* The common part; the kinds of target embed it. */
+struct target {
+	const struct target_ops *ops;
+	int pid;    /* 0: not a process */
+	char *name; /* program, without directories */
+	uint64_t bytes_read;
+};
+
+/* A live process. Fails with 3 (no such process) or 4 (permission, with a hint). */
+struct goro_error *target_open_process(struct target **ret, int pid);
+
+void target_maps_free(struct target_maps *maps);
+
+/* The map that contains address, or NULL. */
+const struct target_map *target_maps_find(const struct target_maps *maps, uint64_t address);
+
+/* Read one piece; false if it is not all readable. */
+struct goro_error *target_read_at(struct target *t, uint64_t address, void *to, size_t len,
+				  bool *ok);
+
+/* ---- which processes there are --------------------------------------------------------------- */
+
+/* What can be known of a process without looking into it. */
+struct target_process_info {
+	int pid;
+	unsigned uid;
+	char *name;
+	char *command;
+	uint64_t rss;
+	int threads;
+};
+
+/* All processes but kernel threads and ourselves, by rising pid. Free with the function below. */
+struct goro_error *target_list_processes(struct target_process_info **ret, size_t *n);
+void target_list_free(struct target_process_info *v, size_t n);
+
+#endif /* GORO_TARGET_H */

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unwind.c - walking a stack by compiled rows.
+ *
+ * The stacks of one program have few distinct return addresses (hundreds, where there are a hundred
+ * thousand stacks), so nearly every step is answered by a small direct-mapped cache: return
+ * address -> rule.
+ */
+#include "unwind.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "cfi.h"
+
+#define CACHE_SIZE (1u << 14)
+
+enum place {
+	PLACE_EMPTY = 0, /* no entry */
+	PLACE_NOWHERE,	 /* not in executable memory: no return address */
+	PLACE_NO_RULE,	 /* code without unwind data */
+	PLACE_RULE,
+};
+
+struct cached {
+	uint64_t pc;
+	struct cfi_rule rule;
+	uint8_t place; /* enum place */
+};
+
+struct unwinder {
+	struct target *target;
+	struct modules *modules;
+	struct unwind_reference *reference; /* made at the first use */
+	struct unwind_comparison *comparison;
+	size_t unknown;
+	struct unwind_result other; /* scratch */
+	struct cached cache[CACHE_SIZE];
+};
+
+struct unwinder *unwinder_new(struct target *t, struct modules *ms)
+{
+	struct unwinder *u = calloc(1, sizeof *u);
+
+	if (u) {
+		u->target = t;
+		u->modules = ms;
+	}
+	return u;
+}
+
+void unwinder_free(struct unwinder *u)
+{
+	if (!u)
+		return;
+	unwind_reference_free(u->reference);
+	free(u);
+}
+
+void unwinder_modules_changed(struct unwinder *u)
+{
+	memset(u->cache, 0, sizeof u->cache);
+	unwind_reference_free(u->reference);
+	u->reference = NULL;
+	u->unknown = 0;
+}
+
+void unwinder_compare(struct unwinder *u, struct unwind_comparison *c)
+{
+	u->comparison = c;
+}
+
+size_t unwinder_unknown(const struct unwinder *u)
+{
+	return u->unknown;
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static const struct cfi_table *module_cfi(struct module *m)
+{
+	struct cfi_section s = { .machine = m->machine, .eh = true };
+
+	if (m->cfi_tried)
+		return m->cfi;
+	m->cfi_tried = true;
+	s.data = module_section(m, ".eh_frame", &s.size, &s.address);
+	if (s.data)
+		m->cfi = cfi_compile(&s);
+	if (m->cfi)
+		return m->cfi;
+	s.eh = false;
+	s.data = module_section(m, ".debug_frame", &s.size, &s.address);
+	if (s.data)
+		m->cfi = cfi_compile(&s);
+	return m->cfi;
+}
+
+/*
+ * A return address belongs to the call before it: behind a call that never returns the next
+ * function may begin.
+ */
+static const struct cached *find_rule(struct unwinder *u, uint64_t pc)
+{
+	struct cached *c = &u->cache[(pc ^ pc >> 14) & (CACHE_SIZE - 1)];
+	const struct module_text *text;
+	const struct cfi_table *table;
+	const struct cfi_rule *rule;
+
+	if (c->pc == pc && c->place != PLACE_EMPTY)
+		return c;
+	c->pc = pc;
+	c->place = PLACE_NOWHERE;
+	text = modules_find_text(u->modules, pc - 1);
+	if (!text) {
+		u->unknown++;
+		return c;
+	}
+	c->place = PLACE_NO_RULE;
+	table = text->module ? module_cfi(text->module) : NULL;
+	rule = table ? cfi_find(table, pc - 1 - text->module->bias) : NULL;
+	if (rule) {
+		c->place = PLACE_RULE;
+		c->rule = *rule;
+	}
+	return c;
+}
+
+/* ---- walking --------------------------------------------------------------------------------- */
+
+enum unwind_status unwind_load(const struct unwind_stack *s, uint64_t address, uint64_t *ret)
+{
+	if (address < s->sp || address > s->hi || s->hi - address < 8)
+		return UNWIND_CANNOT;
+	if (address - s->sp > s->len || s->len - (address - s->sp) < 8)
+		return UNWIND_MORE;
+	memcpy(ret, s->bytes + (address - s->sp), 8);
+	return UNWIND_DONE;
+}
+
+enum unwind_status unwind_start(const struct unwind_stack *s, uint64_t *pc, uint64_t *sp)
+{
+	*sp = s->sp + s->layout->saved_size;
+	return unwind_load(s, s->sp + s->layout->saved_pc, pc);
+}
+
+struct frame {
+	uint64_t pc, sp, fp;
+};
+
+/*
+ * From a frame to its caller. CANNOT: there is no caller to be found here. The stack pointer rises
+ * with every step, so that a walk ends.
+ */
+static enum unwind_status step(const struct unwind_stack *s, const struct cfi_rule *rule,
+			       struct frame *f)
+{
+	uint64_t cfa = (rule->cfa == CFI_FP ? f->fp : f->sp) + (uint64_t)(int64_t)rule->cfa_offset;
+	enum unwind_status status;
+
+	if (cfa <= f->sp || cfa > s->hi)
+		return UNWIND_CANNOT;
+	status = unwind_load(s, cfa + (uint64_t)(int64_t)rule->ra_offset, &f->pc);
+	if (status != UNWIND_DONE)
+		return status;
+	if (rule->fp == CFI_SAVED) {
+		status = unwind_load(s, cfa + (uint64_t)(int64_t)rule->fp_offset, &f->fp);
+		if (status != UNWIND_DONE)
+			return status;
+	} else if (rule->fp == CFI_UNDEFINED) {
+		f->fp = 0;
+	}
+	f->sp = cfa;
+	return UNWIND_DONE;
+}
+
+/* What every function that keeps a frame pointer does, on x86-64 and aarch64 alike. */
+static const struct cfi_rule frame_pointer_rule = {
+	.cfa = CFI_FP,
+	.cfa_offset = 16,
+	.fp = CFI_SAVED,
+	.fp_offset = -16,
+	.ra = CFI_SAVED,
+	.ra_offset = -8,
+};
+
+enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack *s, bool guess,
+				  struct unwind_result *r)
+{
+	const struct unwind_layout *layout = s->layout;
+	uint16_t saved_fp = layout->saved_reg[layout->frame_pointer];
+	struct frame f = { 0 };
+	enum unwind_status status;
+
+	r->n = 0;
+	r->complete = r->by_frame_pointer = false;
+	status = unwind_start(s, &f.pc, &f.sp);
+	if (status == UNWIND_DONE && saved_fp != 0xffff)
+		status = unwind_load(s, s->sp + saved_fp, &f.fp);
+	while (status == UNWIND_DONE) {
+		const struct cached *c = find_rule(u, f.pc);
+		const struct cfi_rule *rule = &c->rule;
+
+		if (c->place == PLACE_NOWHERE || r->n == UNWIND_MAX_FRAMES)
+			return UNWIND_DONE;
+		r->pcs[r->n++] = f.pc;
+		if (f.pc >= layout->entry_lo && f.pc < layout->entry_hi) {
+			r->complete = true;
+			return UNWIND_DONE;
+		}
+		if (c->place == PLACE_NO_RULE || rule->cfa == CFI_COMPLEX ||
+		    (rule->ra == CFI_SAME && r->n > 1)) {
+			if (!guess)
+				return UNWIND_CANNOT;
+			if (c->place == PLACE_RULE)
+				return UNWIND_DONE;
+			rule = &frame_pointer_rule;
+			r->by_frame_pointer = true;
+		}
+		if (rule->ra == CFI_UNDEFINED) {
+			r->complete = s->main;
+			return UNWIND_DONE;
+		}
+		if (rule->ra != CFI_SAVED)
+			return guess ? UNWIND_DONE : UNWIND_CANNOT;
+		status = step(s, rule, &f);
+	}
+	return status == UNWIND_MORE ? UNWIND_MORE : UNWIND_DONE;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+static enum unwind_status by_libunwind(struct unwinder *u, const struct unwind_stack *s,
+				       struct unwind_result *r)
+{
+	if (!u->reference)
+		u->reference = unwind_reference_new(u->target, u->modules);
+	if (!u->reference) {
+		r->n = 0;
+		r->complete = r->by_frame_pointer = false;
+		return UNWIND_DONE;
+	}
+	return unwind_by_libunwind(u->reference, s, r);
+}
+
+static void compare(struct unwinder *u, const struct unwind_stack *s,
+		    const struct unwind_result *rows)
+{
+	struct unwind_comparison *c = u->comparison;
+
+	if (by_libunwind(u, s, &u->other) == UNWIND_MORE)
+		return;
+	c->compared++;
+	if (rows->n == u->other.n && rows->complete == u->other.complete &&
+	    memcmp(rows->pcs, u->other.pcs, rows->n * sizeof *rows->pcs) == 0)
+		return;
+	c->different++;
+	c->rows = *rows;
+	c->libunwind = u->other;
+}
+
+enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s, struct unwind_result *r)
+{
+	enum unwind_status status = unwind_by_rows(u, s, false, r);
+
+	if (status == UNWIND_DONE && u->comparison)
+		compare(u, s, r);
+	if (status != UNWIND_CANNOT)
+		return status;
+	if (u->comparison)
+		u->comparison->only_libunwind++;
+	status = by_libunwind(u, s, r);
+	if (status == UNWIND_MORE || r->complete)
+		return status;
+	/* Neither has data for all of it: take the longer one of what libunwind found and of
+	 * what frame pointers say. */
+	status = unwind_by_rows(u, s, true, &u->other);
+	if (status == UNWIND_MORE)
+		return status;
+	if (u->other.complete || u->other.n > r->n)
+		*r = u->other;
+	return UNWIND_DONE;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unwind.h - the frames of a stack that stands still.
+ *
+ * Two unwinders work on the same copied bytes. The fast one walks rows that were compiled once from
+ * .eh_frame (cfi.h): it follows only the program counter, the stack pointer and the frame pointer,
+ * which is all that nearly every function needs. The other is libunwind: it is the reference that
+ * the rows are tested against, and it does what they cannot (DWARF expressions, other registers).
+ *
+ * A walk never guesses. It is complete when it arrives where goroutines begin; wherever it cannot
+ * go on it stops and says so.
+ */
+#ifndef GORO_UNWIND_H
+#define GORO_UNWIND_H
+
+#include "elf.h"
+#include "target.h"
+
+#define UNWIND_MAX_FRAMES 1024
+
+/* How a switch leaves a stack; see saved_reg in goro_introspect.h. */
+struct unwind_layout {
+	uint16_t saved_reg[64];
+	uint16_t saved_pc, saved_size;
+	unsigned frame_pointer; /* index in saved_reg */
+	uint64_t entry_lo, entry_hi;
+};
+
+/* A stack to unwind: where it was left, and the bytes of it that were copied. */
+struct unwind_stack {
+	const struct unwind_layout *layout;
+	uint64_t sp;	      /* where the saved registers lie */
+	uint64_t hi;	      /* end of the stack; more bytes can be had up to here */
+	const uint8_t *bytes; /* copy of [sp, sp + len) */
+	size_t len;
+	bool main; /* ends in _start, not in the entry of goroutines */
+};
+
+struct unwind_result {
+	uint64_t
+		pcs[UNWIND_MAX_FRAMES]; /* leaf first; all but signal frames are return addresses */
+	unsigned n;
+	bool complete;
+	bool by_frame_pointer;
+};
+
+enum unwind_status {
+	UNWIND_DONE,   /* complete or truncated */
+	UNWIND_MORE,   /* it needs more bytes of the stack */
+	UNWIND_CANNOT, /* rows only: something for libunwind */
+};
+
+/* Rows and libunwind side by side, for tests and for diagnosis. */
+struct unwind_comparison {
+	size_t compared, different;
+	size_t only_libunwind;		      /* stacks that the rows could not do */
+	struct unwind_result rows, libunwind; /* of the last difference */
+};
+
+struct unwinder;
+
+struct unwinder *unwinder_new(struct target *t, struct modules *ms);
+void unwinder_free(struct unwinder *u);
+
+/* Call after modules_refresh(). */
+void unwinder_modules_changed(struct unwinder *u);
+
+/* From now on unwind every stack in both ways and count into *c; NULL: stop that. */
+void unwinder_compare(struct unwinder *u, struct unwind_comparison *c);
+
+/* Unwind: by rows, and where they cannot by libunwind. DONE or MORE. */
+enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s,
+			  struct unwind_result *r);
+
+/* Frame pointers are followed through code without unwind data only when `guess` is set. */
+enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack *s, bool guess,
+				  struct unwind_result *r);
+
+/* Return addresses seen in no executable map since the last unwinder_modules_changed(). */
+size_t unwinder_unknown(const struct unwinder *u);
+
+/* 8 bytes of the stack at address. CANNOT: outside of it; MORE: not copied yet. */
+enum unwind_status unwind_load(const struct unwind_stack *s, uint64_t address, uint64_t *ret);
+
+/* The program counter and the stack pointer once the switch's frame is popped. */
+enum unwind_status unwind_start(const struct unwind_stack *s, uint64_t *pc, uint64_t *sp);
+
+/* ---- unwind_libunwind.c ---------------------------------------------------------------------- */
+
+struct unwind_reference;
+
+struct unwind_reference *unwind_reference_new(struct target *t, struct modules *ms);
+void unwind_reference_free(struct unwind_reference *ref);
+enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struct unwind_stack *s,
+				       struct unwind_result *r);
+
+#endif /* GORO_UNWIND_H */

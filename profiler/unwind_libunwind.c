@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unwind_libunwind.c - libunwind over copied bytes: the reference for the rows.
+ *
+ * libunwind's remote interface asks for memory, registers and unwind tables through callbacks; here
+ * these are answered from the copied stack and from the target's read-only pages. There is no
+ * ptrace in it. Its one bad habit on x86-64 is to guess by frame pointer where it finds no table;
+ * such a step is noticed (the table callback failed) and thrown away.
+ */
+#include "unwind.h"
+
+#include <elf.h>
+#include <gelf.h>
+#include <libunwind.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_SIZE 4096u
+#define NPAGES	  64u
+
+/* libunwind's own search in a table of .eh_frame_hdr; exported for remote users such as perf. */
+#define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
+extern int search_unwind_table(unw_addr_space_t, unw_word_t, unw_dyn_info_t *, unw_proc_info_t *,
+			       int, void *);
+
+struct page {
+	uint64_t address; /* 0: empty */
+	uint8_t bytes[PAGE_SIZE];
+};
+
+struct unwind_reference {
+	struct target *target;
+	struct modules *modules;
+	unw_addr_space_t space;
+	const struct unwind_stack *stack; /* the one that is being unwound */
+	bool more;			  /* it touched bytes that were not copied */
+	bool no_table;			  /* the last step had no table */
+	struct module *last;		  /* whose table `info` describes */
+	unw_dyn_info_t info;
+	struct page pages[NPAGES];
+};
+
+/* ---- memory and registers -------------------------------------------------------------------- */
+
+static bool read_bytes(struct unwind_reference *ref, uint64_t address, void *to, size_t len)
+{
+	while (len) {
+		uint64_t base = address & ~(uint64_t)(PAGE_SIZE - 1);
+		struct page *page = &ref->pages[base / PAGE_SIZE % NPAGES];
+		size_t at = address - base;
+		size_t n = PAGE_SIZE - at < len ? PAGE_SIZE - at : len;
+
+		if (page->address != base || !base) {
+			bool ok;
+
+			page->address = 0;
+			goro_error_free(
+				target_read_at(ref->target, base, page->bytes, PAGE_SIZE, &ok));
+			if (!ok)
+				return false;
+			page->address = base;
+		}
+		memcpy(to, page->bytes + at, n);
+		to = (char *)to + n;
+		address += n;
+		len -= n;
+	}
+	return true;
+}
+
+static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write,
+		      void *arg)
+{
+	struct unwind_reference *ref = arg;
+	const struct unwind_stack *s = ref->stack;
+
+	(void)space;
+	if (write)
+		return -UNW_EINVAL;
+	if (address >= s->sp && address < s->hi) {
+		uint64_t v;
+		enum unwind_status status = unwind_load(s, address, &v);
+
+		ref->more |= status == UNWIND_MORE;
+		*value = v;
+		return status == UNWIND_DONE ? 0 : -UNW_EINVAL;
+	}
+	return read_bytes(ref, address, value, sizeof *value) ? 0 : -UNW_EINVAL;
+}
+
+static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *value, int write,
+		      void *arg)
+{
+	struct unwind_reference *ref = arg;
+	const struct unwind_stack *s = ref->stack;
+	const struct unwind_layout *layout = s->layout;
+	uint64_t pc, sp, v;
+	enum unwind_status status;
+
+	(void)space;
+	if (write)
+		return -UNW_EINVAL;
+	status = unwind_start(s, &pc, &sp);
+	if (reg == UNW_REG_IP) {
+		/* The saved one is a return address, but libunwind looks for the table of the
+		 * first pc itself. */
+		v = pc - 1;
+	} else if (reg == UNW_REG_SP) {
+		v = sp;
+	} else if (reg >= 0 && reg < 64 && layout->saved_reg[reg] != 0xffff) {
+		status = unwind_load(s, s->sp + layout->saved_reg[reg], &v);
+	} else {
+		return -UNW_EBADREG;
+	}
+	ref->more |= status == UNWIND_MORE;
+	*value = v;
+	return status == UNWIND_DONE ? 0 : -UNW_EINVAL;
+}
+
+static int access_fpreg(unw_addr_space_t space, unw_regnum_t reg, unw_fpreg_t *value, int write,
+			void *arg)
+{
+	(void)space, (void)reg, (void)value, (void)write, (void)arg;
+	return -UNW_EBADREG;
+}
+
+static int get_proc_name(unw_addr_space_t space, unw_word_t address, char *name, size_t len,
+			 unw_word_t *offset, void *arg)
+{
+	(void)space, (void)address, (void)name, (void)len, (void)offset, (void)arg;
+	return -UNW_ENOINFO;
+}
+
+static int resume(unw_addr_space_t space, unw_cursor_t *cursor, void *arg)
+{
+	(void)space, (void)cursor, (void)arg;
+	return -UNW_EINVAL;
+}
+
+static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *address, void *arg)
+{
+	(void)space, (void)address, (void)arg;
+	return -UNW_ENOINFO;
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* Describe a module's .eh_frame_hdr, as the linkers write it: 4-byte offsets, sorted. */
+static bool find_table(struct unwind_reference *ref, struct module *m)
+{
+	static const uint8_t expected[4] = { 1, 0x1b, 0x03, 0x3b };
+	size_t n;
+
+	if (ref->last == m)
+		return true;
+	if (!m->elf || elf_getphdrnum(m->elf, &n) < 0)
+		return false;
+	for (size_t i = 0; i < n && i < 4096; i++) {
+		GElf_Phdr ph;
+		struct {
+			uint8_t encodings[4];
+			uint32_t eh_frame;
+			uint32_t count;
+		} hdr;
+		uint64_t address;
+
+		if (!gelf_getphdr(m->elf, (int)i, &ph) || ph.p_type != PT_GNU_EH_FRAME)
+			continue;
+		address = ph.p_vaddr + m->bias;
+		if (!read_bytes(ref, address, &hdr, sizeof hdr) ||
+		    memcmp(hdr.encodings, expected, sizeof expected) != 0 ||
+		    (uint64_t)hdr.count * 8 + sizeof hdr > ph.p_memsz)
+			return false;
+		ref->last = m;
+		ref->info = (unw_dyn_info_t){
+			.start_ip = m->lo,
+			.end_ip = m->hi,
+			.format = UNW_INFO_FORMAT_REMOTE_TABLE,
+			.u.rti = { .segbase = address,
+				   .table_data = address + sizeof hdr,
+				   .table_len = (uint64_t)hdr.count * 8 / sizeof(unw_word_t) },
+		};
+		return true;
+	}
+	return false;
+}
+
+static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info, int need,
+			  void *arg)
+{
+	struct unwind_reference *ref = arg;
+	const struct module_text *text = modules_find_text(ref->modules, ip);
+	int status = -UNW_ENOINFO;
+
+	if (text && text->module && find_table(ref, text->module))
+		status = search_unwind_table(space, ip, &ref->info, info, need, arg);
+	if (status < 0)
+		ref->no_table = true;
+	return status;
+}
+
+/* It lies in a pool of libunwind's that only libunwind itself can give back. */
+static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *info, void *arg)
+{
+	(void)space, (void)info, (void)arg;
+}
+
+/* ---- interface ------------------------------------------------------------------------------- */
+
+struct unwind_reference *unwind_reference_new(struct target *t, struct modules *ms)
+{
+	static unw_accessors_t accessors = {
+		.find_proc_info = find_proc_info,
+		.put_unwind_info = put_unwind_info,
+		.get_dyn_info_list_addr = get_dyn_info_list_addr,
+		.access_mem = access_mem,
+		.access_reg = access_reg,
+		.access_fpreg = access_fpreg,
+		.resume = resume,
+		.get_proc_name = get_proc_name,
+	};
+	struct unwind_reference *ref = calloc(1, sizeof *ref);
+
+	if (!ref)
+		return NULL;
+	ref->target = t;
+	ref->modules = ms;
+	ref->space = unw_create_addr_space(&accessors, 0);
+	if (!ref->space) {
+		free(ref);
+		return NULL;
+	}
+	unw_set_caching_policy(ref->space, UNW_CACHE_GLOBAL);
+	return ref;
+}
+
+void unwind_reference_free(struct unwind_reference *ref)
+{
+	if (!ref)
+		return;
+	unw_destroy_addr_space(ref->space);
+	free(ref);
+}
+
+static enum unwind_status result(const struct unwind_reference *ref)
+{
+	return ref->more ? UNWIND_MORE : UNWIND_DONE;
+}
+
+enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struct unwind_stack *s,
+				       struct unwind_result *r)
+{
+	const struct unwind_layout *layout = s->layout;
+	unw_cursor_t cursor;
+	uint64_t last_sp = s->sp;
+
+	r->n = 0;
+	r->complete = r->by_frame_pointer = false;
+	ref->stack = s;
+	ref->more = ref->no_table = false;
+	if (unw_init_remote(&cursor, ref->space, ref) < 0)
+		return result(ref);
+	while (r->n < UNWIND_MAX_FRAMES) {
+		unw_word_t pc, sp;
+		int stepped;
+
+		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) < 0 ||
+		    unw_get_reg(&cursor, UNW_REG_SP, &sp) < 0 || sp < last_sp || sp > s->hi)
+			break;
+		pc += r->n == 0; /* see access_reg() */
+		if (!modules_find_text(ref->modules, pc - 1))
+			break;
+		last_sp = sp + 1;
+		r->pcs[r->n++] = pc;
+		if (pc >= layout->entry_lo && pc < layout->entry_hi) {
+			r->complete = true;
+			break;
+		}
+		stepped = unw_step(&cursor);
+		if (ref->more || ref->no_table || stepped < 0)
+			break;
+		if (stepped == 0) {
+			r->complete = s->main;
+			break;
+		}
+	}
+	return result(ref);
+}
