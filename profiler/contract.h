@@ -50,4 +50,10 @@ struct goro_error *contract_read_tombs(const struct contract *c, struct target *
 struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
 					 struct goro_snapshot *snap);
 
+/* ---- contract_queue.c ------------------------------------------------------------------------ */
+
+/* Set `queued` of the goroutines that seem to hold what they wait for; after the objects. */
+struct goro_error *contract_read_queues(const struct contract *c, struct target *t,
+					struct goro_snapshot *snap);
+
 #endif /* GORO_CONTRACT_H */

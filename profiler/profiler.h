@@ -50,8 +50,8 @@ enum goro_status {
 struct goro_error {
 	enum goro_status code;
 	uint64_t address; /* of the read that failed, or 0 */
-	char *message; /* one line: what was wrong, with what */
-	char *hint; /* what to do; may have several lines; or NULL */
+	char *message;	  /* one line: what was wrong, with what */
+	char *hint;	  /* what to do; may have several lines; or NULL */
 };
 
 void goro_error_free(struct goro_error *err);
@@ -64,15 +64,15 @@ void goro_error_free(struct goro_error *err);
 enum goro_verdict {
 	GORO_VERDICT_OK = 0,
 	GORO_VERDICT_SUSPECT, /* by age */
-	GORO_VERDICT_LIKELY, /* by growth */
-	GORO_VERDICT_LEAKED, /* proved */
+	GORO_VERDICT_LIKELY,  /* by growth */
+	GORO_VERDICT_LEAKED,  /* proved */
 };
 
 /* The proof of a LEAKED verdict, or the ground of a suspicion. */
 enum goro_proof {
 	GORO_PROOF_NONE = 0,
-	GORO_PROOF_NEVER, /* nil channel, empty select, self-lock */
-	GORO_PROOF_CYCLE, /* it waits for a lock whose owner waits for it */
+	GORO_PROOF_NEVER,  /* nil channel, empty select, self-lock */
+	GORO_PROOF_CYCLE,  /* it waits for a lock whose owner waits for it */
 	GORO_PROOF_ORPHAN, /* the lock's owner has ended, or is itself LEAKED */
 	GORO_PROOF_AGE,
 	GORO_PROOF_GROWTH,
@@ -81,30 +81,38 @@ enum goro_proof {
 /* One goroutine. Times are nanoseconds, sizes bytes, addresses the target's. */
 struct goro_info {
 	uint64_t id;
-	uint64_t parent; /* 0: none */
-	uint64_t spawn_pc; /* return address of the go statement; 0 for main */
-	uint64_t entry; /* its function */
-	uint64_t record; /* address of its record: (record, id) names it for ever */
-	uint8_t state; /* enum goro_state */
-	uint8_t reason; /* enum goro_reason; unknown to us if >= GORO_NREASONS */
+	uint64_t parent;    /* 0: none */
+	uint64_t spawn_pc;  /* return address of the go statement; 0 for main */
+	uint64_t entry;	    /* its function */
+	uint64_t record;    /* address of its record: (record, id) names it for ever */
+	uint8_t state;	    /* enum goro_state */
+	uint8_t reason;	    /* enum goro_reason; unknown to us if >= GORO_NREASONS */
 	uint8_t wait_class; /* enum goro_wait_class */
-	uint8_t flags; /* GORO_FLAG_* */
-	char letter; /* for bars and lists: r R w.. of the state, or the reason's letter */
+	uint8_t flags;	    /* GORO_FLAG_* */
+	char letter;	    /* for bars and lists: r R w.. of the state, or the reason's letter */
 	uint32_t park_seq;
 	uint64_t wait_object; /* 0: none */
 	uint32_t waits_first; /* snap->waits[waits_first .. +nwaits): the objects of its wait */
 	uint32_t nwaits;
-	uint64_t wait_ns; /* in this state since; 0 if unknown */
+	uint64_t wait_ns;		 /* in this state since; 0 if unknown */
 	uint64_t sp, stack_lo, stack_hi; /* 0 before the first run */
 	uint64_t stack_resident; /* bytes of its stack in RAM: also its high-water mark, by page */
-	uint64_t stack_used; /* stack_hi - sp while parked, else 0 */
-	uint32_t stack_id; /* index in snap->stacks, or GORO_NO_STACK */
+	uint64_t stack_used;	 /* stack_hi - sp while parked, else 0 */
+	uint32_t stack_id;	 /* index in snap->stacks, or GORO_NO_STACK */
 	uint32_t held_locks;
-	uint32_t m_id; /* worker that runs it or ran it last */
+	uint32_t rlocks_first; /* snap->rlocks[rlocks_first .. +nrlocks): rwmutexes that it */
+	uint32_t nrlocks;      /* holds for reading, one entry a read lock */
+	uint32_t rlocks_more;  /* read locks it holds that are not listed there */
+	uint32_t m_id;	  /* worker that runs it or ran it last */
 	uint32_t verdict; /* enum goro_verdict, set by goro_verdicts() */
-	uint32_t proof; /* enum goro_proof */
+	uint32_t proof;	  /* enum goro_proof */
 	uint32_t finding; /* index of the finding it belongs to, or UINT32_MAX */
-	bool torn; /* it ran while we read: state is right, stack is missing */
+	/*
+	 * Only for one that seems to hold the lock it waits for: it is in that lock's queue. If it
+	 * is not, the lock was just handed over to it.
+	 */
+	bool queued;
+	bool torn;	  /* it ran while we read: state is right, stack is missing */
 };
 
 /* One object that a goroutine waits for. */
@@ -118,20 +126,20 @@ struct goro_wait {
 struct goro_stack {
 	uint32_t first; /* snap->pcs[first .. +n) */
 	uint32_t n;
-	bool complete; /* ends where goroutines end; else truncated */
+	bool complete;	       /* ends where goroutines end; else truncated */
 	bool by_frame_pointer; /* some frame had no unwind data */
 };
 
 /* What is known of an object that goroutines wait for. */
 struct goro_object {
 	uint64_t address;
-	uint8_t wait_class; /* CHAN, MUTEX, RWMUTEX, WAITGROUP, COND */
-	bool valid; /* it could be read */
-	uint64_t owner; /* mutex: owner's id; rwmutex: writer's; 0: none */
-	uint32_t readers; /* rwmutex */
+	uint8_t wait_class;	      /* CHAN, MUTEX, RWMUTEX, WAITGROUP, COND */
+	bool valid;		      /* it could be read */
+	uint64_t owner;		      /* mutex: owner's id; rwmutex: writer's; 0: none */
+	uint32_t readers;	      /* rwmutex */
 	uint32_t len, cap, elem_size; /* chan; waitgroup: len = count */
 	bool closed;
-	uint64_t make_pc; /* chan: who made it */
+	uint64_t make_pc;  /* chan: who made it */
 	uint32_t nwaiters; /* goroutines of this snapshot that wait for it */
 };
 
@@ -150,18 +158,20 @@ struct goro_proc { /* a P */
 
 struct goro_snapshot {
 	int pid;
-	char *name; /* program, without directories */
-	char *runtime; /* "goro 0.1.0" */
-	int64_t time; /* CLOCK_MONOTONIC ns when it was taken */
-	int64_t wall_time; /* CLOCK_REALTIME ns */
+	char *name;	    /* program, without directories */
+	char *runtime;	    /* "goro 0.1.0" */
+	int64_t time;	    /* CLOCK_MONOTONIC ns when it was taken */
+	int64_t wall_time;  /* CLOCK_REALTIME ns */
 	uint64_t uptime_ns; /* of the runtime */
-	uint64_t rss; /* bytes, of the process */
-	double cpu; /* of one core since the last snapshot of this scope; < 0: unknown */
+	uint64_t rss;	    /* bytes, of the process */
+	double cpu;	    /* of one core since the last snapshot of this scope; < 0: unknown */
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
 	size_t ng;
 	struct goro_wait *waits;
 	size_t nwaits;
+	uint64_t *rlocks; /* addresses of rwmutexes */
+	size_t nrlocks;
 	struct goro_stack *stacks;
 	size_t nstacks;
 	uint64_t *pcs;
@@ -180,9 +190,9 @@ struct goro_snapshot {
 	/* The trust line: what taking it cost, and what is not in it. */
 	int64_t cost_ns;
 	uint64_t bytes_read;
-	uint32_t reread; /* goroutines that ran while we read them, read again */
-	uint32_t torn; /* given up after several tries */
-	uint32_t truncated; /* goroutines whose stack does not reach its end */
+	uint32_t reread;      /* goroutines that ran while we read them, read again */
+	uint32_t torn;	      /* given up after several tries */
+	uint32_t truncated;   /* goroutines whose stack does not reach its end */
 	uint32_t bad_records; /* records that made no sense and were skipped */
 };
 
@@ -207,14 +217,14 @@ const char *goro_state_text(const struct goro_info *g);
 /* One line of a stack. Strings belong to the scope; any of them may be NULL. */
 struct goro_frame {
 	uint64_t pc;
-	const char *function; /* demangled */
-	const char *file; /* as the compiler was told it, made absolute when that is known */
-	const char *module; /* path of the executable or library */
-	uint32_t line; /* 0: unknown */
+	const char *function;	/* demangled */
+	const char *file;	/* as the compiler was told it, made absolute when that is known */
+	const char *module;	/* path of the executable or library */
+	uint32_t line;		/* 0: unknown */
 	uint64_t module_offset; /* pc in the module's file */
 	uint64_t function_offset; /* pc in the function */
-	bool inlined; /* inlined into the next frame */
-	bool runtime; /* a function of the goro runtime: hidden by default */
+	bool inlined;		  /* inlined into the next frame */
+	bool runtime;		  /* a function of the goro runtime: hidden by default */
 };
 
 /*
@@ -244,7 +254,7 @@ enum goro_group_key { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE, GORO_BY_NONE 
 
 /* Goroutines of a snapshot that share a key. */
 struct goro_group {
-	uint64_t key; /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
+	uint64_t key;	   /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
 	uint32_t *members; /* indices into snap->g */
 	size_t n;
 	uint64_t oldest_wait_ns, median_wait_ns;
@@ -302,8 +312,8 @@ struct goro_candidate {
 	int pid;
 	unsigned uid;
 	char *name;
-	char *command; /* its command line */
-	char *runtime; /* "goro 0.1.0", or NULL: none that we know */
+	char *command;	    /* its command line */
+	char *runtime;	    /* "goro 0.1.0", or NULL: none that we know */
 	int64_t goroutines; /* -1: not known */
 	int workers;
 	uint64_t rss;

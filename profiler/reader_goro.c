@@ -698,6 +698,8 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
 	if (!err)
+		err = contract_read_queues(&r->contract, t, b->snap);
+	if (!err)
 		err = contract_read_procs(&r->contract, t, b);
 	if (!err)
 		err = contract_read_tombs(&r->contract, t, b, s.now);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_run.c - run the program of goro check, and wait for whatever happens.
+ *
+ * The program gets our standard streams, environment and signals as if we were not there. It is a
+ * process group of its own, so that a timeout can end all of it; when we have the terminal, the
+ * program gets it, as a shell would give it.
+ */
+#include "check.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define AFTER_TERM INT64_C(2000000000) /* from SIGTERM to SIGKILL */
+
+extern char **environ;
+
+struct run {
+	const struct check_options *opt;
+	struct check_findings *findings;
+	struct gate *gate;
+	pid_t pid;
+	int signals;   /* signalfd */
+	bool terminal; /* it has ours */
+	bool ended;
+	int status; /* of waitpid */
+	bool timed_out;
+	int64_t deadline; /* of the timeout, then of SIGKILL */
+};
+
+static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+/* The signals that arrive through the signalfd. SIGTTOU: we write while the terminal is another's.
+ */
+static int watch_signals(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
+		sigaddset(&set, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+	sigaddset(&set, SIGTTOU);
+	signal(SIGTTOU, SIG_IGN);
+	sigdelset(&set, SIGTTOU);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Start the program; 0 or an errno. */
+static int start(struct run *run, const sigset_t *mask)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t defaults;
+	int err;
+
+	run->terminal = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGTTOU);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+						POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setsigmask(&attr, mask);
+	posix_spawnattr_setsigdefault(&attr, &defaults);
+	if (run->terminal)
+		posix_spawn_file_actions_addtcsetpgrp_np(&files, STDIN_FILENO);
+	err = posix_spawnp(&run->pid, run->opt->command[0], &files, &attr, run->opt->command,
+			   environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return err;
+}
+
+static void take_terminal(const struct run *run)
+{
+	if (run->terminal)
+		tcsetpgrp(STDIN_FILENO, getpgrp());
+}
+
+/* ^Z stopped the program: stop with it, and go on with it. */
+static void stop_too(struct run *run)
+{
+	if (!run->terminal)
+		return;
+	take_terminal(run);
+	raise(SIGSTOP);
+	tcsetpgrp(STDIN_FILENO, run->pid);
+	kill(-run->pid, SIGCONT);
+}
+
+static void reap(struct run *run)
+{
+	int status;
+
+	while (!run->ended && waitpid(run->pid, &status, WNOHANG | WUNTRACED) == run->pid) {
+		if (WIFSTOPPED(status)) {
+			stop_too(run);
+			continue;
+		}
+		run->ended = true;
+		run->status = status;
+		gate_shut(run->gate);
+	}
+}
+
+static void take_signals(struct run *run)
+{
+	struct signalfd_siginfo si;
+
+	while (read(run->signals, &si, sizeof si) == sizeof si) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(run);
+		else if (!run->ended)
+			kill(run->pid, (int)si.ssi_signo);
+	}
+}
+
+/* Look at one process of the group for proofs: it is about to be killed, so what waits is no leak.
+ */
+static void judge_process(struct run *run, int pid)
+{
+	struct goro_scope *scope;
+	struct goro_snapshot *snap;
+	struct goro_error *err = goro_scope_open_pid(&scope, pid);
+
+	if (err) {
+		goro_error_free(err);
+		return;
+	}
+	err = goro_scope_snapshot(scope, &snap);
+	if (!err) {
+		run->findings->checked++;
+		err = check_find(run->findings, scope, snap, run->opt, CHECK_PROVED, 0);
+		goro_snapshot_free(snap);
+	}
+	goro_error_free(err);
+	goro_scope_close(scope);
+}
+
+static void judge_group(struct run *run)
+{
+	struct goro_candidate *c = NULL;
+	size_t n = 0;
+	struct goro_error *err = goro_list_processes(&c, &n, false);
+
+	if (err) {
+		goro_error_free(err);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (getpgid(c[i].pid) == run->pid)
+			judge_process(run, c[i].pid);
+	}
+	goro_candidates_free(c, n);
+}
+
+/* First ask, then kill. */
+static void time_out(struct run *run)
+{
+	if (run->timed_out) {
+		kill(-run->pid, SIGKILL);
+		run->deadline = INT64_MAX;
+		return;
+	}
+	judge_group(run);
+	run->timed_out = true;
+	gate_open_wide(run->gate);
+	kill(-run->pid, SIGTERM);
+	kill(-run->pid, SIGCONT);
+	run->deadline = check_now() + AFTER_TERM;
+}
+
+static void wait_for_events(struct run *run)
+{
+	struct pollfd fds[GATE_FDS + 2];
+	int64_t deadline = run->ended ? INT64_MAX : run->deadline, now;
+	size_t n = 1;
+	int ms = -1;
+
+	fds[0] = (struct pollfd){ .fd = run->signals, .events = POLLIN };
+	n += gate_poll(run->gate, fds + 1, GATE_FDS + 1, &deadline);
+	now = check_now();
+	if (deadline != INT64_MAX)
+		ms = deadline <= now ? 0
+		     : deadline - now > 3600 * INT64_C(1000000000)
+			     ? 3600 * 1000
+			     : (int)((deadline - now + 999999) / 1000000);
+	poll(fds, n, ms);
+}
+
+/* 124, what the program returned, or 128 + the signal that killed it. */
+static int final_status(const struct run *run)
+{
+	if (run->timed_out)
+		return GORO_TIMEOUT;
+	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
+}
+
+static int not_started(const struct run *run, int err)
+{
+	fprintf(stderr, "goro: check: cannot run %s: %s\n", run->opt->command[0], strerror(err));
+	return err == ENOENT ? GORO_NOT_FOUND : GORO_NOT_RUNNABLE;
+}
+
+int check_run(const struct check_options *opt, struct check_findings *f)
+{
+	struct run run = { .opt = opt, .findings = f, .deadline = INT64_MAX };
+	sigset_t mask;
+	int err, status;
+
+	run.signals = watch_signals(&mask);
+	run.gate = run.signals < 0 ? NULL : gate_open(opt, f);
+	if (!run.gate)
+		return GORO_PARTIAL;
+	err = start(&run, &mask);
+	if (err) {
+		status = not_started(&run, err);
+		goto out;
+	}
+	if (opt->timeout_ns)
+		run.deadline = check_now() + (int64_t)opt->timeout_ns;
+	while (!run.ended || gate_busy(run.gate)) {
+		wait_for_events(&run);
+		take_signals(&run);
+		gate_run(run.gate);
+		if (!run.ended && check_now() >= run.deadline)
+			time_out(&run);
+	}
+	status = final_status(&run);
+	take_terminal(&run);
+out:
+	gate_close(run.gate);
+	close(run.signals);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return status;
+}

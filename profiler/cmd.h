@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd.h - what the subcommands of goro share.
+ */
+#ifndef GORO_CMD_H
+#define GORO_CMD_H
+
+#include <argp.h>
+#include <stdlib.h>
+#include "profiler.h"
+#include "report.h"
+
+struct command {
+	const char *name;
+	const char *summary;		   /* for `goro --help` */
+	int (*run)(int argc, char **argv); /* argv[0]: "goro NAME"; returns the exit status */
+};
+
+extern const struct command commands[]; /* ends with a NULL name */
+
+int cmd_ps(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_stack(int argc, char **argv);
+int cmd_leaks(int argc, char **argv);
+int cmd_waits(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+
+#define STATUS_HELP_TARGET                                                    \
+	"  2    wrong usage\n"                                                \
+	"  3    no such process, or it ended while it was read\n"             \
+	"  4    no permission to read it; the message says what would help\n" \
+	"  5    it has no goro runtime, or one that cannot be read\n"         \
+	"  6    it could be read in part only\n"
+
+/* Print "goro: NAME: ..." as one line on stderr. Returns GORO_USAGE. */
+int cmd_usage(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Print an error object in the same way, free it and return its status. */
+int cmd_fail(const char *name, struct goro_error *err);
+
+/* Flush stdout; a full disk or a closed pipe turns `status` into a failure. */
+int cmd_finish(const char *name, int status);
+
+/* "500ms", "2s", "1m", "1h", "0": to nanoseconds. */
+bool cmd_duration(const char *text, uint64_t *ns);
+
+/* A decimal goroutine id. */
+bool cmd_number(const char *text, uint64_t *value);
+
+/* Which of the words in the NULL-terminated list `text` is, or -1. */
+int cmd_choice(const char *text, const char *const *words);
+
+/* Open a target and take one snapshot; what is not NULL on failure has been released. */
+struct goro_error *cmd_open(const char *target, struct goro_scope **scope,
+			    struct goro_snapshot **snap);
+
+/* May we colour what goes to this stream? */
+bool cmd_colour(FILE *out);
+
+#endif /* GORO_CMD_H */

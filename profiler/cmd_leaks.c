@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_leaks.c - goro leaks
+ */
+#include "cmd.h"
+
+#include <time.h>
+
+#define LOOKS 11 /* with --for: enough for growth to show, see GROWTH_LOOKS */
+
+static const char *const formats[] = { "text", "json", NULL };
+static const char *const levels[] = { "leaked", "likely", "suspect", NULL };
+
+enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL };
+
+struct options {
+	const char *target;
+	int format, level;
+	uint64_t watch_ns;
+	struct goro_verdict_options verdict;
+};
+
+static const struct argp_option options[] = {
+	{ "format", 'f', "FORMAT", 0, "text or json", 0 },
+	{ "suspect-age", OPTION_AGE, "DURATION", 0,
+	  "SUSPECT is what has waited longer than that for another goroutine (default 5m; 0: "
+	  "never)",
+	  0 },
+	{ "for", OPTION_FOR, "DURATION", 0,
+	  "Look eleven times over that long, so that growth shows (default: look once)", 0 },
+	{ "fail-on", OPTION_FAIL, "VERDICT", 0,
+	  "Exit with 23 from this verdict on: leaked (default), likely, suspect", 0 },
+	{ 0 },
+};
+
+static const char doc[] =
+	"Find goroutines that can never go on.\v"
+	"Verdicts:\n"
+	"  LEAKED   proved: it waits for a lock whose owner waits for it (cycle), for a lock "
+	"whose\n"
+	"           owner has ended or is LEAKED itself (orphan), or for what never comes (never:\n"
+	"           a nil channel, a select without cases, a lock it holds itself)\n"
+	"  LIKELY   its spawn site had more waiting goroutines at each of five looks in a row, "
+	"and\n"
+	"           none of them was woken (needs --for)\n"
+	"  SUSPECT  it has not moved for longer than --suspect-age\n"
+	"\n"
+	"A DURATION is a number and a unit: 500ms, 2s, 1m, 1h.\n"
+	"\n"
+	"Exit status:\n"
+	"  0    nothing LEAKED (see --fail-on)\n"
+	"  23   goroutines are LEAKED\n" //
+	STATUS_HELP_TARGET;
+
+static void parse_duration(const char *option, const char *arg, uint64_t *ns)
+{
+	if (!cmd_duration(arg, ns))
+		exit(cmd_usage("leaks", "%s takes a duration like 500ms, 2s or 1m, not '%s'",
+			       option, arg));
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'f':
+		o->format = cmd_choice(arg, formats);
+		if (o->format < 0)
+			exit(cmd_usage("leaks", "the format is text or json, not '%s'", arg));
+		return 0;
+	case OPTION_AGE:
+		parse_duration("--suspect-age", arg, &o->verdict.suspect_age_ns);
+		return 0;
+	case OPTION_FOR:
+		parse_duration("--for", arg, &o->watch_ns);
+		return 0;
+	case OPTION_FAIL:
+		o->level = cmd_choice(arg, levels);
+		if (o->level < 0)
+			exit(cmd_usage("leaks",
+				       "--fail-on takes leaked, likely or suspect, not '%s'", arg));
+		return 0;
+	case ARGP_KEY_ARG:
+		if (o->target)
+			exit(cmd_usage("leaks", "one TARGET, but got '%s' as well", arg));
+		o->target = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->target)
+			exit(cmd_usage("leaks", "which process? Give a pid or a name"));
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+
+	while (nanosleep(&ts, &ts))
+		;
+}
+
+/* Look once, or LOOKS times; the last look is what is reported. */
+static struct goro_error *look(const struct options *o, struct goro_scope *scope,
+			       struct goro_snapshot **snap, struct goro_verdicts **verdicts)
+{
+	struct goro_error *err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+
+	for (int i = 1; !err && o->watch_ns && i < LOOKS; i++) {
+		goro_verdicts_free(*verdicts);
+		goro_snapshot_free(*snap);
+		*verdicts = NULL;
+		*snap = NULL;
+		sleep_ns(o->watch_ns / (LOOKS - 1));
+		err = goro_scope_snapshot(scope, snap);
+		if (!err)
+			err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+	}
+	return err;
+}
+
+static int verdict_status(const struct goro_verdicts *v, int level)
+{
+	size_t n = v->leaked + (level >= 1 ? v->likely : 0) + (level >= 2 ? v->suspect : 0);
+
+	return n ? GORO_FINDINGS : GORO_OK;
+}
+
+int cmd_leaks(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
+	struct options o = { .verdict = { .suspect_age_ns = UINT64_C(300000000000) } };
+	struct goro_verdicts *verdicts = NULL;
+	struct goro_scope *scope;
+	struct goro_snapshot *snap;
+	struct goro_error *err;
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	err = cmd_open(o.target, &scope, &snap);
+	if (err)
+		return cmd_fail("leaks", err);
+	err = look(&o, scope, &snap, &verdicts);
+	if (err) {
+		status = cmd_fail("leaks", err);
+	} else {
+		const struct report r = { stdout, scope, snap,
+					  o.format == 0 && cmd_colour(stdout) };
+
+		if (o.format == 1)
+			report_leaks_json(&r, verdicts);
+		else
+			report_leaks_text(&r, verdicts);
+		status = cmd_finish("leaks", verdict_status(verdicts, o.level));
+	}
+	goro_verdicts_free(verdicts);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+	return status;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_waits.c - goro waits
+ */
+#include "cmd.h"
+
+static const char *const formats[] = { "text", "json", "dot", NULL };
+
+struct options {
+	const char *target;
+	int format;
+};
+
+static const struct argp_option options[] = {
+	{ "format", 'f', "FORMAT", 0, "text, json, or dot for graphviz", 0 },
+	{ 0 },
+};
+
+static const char doc[] = "Show who waits for whom: each channel, lock, condition and waitgroup "
+			  "that goroutines wait for, its state, who holds it, and the waiters. "
+			  "Goroutines that sleep or wait for the kernel are left out.\v"
+			  "Exit status:\n"
+			  "  0    done\n" //
+	STATUS_HELP_TARGET;
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'f':
+		o->format = cmd_choice(arg, formats);
+		if (o->format < 0)
+			exit(cmd_usage("waits", "the format is text, json or dot, not '%s'", arg));
+		return 0;
+	case ARGP_KEY_ARG:
+		if (o->target)
+			exit(cmd_usage("waits", "one TARGET, but got '%s' as well", arg));
+		o->target = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->target)
+			exit(cmd_usage("waits", "which process? Give a pid or a name"));
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cmd_waits(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
+	struct options o = { 0 };
+	struct goro_scope *scope;
+	struct goro_snapshot *snap;
+	struct goro_error *err;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	err = cmd_open(o.target, &scope, &snap);
+	if (err)
+		return cmd_fail("waits", err);
+	const struct report r = { stdout, scope, snap, o.format == 0 && cmd_colour(stdout) };
+
+	if (o.format == 1)
+		report_waits_json(&r);
+	else if (o.format == 2)
+		report_waits_dot(&r);
+	else
+		report_waits_text(&r);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+	return cmd_finish("waits", GORO_OK);
+}

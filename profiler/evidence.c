@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * evidence.c - why a finding is one, in words: what a reader can check line by line.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "goro_introspect.h"
+#include "text.h"
+#include "verdict.h"
+
+#define MOST_LINES 16 /* of one cycle; the rest is counted */
+
+struct writer {
+	FILE *out;
+	const struct goro_snapshot *snap;
+	const struct stuck *stuck;
+	const struct evidence_names *names;
+};
+
+static void write_line(struct writer *w, const struct goro_frame *f)
+{
+	if (f->file && f->line)
+		fprintf(w->out, " at %s:%" PRIu32, f->file, f->line);
+	if (f->function)
+		fprintf(w->out, " (%s)", f->function);
+}
+
+/* " at file:line (function)" of the first frame that is the user's. */
+static void write_place(struct writer *w, const struct goro_info *g)
+{
+	struct goro_frame *frames;
+	size_t n = 0, user = 0;
+
+	if (g->stack_id == GORO_NO_STACK)
+		return;
+	frames = w->names->frames(w->names->scope, w->snap, g->stack_id, &n, &user);
+	if (frames && user < n)
+		write_line(w, &frames[user]);
+	free(frames);
+}
+
+static void write_waiter(struct writer *w, const struct goro_info *g)
+{
+	fprintf(w->out, "goroutine %" PRIu64 " waits in %s", g->id, goro_state_text(g));
+	write_place(w, g);
+}
+
+/* "goroutine 7 waits in ... at ... for 0x.., which goroutine 8 holds" */
+static void write_edge(struct writer *w, const struct goro_info *g, const struct stuck *s)
+{
+	const struct goro_info *cause = &w->snap->g[s->cause];
+	const struct goro_object *lock = goro_snapshot_object(w->snap, g->wait_object);
+
+	write_waiter(w, g);
+	fprintf(w->out, " for the lock 0x%" PRIx64, g->wait_object);
+	if (cause->state == GORO_STATE_WAITING && cause->reason == GORO_REASON_RWMUTEX_W &&
+	    cause->wait_object == g->wait_object && lock && !lock->owner)
+		fprintf(w->out, ", behind goroutine %" PRIu64 ", which waits to write", cause->id);
+	else
+		fprintf(w->out, ", which goroutine %" PRIu64 " holds%s", cause->id,
+			lock && !lock->owner ? " for reading" : "");
+}
+
+/* Follow the causes from one member: they lead into a loop, which is what is shown. */
+static void write_cycle(struct writer *w, const struct goro_finding *f)
+{
+	uint32_t start = f->members[0], first = WAIT_NONE, at, lines = 0, all = 0;
+
+	/* No loop is longer than the finding, so that many steps end inside one. */
+	for (size_t i = 0; i < f->n; i++)
+		start = w->stuck[start].cause;
+	for (at = w->stuck[start].cause; at != start; at = w->stuck[at].cause)
+		first = at < first ? at : first;
+	first = start < first ? start : first;
+	at = first;
+	do {
+		if (lines++ < MOST_LINES) {
+			write_edge(w, &w->snap->g[at], &w->stuck[at]);
+			fputc('\n', w->out);
+		}
+		at = w->stuck[at].cause;
+	} while (at != first);
+	if (lines > MOST_LINES)
+		fprintf(w->out, "and so on: %" PRIu32 " goroutines in a ring\n", lines);
+	for (size_t i = 0; i < f->n; i++)
+		all += w->stuck[f->members[i]].cycle == w->stuck[first].cycle;
+	if (all > lines)
+		fprintf(w->out, "%" PRIu32 " more goroutines close rings with these\n",
+			all - lines);
+	if (f->n > all)
+		fprintf(w->out, "%zu more goroutines stand in rings of the same shape\n",
+			f->n - all);
+}
+
+static void write_never(struct writer *w, const struct goro_finding *f)
+{
+	const struct goro_info *g = &w->snap->g[f->members[0]];
+	const struct goro_object *lock = goro_snapshot_object(w->snap, g->wait_object);
+
+	write_waiter(w, g);
+	if (!w->stuck[f->members[0]].self_lock) {
+		fputs(", which nothing can end\n", w->out);
+		return;
+	}
+	fprintf(w->out, " for the lock 0x%" PRIx64 ", which it holds itself%s\n", g->wait_object,
+		lock && !lock->owner ? " for reading" : "");
+}
+
+static void write_tomb(struct writer *w, uint64_t id)
+{
+	char ago[TEXT_NUMBER];
+	struct goro_frame site;
+
+	for (size_t i = 0; i < w->snap->ntombs; i++) {
+		const struct goro_tomb *t = &w->snap->tombs[i];
+		struct goro_info owner = {
+			.id = t->id, .spawn_pc = t->spawn_pc, .entry = t->entry, .parent = t->parent
+		};
+
+		if (t->id != id)
+			continue;
+		fprintf(w->out, "goroutine %" PRIu64 " was started", id);
+		if (w->names->spawn_site(w->names->scope, &owner, &site))
+			write_line(w, &site);
+		fprintf(w->out, " and ended %s ago while it held %" PRIu32 " lock%s\n",
+			text_duration(ago, t->ago_ns), t->locks, t->locks == 1 ? "" : "s");
+		return;
+	}
+}
+
+static void write_orphan(struct writer *w, const struct goro_finding *f)
+{
+	const struct goro_info *g = &w->snap->g[f->members[0]];
+	const struct stuck *s = &w->stuck[f->members[0]];
+
+	if (s->dead_owner) {
+		write_waiter(w, g);
+		fprintf(w->out,
+			" for the lock 0x%" PRIx64 ", whose owner, goroutine %" PRIu64
+			", has ended\n",
+			g->wait_object, s->dead_owner);
+		write_tomb(w, s->dead_owner);
+		return;
+	}
+	if (s->cause == WAIT_NONE)
+		return;
+	write_edge(w, g, s);
+	fputs("\n", w->out);
+	g = &w->snap->g[s->cause];
+	write_waiter(w, g);
+	fputs(", and is LEAKED itself\n", w->out);
+}
+
+static void write_suspicion(struct writer *w, const struct goro_finding *f,
+			    const struct goro_growth *growth,
+			    const struct goro_verdict_options *opt)
+{
+	char age[TEXT_NUMBER], limit[TEXT_NUMBER];
+	const struct growth_site *site = growth_site(growth, f->spawn_pc);
+	uint64_t oldest = 0;
+
+	if (f->proof == GORO_PROOF_GROWTH && site) {
+		fprintf(w->out,
+			"waiting goroutines of this spawn site grew from %" PRIu64 " to %" PRIu64
+			" at each of the last %" PRIu32 " looks (%s), and none was woken\n",
+			site->first_count, site->count, site->streak,
+			text_duration(age, (uint64_t)(w->snap->time - site->since)));
+		return;
+	}
+	for (size_t i = 0; i < f->n; i++) {
+		if (w->snap->g[f->members[i]].wait_ns > oldest)
+			oldest = w->snap->g[f->members[i]].wait_ns;
+	}
+	fprintf(w->out, "has not moved for %s (the threshold is %s)\n", text_duration(age, oldest),
+		text_duration(limit, opt->suspect_age_ns));
+}
+
+char *evidence_text(const struct goro_snapshot *snap, const struct goro_finding *finding,
+		    const struct stuck *stuck, const struct goro_growth *growth,
+		    const struct goro_verdict_options *opt, const struct evidence_names *names)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct writer w = { open_memstream(&text, &size), snap, stuck, names };
+
+	if (!w.out)
+		return NULL;
+	switch (finding->proof) {
+	case GORO_PROOF_NEVER:
+		write_never(&w, finding);
+		break;
+	case GORO_PROOF_CYCLE:
+		write_cycle(&w, finding);
+		break;
+	case GORO_PROOF_ORPHAN:
+		write_orphan(&w, finding);
+		break;
+	default:
+		write_suspicion(&w, finding, growth, opt);
+		break;
+	}
+	if (fclose(w.out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

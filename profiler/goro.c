@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * goro.c - the command goro: one table of subcommands, and what they share.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct command commands[] = {
+	{ "ps", "list the processes that goro can look into", cmd_ps },
+	{ "dump", "show all goroutines of a process with their stacks", cmd_dump },
+	{ "stack", "show one goroutine: stack, source, wait-for chain, memory", cmd_stack },
+	{ "leaks", "find goroutines that can never go on, and suspicious ones", cmd_leaks },
+	{ "waits", "show who waits for what and for whom", cmd_waits },
+	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
+	{ 0 },
+};
+
+const char *argp_program_version = "goro " GORO_VERSION;
+
+static const char head_doc[] = "Look into a running program that uses libgoro: its goroutines, "
+			       "what they wait for, and which of them are stuck for ever. The "
+			       "program is not stopped and needs no preparation.\v";
+
+static const char tail_doc[] =
+	"`goro COMMAND --help' explains a command. TARGET is a process id or the name of exactly "
+	"one process.\n"
+	"\n"
+	"Exit status:\n"
+	"  0    nothing found, or nothing to find\n"
+	"  23   findings: leaked goroutines, a deadlock, goroutines left over at exit\n" //
+	STATUS_HELP_TARGET "  124  timed out (check)\n"
+	"  126  the program to check cannot be run\n"
+	"  127  the program to check was not found";
+
+int cmd_usage(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fprintf(stderr, name ? "goro: %s: " : "goro: ", name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return GORO_USAGE;
+}
+
+int cmd_fail(const char *name, struct goro_error *err)
+{
+	int status = err->code;
+
+	fflush(stdout);
+	fprintf(stderr, "goro: %s: ", name);
+	report_put(stderr, err->message);
+	if (err->hint) {
+		fputs(strchr(err->hint, '\n') ? "\n" : ": ", stderr);
+		for (const char *line = err->hint, *end; *line; line = end + (*end != '\0')) {
+			char text[512];
+
+			end = strchrnul(line, '\n');
+			snprintf(text, sizeof text, "%.*s", (int)(end - line), line);
+			report_put(stderr, text);
+			if (*end && end[1])
+				fputc('\n', stderr);
+		}
+	}
+	fputc('\n', stderr);
+	goro_error_free(err);
+	return status;
+}
+
+int cmd_finish(const char *name, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "goro: %s: cannot write the output: %s\n", name, strerror(errno));
+	return GORO_PARTIAL;
+}
+
+bool cmd_duration(const char *text, uint64_t *ns)
+{
+	static const struct {
+		const char *suffix;
+		double ns;
+	} units[] = { { "ns", 1 },   { "us", 1e3 },   { "ms", 1e6 },	{ "s", 1e9 },
+		      { "m", 60e9 }, { "h", 3600e9 }, { "d", 86400e9 }, { "", 0 } };
+	char *end;
+	double value;
+
+	if (*text < '0' || *text > '9' || text[strcspn(text, "xXpP")])
+		return false;
+	errno = 0;
+	value = strtod(text, &end);
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (strcmp(end, units[i].suffix))
+			continue;
+		if (units[i].ns == 0 && value != 0)
+			return false;
+		value *= units[i].ns;
+		if (errno || value > 9e18)
+			return false;
+		*ns = (uint64_t)value;
+		return true;
+	}
+	return false;
+}
+
+bool cmd_number(const char *text, uint64_t *value)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return !errno && !*end;
+}
+
+int cmd_choice(const char *text, const char *const *words)
+{
+	for (int i = 0; words[i]; i++) {
+		if (!strcmp(text, words[i]))
+			return i;
+	}
+	return -1;
+}
+
+struct goro_error *cmd_open(const char *target, struct goro_scope **scope,
+			    struct goro_snapshot **snap)
+{
+	struct goro_error *err = goro_scope_open(scope, target);
+
+	if (err)
+		return err;
+	err = goro_scope_snapshot(*scope, snap);
+	if (err)
+		goro_scope_close(*scope);
+	return err;
+}
+
+bool cmd_colour(FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(out)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static char *help_filter(int key, const char *text, void *input)
+{
+	char *list = NULL;
+	size_t size;
+	FILE *out;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	out = open_memstream(&list, &size);
+	if (!out)
+		return (char *)text;
+	fputs("Commands:\n", out);
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(out, "  %-8s %s\n", c->name, c->summary);
+	fprintf(out, "\n%s", tail_doc);
+	if (fclose(out))
+		return (char *)text;
+	return list;
+}
+
+/* Everything from the command's name on is the command's. */
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	int *first = state->input;
+
+	(void)arg;
+	if (key == ARGP_KEY_ARG) {
+		*first = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static int run_command(const struct command *c, int argc, char **argv)
+{
+	char name[32];
+
+	snprintf(name, sizeof name, "goro %s", c->name);
+	argv[0] = name;
+	return c->run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = { .parser = parse_option,
+					  .args_doc = "COMMAND [ARGUMENT...]",
+					  .doc = head_doc,
+					  .help_filter = help_filter };
+	int first = 0;
+
+	argp_err_exit_status = GORO_USAGE;
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, not of ours */
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first);
+	if (!first)
+		return cmd_usage(NULL, "which command? See `goro --help'");
+	for (const struct command *c = commands; c->name; c++) {
+		if (!strcmp(argv[first], c->name))
+			return run_command(c, argc - first, argv + first);
+	}
+	return cmd_usage(NULL, "there is no command '%s'; see `goro --help'", argv[first]);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * judge.c - goro_scope_judge(): a snapshot, a second look where it matters, the verdicts.
+ */
+#include <stdlib.h>
+
+#include "error.h"
+#include "scope.h"
+#include "verdict.h"
+
+static struct goro_frame *names_frames(void *scope, const struct goro_snapshot *snap,
+				       uint32_t stack_id, size_t *n, size_t *user)
+{
+	return goro_scope_frames(scope, snap, stack_id, n, user);
+}
+
+static bool names_spawn_site(void *scope, const struct goro_info *g, struct goro_frame *ret)
+{
+	return goro_scope_spawn_site(scope, g, ret);
+}
+
+static void growth_free_memory(void *memory)
+{
+	growth_free(memory);
+}
+
+/*
+ * While a snapshot is judged, the memory of the earlier ones belongs to whoever judges it: should
+ * two threads do so at once, one of them starts with none.
+ */
+static struct goro_growth *take_memory(struct goro_scope *scope)
+{
+	struct goro_growth *growth;
+
+	pthread_mutex_lock(&scope->lock);
+	growth = scope->memory;
+	scope->memory = NULL;
+	pthread_mutex_unlock(&scope->lock);
+	return growth;
+}
+
+static void give_memory_back(struct goro_scope *scope, struct goro_growth *growth)
+{
+	struct goro_growth *other;
+
+	pthread_mutex_lock(&scope->lock);
+	other = scope->memory;
+	scope->memory = growth;
+	scope->memory_free = growth_free_memory;
+	pthread_mutex_unlock(&scope->lock);
+	growth_free(other);
+}
+
+/*
+ * What looks stuck in one snapshot must be so in a second one. A target that cannot be read any
+ * more has no verdict: nothing is proved then.
+ */
+static struct goro_error *prove(struct goro_scope *scope, const struct goro_snapshot *snap,
+				struct stuck *stuck)
+{
+	struct goro_snapshot *again = NULL;
+	struct goro_error *err = NULL;
+	long n = waitgraph_prove(snap, snap, stuck);
+
+	if (n > 0) {
+		err = goro_scope_snapshot(scope, &again);
+		if (err)
+			return err;
+		n = waitgraph_prove(snap, again, stuck);
+		goro_snapshot_free(again);
+	}
+	return n < 0 ? &goro_enomem : NULL;
+}
+
+static bool add_evidence(struct goro_scope *scope, const struct goro_snapshot *snap,
+			 const struct stuck *stuck, const struct goro_growth *growth,
+			 const struct goro_verdict_options *opt, struct goro_verdicts *v)
+{
+	const struct evidence_names names = { scope, names_frames, names_spawn_site };
+
+	for (size_t i = 0; i < v->n; i++) {
+		v->findings[i].evidence =
+			evidence_text(snap, &v->findings[i], stuck, growth, opt, &names);
+		if (!v->findings[i].evidence)
+			return false;
+	}
+	return true;
+}
+
+struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapshot *snap,
+				    const struct goro_verdict_options *opt,
+				    struct goro_verdicts **ret)
+{
+	static const struct goro_verdict_options none;
+	struct stuck *stuck = calloc(snap->ng + 1, sizeof *stuck);
+	struct goro_verdicts *v = NULL;
+	struct goro_growth *growth;
+	struct goro_error *err;
+
+	*ret = NULL;
+	opt = opt ? opt : &none;
+	if (!stuck)
+		return &goro_enomem;
+	err = prove(scope, snap, stuck);
+	growth = take_memory(scope);
+	if (!err && !growth_look(&growth, snap))
+		err = &goro_enomem;
+	if (!err) {
+		verdict_set(snap, stuck, growth, opt);
+		v = verdict_group(snap, stuck);
+		if (!v || !add_evidence(scope, snap, stuck, growth, opt, v)) {
+			goro_verdicts_free(v);
+			v = NULL;
+			err = &goro_enomem;
+		}
+	}
+	give_memory_back(scope, growth);
+	free(stuck);
+	*ret = v;
+	return err;
+}

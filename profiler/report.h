@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - snapshots, verdicts and process lists as text and as data.
+ *
+ * Whatever comes from a target (names, paths) is data of a stranger: text reports show control
+ * characters as '?', JSON gets valid UTF-8.
+ */
+#ifndef GORO_REPORT_H
+#define GORO_REPORT_H
+
+#include <jansson.h>
+#include "profiler.h"
+#include "text.h"
+
+struct report {
+	FILE *out;
+	struct goro_scope *scope;
+	const struct goro_snapshot *snap;
+	bool colour;
+};
+
+/* ---- report_util.c --------------------------------------------------------------------------- */
+
+void report_put(FILE *out, const char *text);		    /* without control characters */
+void report_style(const struct report *r, const char *sgr); /* "1;31"; "" ends it */
+const char *report_state_name(const struct goro_info *g);   /* "waiting", never its reason */
+const char *report_verdict_name(unsigned verdict);
+const char *report_proof_name(unsigned proof); /* NULL for none */
+
+/* "FUNCTION at FILE:LINE", as far as it is known. */
+void report_frame(FILE *out, const struct goro_frame *f);
+
+/* The first frame of a goroutine that is the program's own. False: not known. */
+bool report_blocked_frame(const struct report *r, const struct goro_info *g,
+			  struct goro_frame *ret);
+
+/* The frames of a stack, each on a line of its own, or why there are none. */
+void report_frames(const struct report *r, const struct goro_info *g, const char *indent);
+
+/* "goroutine 7 [chan receive, 3m]" */
+void report_heading(const struct report *r, const struct goro_info *g);
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+json_t *report_json_string(const char *text); /* null for NULL */
+json_t *report_json_hex(uint64_t value);      /* null for 0 */
+json_t *report_json_frame(const struct goro_frame *f);
+json_t *report_json_head(const struct report *r); /* schema_version, pid, ..., trust */
+json_t *report_json_goroutine(const struct report *r, const struct goro_info *g);
+json_t *report_json_stack(const struct report *r, uint32_t stack_id);
+
+/* ---- whole reports --------------------------------------------------------------------------- */
+
+void report_dump_text(const struct report *r, enum goro_group_key key);
+void report_dump_json(const struct report *r);
+void report_dump_go(const struct report *r);
+
+void report_stack_text(const struct report *r, const struct goro_info *g);
+
+void report_leaks_text(const struct report *r, const struct goro_verdicts *v);
+void report_leaks_json(const struct report *r, const struct goro_verdicts *v);
+
+void report_waits_text(const struct report *r);
+void report_waits_json(const struct report *r);
+void report_waits_dot(const struct report *r);
+
+void report_ps_text(FILE *out, const struct goro_candidate *c, size_t n);
+void report_ps_json(FILE *out, const struct goro_candidate *c, size_t n);
+
+#endif /* GORO_REPORT_H */

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_dump.c - all goroutines of a snapshot: as text in groups, as JSON, as Go prints them.
+ *
+ * Ten thousand goroutines have a handful of stacks, so each stack is written once. JSON is written
+ * piece by piece: the whole document as one jansson tree would cost kilobytes a goroutine.
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "goro_introspect.h"
+
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void put_summary(const struct report *r)
+{
+	const struct goro_snapshot *s = r->snap;
+	struct goro_group *states;
+	char uptime[TEXT_NUMBER], rss[TEXT_NUMBER];
+	size_t n;
+
+	report_put(r->out, s->name);
+	fprintf(r->out, " (pid %d), ", s->pid);
+	report_put(r->out, s->runtime);
+	fprintf(r->out, ", up %s, %s in memory\n", text_duration(uptime, s->uptime_ns),
+		text_bytes(rss, s->rss));
+	fprintf(r->out, "%zu goroutine%s", s->ng, plural(s->ng));
+	states = goro_groups(s, GORO_BY_STATE, &n);
+	for (size_t i = 0; states && i < n; i++)
+		fprintf(r->out, "%s %zu %s", i ? "," : ":", states[i].n,
+			goro_state_text(&s->g[states[i].members[0]]));
+	goro_groups_free(states, n);
+	fputs(s->deadlocked ? "\nall goroutines are asleep: deadlock\n" : "\n", r->out);
+}
+
+static void put_trust(const struct report *r)
+{
+	const struct goro_snapshot *s = r->snap;
+	char cost[TEXT_NUMBER], bytes[TEXT_NUMBER];
+
+	fprintf(r->out, "read %s in %s without a stop", text_bytes(bytes, s->bytes_read),
+		text_duration(cost, (uint64_t)s->cost_ns));
+	if (s->torn)
+		fprintf(r->out, "; %" PRIu32 " ran while they were read", s->torn);
+	if (s->truncated)
+		fprintf(r->out, "; %" PRIu32 " stack%s cut short", s->truncated,
+			plural(s->truncated));
+	if (s->bad_records)
+		fprintf(r->out, "; %" PRIu32 " unreadable record%s", s->bad_records,
+			plural(s->bad_records));
+	fputc('\n', r->out);
+}
+
+static void put_spawn(const struct report *r, const struct goro_info *g, const char *indent)
+{
+	struct goro_frame site;
+
+	if (g->flags & GORO_FLAG_MAIN)
+		fprintf(r->out, "%sthe main goroutine\n", indent);
+	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
+		return;
+	fprintf(r->out, "%sstarted by ", indent);
+	report_frame(r->out, &site);
+	fputc('\n', r->out);
+}
+
+/* Members of a group that look the same: state, reason and stack. */
+static int by_look(const void *a, const void *b, void *snapshot)
+{
+	const struct goro_snapshot *s = snapshot;
+	const struct goro_info *x = &s->g[*(const uint32_t *)a], *y = &s->g[*(const uint32_t *)b];
+
+	if (x->stack_id != y->stack_id)
+		return x->stack_id < y->stack_id ? -1 : 1;
+	if (x->state != y->state)
+		return x->state < y->state ? -1 : 1;
+	if (x->reason != y->reason)
+		return x->reason < y->reason ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static bool same_look(const struct goro_info *x, const struct goro_info *y)
+{
+	return x->stack_id == y->stack_id && x->state == y->state && x->reason == y->reason;
+}
+
+static void put_look(const struct report *r, const uint32_t *member, size_t n)
+{
+	const struct goro_info *g = &r->snap->g[member[0]];
+	uint64_t oldest = 0;
+	char age[TEXT_NUMBER];
+
+	for (size_t i = 0; i < n; i++) {
+		if (r->snap->g[member[i]].wait_ns > oldest)
+			oldest = r->snap->g[member[i]].wait_ns;
+	}
+	if (n == 1) {
+		fputs("  ", r->out);
+		report_heading(r, g);
+	} else {
+		fprintf(r->out, "  %zu [%s", n, goro_state_text(g));
+		if (g->state == GORO_STATE_WAITING && oldest)
+			fprintf(r->out, ", up to %s", text_duration(age, oldest));
+		fprintf(r->out, "], first goroutine %" PRIu64, g->id);
+	}
+	fputc('\n', r->out);
+	report_frames(r, g, "      ");
+}
+
+static void put_group(const struct report *r, const struct goro_group *group,
+		      enum goro_group_key key)
+{
+	const struct goro_snapshot *s = r->snap;
+	const struct goro_info *g = &s->g[group->members[0]];
+	char memory[TEXT_NUMBER];
+	size_t end;
+
+	report_style(r, "1");
+	fprintf(r->out, "%zu goroutine%s", group->n, plural(group->n));
+	report_style(r, "");
+	if (key == GORO_BY_STATE)
+		fprintf(r->out, ", %s", goro_state_text(g));
+	fprintf(r->out, ", %s of stacks in memory", text_bytes(memory, group->stack_resident));
+	if (group->verdict != GORO_VERDICT_OK) {
+		report_style(r, "1;31");
+		fprintf(r->out, ", %s", report_verdict_name(group->verdict));
+		report_style(r, "");
+	}
+	fputc('\n', r->out);
+	if (key == GORO_BY_SPAWN)
+		put_spawn(r, g, "  ");
+	qsort_r(group->members, group->n, sizeof *group->members, by_look, (void *)s);
+	for (size_t i = 0; i < group->n; i = end) {
+		for (end = i; end < group->n &&
+			      same_look(&s->g[group->members[i]], &s->g[group->members[end]]);
+		     end++)
+			;
+		put_look(r, &group->members[i], end - i);
+	}
+	fputc('\n', r->out);
+}
+
+static void put_one(const struct report *r, const struct goro_info *g)
+{
+	report_style(r, "1");
+	report_heading(r, g);
+	report_style(r, "");
+	if (g->verdict != GORO_VERDICT_OK)
+		fprintf(r->out, " %s", report_verdict_name(g->verdict));
+	fputc('\n', r->out);
+	report_frames(r, g, "    ");
+	put_spawn(r, g, "    ");
+	fputc('\n', r->out);
+}
+
+void report_dump_text(const struct report *r, enum goro_group_key key)
+{
+	struct goro_group *groups;
+	size_t n = 0;
+
+	put_summary(r);
+	fputc('\n', r->out);
+	if (key == GORO_BY_NONE) {
+		for (size_t i = 0; i < r->snap->ng; i++)
+			put_one(r, &r->snap->g[i]);
+	} else {
+		groups = goro_groups(r->snap, key, &n);
+		for (size_t i = 0; groups && i < n; i++)
+			put_group(r, &groups[i], key);
+		goro_groups_free(groups, n);
+	}
+	put_trust(r);
+}
+
+/* One element of an array that is written piece by piece. */
+static void put_element(FILE *out, json_t *value, bool first)
+{
+	fputs(first ? "\n" : ",\n", out);
+	json_dumpf(value, out, JSON_COMPACT);
+	json_decref(value);
+}
+
+void report_dump_json(const struct report *r)
+{
+	json_t *head = report_json_head(r);
+	char *text = json_dumps(head, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0;
+
+	json_decref(head);
+	if (!length)
+		return;
+	text[length - 1] = '\0'; /* the object goes on */
+	fprintf(r->out, "%s,\n\"goroutines\":[", text);
+	free(text);
+	for (size_t i = 0; i < r->snap->ng; i++)
+		put_element(r->out, report_json_goroutine(r, &r->snap->g[i]), i == 0);
+	fputs("],\n\"stacks\":[", r->out);
+	for (size_t i = 0; i < r->snap->nstacks; i++)
+		put_element(r->out, report_json_stack(r, (uint32_t)i), i == 0);
+	fputs("]}\n", r->out);
+}
+
+/*
+ * Go's own form, for the tools that read it: the first line in brackets, each frame on two lines.
+ * Go tells the time of a wait in whole minutes, and only from one minute on.
+ */
+static void put_go_frame(const struct report *r, const struct goro_frame *f, bool call)
+{
+	if (f->function)
+		report_put(r->out, f->function);
+	else
+		fprintf(r->out, "0x%" PRIx64, f->pc);
+	fputs(call ? "(...)\n\t" : "\n\t", r->out);
+	report_put(r->out, f->file ? f->file : "??");
+	fprintf(r->out, ":%" PRIu32 " +0x%" PRIx64 "\n", f->line, f->function_offset);
+}
+
+static void put_go(const struct report *r, const struct goro_info *g)
+{
+	struct goro_frame *frames, site;
+	size_t n = 0, user = 0;
+	uint64_t minutes = g->wait_ns / UINT64_C(60000000000);
+
+	fprintf(r->out, "goroutine %" PRIu64 " [%s", g->id, goro_state_text(g));
+	if (g->state == GORO_STATE_WAITING && minutes)
+		fprintf(r->out, ", %" PRIu64 " minutes", minutes);
+	fputs(g->flags & GORO_FLAG_LOCKED ? ", locked to thread]:\n" : "]:\n", r->out);
+	if (g->stack_id == GORO_NO_STACK) {
+		fputs("\tgoroutine running on other thread; stack unavailable\n", r->out);
+	} else {
+		frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
+		for (size_t i = user < n ? user : 0; frames && i < n; i++) {
+			if (user == n || !frames[i].runtime)
+				put_go_frame(r, &frames[i], true);
+		}
+		free(frames);
+	}
+	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
+		return;
+	fputs("created by ", r->out);
+	if (!site.function) {
+		put_go_frame(r, &site, false);
+		return;
+	}
+	report_put(r->out, site.function);
+	if (g->parent)
+		fprintf(r->out, " in goroutine %" PRIu64, g->parent);
+	fputs("\n\t", r->out);
+	report_put(r->out, site.file ? site.file : "??");
+	fprintf(r->out, ":%" PRIu32 " +0x%" PRIx64 "\n", site.line, site.function_offset);
+}
+
+void report_dump_go(const struct report *r)
+{
+	for (size_t i = 0; i < r->snap->ng; i++) {
+		if (i)
+			fputc('\n', r->out);
+		put_go(r, &r->snap->g[i]);
+	}
+}

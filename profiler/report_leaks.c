@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_leaks.c - verdicts with their evidence.
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "goro_introspect.h"
+
+#define IDS_SHOWN 8
+
+static void put_evidence(const struct report *r, const char *text)
+{
+	while (*text) {
+		const char *end = strchrnul(text, '\n');
+		char *line = strndup(text, (size_t)(end - text));
+
+		fputs("  ", r->out);
+		report_put(r->out, line);
+		fputc('\n', r->out);
+		free(line);
+		text = *end ? end + 1 : end;
+	}
+}
+
+static void put_members(const struct report *r, const struct goro_finding *f)
+{
+	fputs(f->n == 1 ? "  goroutine" : "  goroutines", r->out);
+	for (size_t i = 0; i < f->n && i < IDS_SHOWN; i++)
+		fprintf(r->out, "%s%" PRIu64, i ? ", " : " ", r->snap->g[f->members[i]].id);
+	if (f->n > IDS_SHOWN)
+		fprintf(r->out, " and %zu more", f->n - IDS_SHOWN);
+	fputc('\n', r->out);
+}
+
+static void put_finding(const struct report *r, const struct goro_finding *f)
+{
+	const struct goro_info *g = &r->snap->g[f->members[0]];
+	struct goro_frame site;
+	uint64_t oldest = 0;
+	char age[TEXT_NUMBER];
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (r->snap->g[f->members[i]].wait_ns > oldest)
+			oldest = r->snap->g[f->members[i]].wait_ns;
+	}
+	report_style(r, f->verdict == GORO_VERDICT_LEAKED ? "1;31" : "1;33");
+	fputs(report_verdict_name(f->verdict), r->out);
+	report_style(r, "");
+	fprintf(r->out, " (%s): %zu goroutine%s [%s, %s%s]\n", report_proof_name(f->proof), f->n,
+		f->n == 1 ? "" : "s", goro_state_text(g), f->n == 1 ? "" : "up to ",
+		text_duration(age, oldest));
+	put_evidence(r, f->evidence);
+	report_frames(r, g, "      ");
+	if (goro_scope_spawn_site(r->scope, g, &site) && g->spawn_pc) {
+		fputs("  started by ", r->out);
+		report_frame(r->out, &site);
+		fputc('\n', r->out);
+	}
+	put_members(r, f);
+	fputc('\n', r->out);
+}
+
+void report_leaks_text(const struct report *r, const struct goro_verdicts *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		put_finding(r, &v->findings[i]);
+	fprintf(r->out, "%zu goroutine%s: %zu leaked, %zu likely, %zu suspect\n", r->snap->ng,
+		r->snap->ng == 1 ? "" : "s", v->leaked, v->likely, v->suspect);
+}
+
+static json_t *finding_json(const struct report *r, const struct goro_finding *f)
+{
+	const struct goro_info *g = &r->snap->g[f->members[0]];
+	json_t *ids = json_array(), *stack = json_null(), *spawn = json_null();
+	struct goro_frame site;
+
+	for (size_t i = 0; i < f->n; i++)
+		json_array_append_new(ids, json_integer((json_int_t)r->snap->g[f->members[i]].id));
+	if (g->stack_id != GORO_NO_STACK)
+		stack = report_json_stack(r, g->stack_id);
+	if (g->spawn_pc && goro_scope_spawn_site(r->scope, g, &site))
+		spawn = report_json_frame(&site);
+	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "verdict",
+			 report_verdict_name(f->verdict), "proof", report_proof_name(f->proof),
+			 "count", (json_int_t)f->n, "wait_reason", goro_state_text(g), "evidence",
+			 report_json_string(f->evidence), "spawn", spawn, "stack", stack,
+			 "goroutines", ids);
+}
+
+void report_leaks_json(const struct report *r, const struct goro_verdicts *v)
+{
+	json_t *all = report_json_head(r), *findings = json_array();
+
+	for (size_t i = 0; i < v->n; i++)
+		json_array_append_new(findings, finding_json(r, &v->findings[i]));
+	json_object_set_new(all, "goroutines", json_integer((json_int_t)r->snap->ng));
+	json_object_set_new(all, "leaked", json_integer((json_int_t)v->leaked));
+	json_object_set_new(all, "likely", json_integer((json_int_t)v->likely));
+	json_object_set_new(all, "suspect", json_integer((json_int_t)v->suspect));
+	json_object_set_new(all, "findings", findings);
+	json_dumpf(all, r->out, JSON_INDENT(2));
+	fputc('\n', r->out);
+	json_decref(all);
+}

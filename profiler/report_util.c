@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_util.c - the words that all reports share.
+ */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "goro_introspect.h"
+
+void report_put(FILE *out, const char *text)
+{
+	for (; text && *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		putc(c < ' ' || c == 0x7f ? '?' : c, out);
+	}
+}
+
+void report_style(const struct report *r, const char *sgr)
+{
+	if (r->colour)
+		fprintf(r->out, "\033[%sm", sgr);
+}
+
+const char *report_state_name(const struct goro_info *g)
+{
+#define NAME(id, letter, name) name,
+	static const char *const names[] = { GORO_STATES(NAME) };
+#undef NAME
+
+	return g->state < GORO_NSTATES ? names[g->state] : "unknown";
+}
+
+const char *report_verdict_name(unsigned verdict)
+{
+	static const char *const names[] = { "ok", "SUSPECT", "LIKELY", "LEAKED" };
+
+	return verdict < sizeof names / sizeof *names ? names[verdict] : "unknown";
+}
+
+const char *report_proof_name(unsigned proof)
+{
+	static const char *const names[] = { NULL, "never", "cycle", "orphan", "age", "growth" };
+
+	return proof < sizeof names / sizeof *names ? names[proof] : NULL;
+}
+
+void report_frame(FILE *out, const struct goro_frame *f)
+{
+	if (f->function)
+		report_put(out, f->function);
+	else
+		fprintf(out, "0x%" PRIx64, f->pc);
+	if (f->inlined)
+		fputs(" (inlined)", out);
+	if (f->file) {
+		fputs(" at ", out);
+		report_put(out, f->file);
+		if (f->line)
+			fprintf(out, ":%" PRIu32, f->line);
+	} else if (f->module) {
+		fputs(" in ", out);
+		report_put(out, f->module);
+		fprintf(out, "+0x%" PRIx64, f->module_offset);
+	}
+}
+
+bool report_blocked_frame(const struct report *r, const struct goro_info *g, struct goro_frame *ret)
+{
+	struct goro_frame *frames;
+	size_t n = 0, user = 0;
+
+	if (g->stack_id == GORO_NO_STACK)
+		return false;
+	frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
+	if (!frames || user >= n) {
+		free(frames);
+		return false;
+	}
+	*ret = frames[user];
+	free(frames);
+	return true;
+}
+
+static const char *why_no_stack(const struct goro_info *g)
+{
+	if (g->torn)
+		return "it ran while it was read: no stack";
+	switch (g->state) {
+	case GORO_STATE_NEW:
+		return "it has not run yet: no stack";
+	case GORO_STATE_RUNNING:
+		return "it runs: its stack does not stand still";
+	default:
+		return "no stack";
+	}
+}
+
+/* The runtime's frames are left out unless there are no others. */
+void report_frames(const struct report *r, const struct goro_info *g, const char *indent)
+{
+	struct goro_frame *frames;
+	size_t n = 0, user = 0;
+
+	if (g->stack_id == GORO_NO_STACK) {
+		fprintf(r->out, "%s(%s)\n", indent, why_no_stack(g));
+		return;
+	}
+	frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
+	for (size_t i = user < n ? user : 0; frames && i < n; i++) {
+		if (user < n && frames[i].runtime)
+			continue;
+		fputs(indent, r->out);
+		report_frame(r->out, &frames[i]);
+		fputc('\n', r->out);
+	}
+	free(frames);
+	if (!r->snap->stacks[g->stack_id].complete)
+		fprintf(r->out, "%s(the rest of the stack could not be unwound)\n", indent);
+}
+
+void report_heading(const struct report *r, const struct goro_info *g)
+{
+	char age[TEXT_NUMBER];
+
+	fprintf(r->out, "goroutine %" PRIu64 " [%s", g->id, goro_state_text(g));
+	if (g->state == GORO_STATE_WAITING && g->wait_ns)
+		fprintf(r->out, ", %s", text_duration(age, g->wait_ns));
+	fputs(g->flags & GORO_FLAG_LOCKED ? ", locked to thread]" : "]", r->out);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+/* Length of a valid UTF-8 sequence at s, or 0. json_string() is the judge of the exact rules. */
+static size_t utf8_length(const unsigned char *s)
+{
+	size_t n = *s < 0x80   ? 1
+		   : *s < 0xc2 ? 0
+		   : *s < 0xe0 ? 2
+		   : *s < 0xf0 ? 3
+		   : *s < 0xf5 ? 4
+			       : 0;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if (n > 1) {
+		json_t *one = json_stringn((const char *)s, n);
+
+		if (!one)
+			return 0;
+		json_decref(one);
+	}
+	return n;
+}
+
+json_t *report_json_string(const char *text)
+{
+	json_t *value;
+	char *clean;
+	size_t n = 0;
+
+	if (!text)
+		return json_null();
+	value = json_string(text);
+	clean = value ? NULL : malloc(strlen(text) + 1);
+	if (!clean)
+		return value ? value : json_null();
+	while (*text) {
+		size_t length = utf8_length((const unsigned char *)text);
+
+		if (length)
+			memcpy(clean + n, text, length);
+		else
+			clean[n] = '?';
+		n += length ? length : 1;
+		text += length ? length : 1;
+	}
+	value = json_stringn(clean, n);
+	free(clean);
+	return value;
+}
+
+json_t *report_json_hex(uint64_t value)
+{
+	char text[TEXT_NUMBER];
+
+	if (!value)
+		return json_null();
+	snprintf(text, sizeof text, "0x%" PRIx64, value);
+	return json_string(text);
+}
+
+json_t *report_json_frame(const struct goro_frame *f)
+{
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o}", "function",
+			 report_json_string(f->function), "file", report_json_string(f->file),
+			 "line", f->line ? json_integer(f->line) : json_null(), "inlined",
+			 f->inlined, "module", report_json_string(f->module), "pc",
+			 report_json_hex(f->pc));
+}
+
+json_t *report_json_head(const struct report *r)
+{
+	const struct goro_snapshot *s = r->snap;
+
+	return json_pack("{s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
+			 "schema_version", 1, "pid", s->pid, "name", report_json_string(s->name),
+			 "runtime", report_json_string(s->runtime), "time_ns",
+			 (json_int_t)s->wall_time, "uptime_ns", (json_int_t)s->uptime_ns, "rss",
+			 (json_int_t)s->rss, "trust", "cost_ns", (json_int_t)s->cost_ns,
+			 "bytes_read", (json_int_t)s->bytes_read, "reread", (json_int_t)s->reread,
+			 "torn", (json_int_t)s->torn, "truncated", (json_int_t)s->truncated,
+			 "bad_records", (json_int_t)s->bad_records);
+}
+
+static json_t *json_spawn(const struct report *r, const struct goro_info *g)
+{
+	struct goro_frame site;
+
+	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
+		return json_null();
+	return json_pack("{s:o, s:o, s:o}", "function", report_json_string(site.function), "file",
+			 report_json_string(site.file), "line",
+			 site.line ? json_integer(site.line) : json_null());
+}
+
+json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
+{
+	bool waits = g->state == GORO_STATE_WAITING;
+	bool has_stack = g->stack_id != GORO_NO_STACK;
+
+	return json_pack(
+		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:s, s:o}", "id",
+		(json_int_t)g->id, "state", report_state_name(g), "wait_reason",
+		waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
+		(json_int_t)(waits ? g->wait_ns : 0), "wait_object",
+		report_json_hex(waits ? g->wait_object : 0), "spawn", json_spawn(r, g), "parent",
+		g->parent ? json_integer((json_int_t)g->parent) : json_null(), "stack_id",
+		has_stack ? json_integer(g->stack_id) : json_null(), "memory", "stack_reserved",
+		(json_int_t)(g->stack_hi - g->stack_lo), "stack_resident",
+		(json_int_t)g->stack_resident, "stack_used", (json_int_t)g->stack_used,
+		"stack_peak", (json_int_t)g->stack_resident, "verdict",
+		report_verdict_name(g->verdict), "proof",
+		report_json_string(report_proof_name(g->proof)));
+}
+
+json_t *report_json_stack(const struct report *r, uint32_t stack_id)
+{
+	size_t n = 0, user;
+	struct goro_frame *frames = goro_scope_frames(r->scope, r->snap, stack_id, &n, &user);
+	json_t *list = json_array();
+
+	for (size_t i = 0; frames && i < n; i++)
+		json_array_append_new(list, report_json_frame(&frames[i]));
+	free(frames);
+	return json_pack("{s:i, s:b, s:o}", "id", (int)stack_id, "complete",
+			 r->snap->stacks[stack_id].complete, "frames", list);
+}
