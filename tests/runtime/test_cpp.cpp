@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * goro.h from C++: exceptions in goroutines. The standard library keeps the exceptions that are
+ * being handled in a list per thread; a goroutine that blocks in a catch block and goes on on
+ * another thread must find its own there.
+ */
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "goro.h"
+
+#define CHECK(condition)                                                                   \
+	do {                                                                               \
+		if (!(condition)) {                                                        \
+			std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__,    \
+				     #condition);                                          \
+			std::_Exit(1);                                                     \
+		}                                                                          \
+	} while (0)
+
+struct job {
+	int number;
+	goro_chan *turn;
+	goro_waitgroup *wg;
+};
+
+static std::atomic<int> destroyed;
+
+struct noisy {
+	~noisy()
+	{
+		destroyed++;
+	}
+};
+
+static void throw_number(int number, int depth)
+{
+	noisy n;
+
+	if (depth == 0)
+		throw std::runtime_error(std::to_string(number));
+	throw_number(number, depth - 1);
+}
+
+static void handle(const job &j)
+{
+	try {
+		throw_number(j.number, 3);
+	} catch (const std::exception &outer) {
+		goro_yield(); /* others are in their catch blocks meanwhile */
+		CHECK(std::uncaught_exceptions() == 0);
+		try {
+			throw_number(-j.number, 0);
+		} catch (const std::exception &inner) {
+			goro_chan_send(j.turn, nullptr);
+			CHECK(inner.what() == std::to_string(-j.number));
+		}
+		goro_sleep(GORO_MILLISECOND);
+		CHECK(outer.what() == std::to_string(j.number));
+		try {
+			throw; /* the one being handled: ours, not the thread's */
+		} catch (const std::runtime_error &again) {
+			CHECK(again.what() == std::to_string(j.number));
+		}
+	}
+}
+
+static void work(void *arg)
+{
+	const job &j = *static_cast<job *>(arg);
+
+	for (int i = 0; i < 5; i++)
+		handle(j);
+	goro_waitgroup_done(j.wg);
+}
+
+static void take_turns(void *arg)
+{
+	while (goro_chan_recv(static_cast<goro_chan *>(arg), nullptr))
+		;
+}
+
+int main()
+{
+	const int n = 200;
+	goro_waitgroup wg = {};
+	goro_chan *turn = goro_chan_make(0, 0);
+	goro_chan *numbers = goro_chan_of(int, 1);
+	int x = 1, y = 0;
+	goro_case cases[] = { goro_recv_case(numbers, &y), goro_send_case(numbers, &x) };
+
+	goro_waitgroup_add(&wg, n);
+	for (int i = 0; i < n; i++) {
+		job j = { i, turn, &wg };
+		go_copy(work, &j);
+	}
+	go(take_turns, turn);
+	goro_waitgroup_wait(&wg);
+	goro_chan_close(turn);
+	CHECK(destroyed == n * 5 * 5);
+
+	CHECK(goro_select(cases, 2) == 1);
+	CHECK(goro_select(cases, 2) == 0 && y == 1);
+	std::puts("caught them all");
+	return 0;
+}

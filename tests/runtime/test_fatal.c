@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Reports that end the process: deadlock, SIGQUIT, stack overflow, panic. Go's words, status 2. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "goro_introspect.h"
+
+static atomic_int running;
+
+static __attribute__((noinline)) void wait_here(goro_chan *c)
+{
+	goro_chan_recv(c, NULL);
+	running = -1; /* code behind the call: no tail call, so this function is in the stack */
+}
+
+static void receiver(void *arg)
+{
+	wait_here(arg);
+	running = -1;
+}
+
+static void sender(void *arg)
+{
+	goro_chan_send(arg, NULL);
+	running = -1;
+}
+
+static void sleeper(void *arg)
+{
+	goro_sleep(100 * GORO_MILLISECOND);
+	goro_chan_close(arg);
+}
+
+static void libc_sleeper(void *arg)
+{
+	usleep(100000);
+	goro_chan_close(arg);
+}
+
+static void computer(void *arg)
+{
+	running++;
+	for (;;)
+		(void)arg;
+}
+
+/* ---- deadlock -------------------------------------------------------------------------------- */
+
+static void deadlock_of_main_alone(void)
+{
+	wait_here(goro_chan_make(0, 0));
+}
+
+static void deadlock_of_several(void)
+{
+	go(receiver, goro_chan_make(0, 0));
+	go(sender, goro_chan_make(0, 0));
+	wait_here(goro_chan_make(0, 0));
+}
+
+/* All that still slept has ended: the report comes then, not before. */
+static void deadlock_comes_when_the_last_sleeper_ends(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+
+	go(sleeper, c);
+	wait_here(c);
+	fputs("no deadlock so far\n", stderr);
+	wait_here(goro_chan_make(0, 0));
+}
+
+static void who_sleeps_is_no_deadlock(void)
+{
+	goro_chan *a = goro_chan_make(0, 0), *b = goro_chan_make(0, 0);
+
+	go(sleeper, a);
+	wait_here(a);
+	go(libc_sleeper, b);
+	wait_here(b);
+}
+
+/* ---- SIGQUIT --------------------------------------------------------------------------------- */
+
+static void quit(void)
+{
+	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
+	check_parked(go(sender, goro_chan_make(0, 0)), GORO_REASON_CHAN_SEND);
+	kill(getpid(), SIGQUIT);
+	for (;;)
+		goro_sleep(GORO_MILLISECOND);
+}
+
+static void quit_while_all_sleep(void)
+{
+	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
+	kill(getpid(), SIGQUIT);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static void quit_while_one_computes(void)
+{
+	go(computer, NULL);
+	check_eventually(running == 1);
+	kill(getpid(), SIGQUIT);
+	for (;;)
+		goro_sleep(GORO_MILLISECOND);
+}
+
+/* ---- stack overflow -------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int dig(int depth)
+{
+	volatile char hole[512];
+
+	hole[depth % 512] = (char)depth;
+	return depth < 0 ? 0 : dig(depth + 1) + hole[depth % 512];
+}
+
+static void dig_in_goroutine(void *arg)
+{
+	running = dig(0);
+	(void)arg;
+}
+
+static void stack_overflow(void)
+{
+	go(dig_in_goroutine, NULL);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static __attribute__((noinline)) int dig_to(int depth)
+{
+	volatile char hole[1000];
+
+	hole[0] = (char)depth;
+	return depth == 0 ? hole[0] : dig_to(depth - 1) + hole[0];
+}
+
+static void use_700k(void *arg)
+{
+	running = dig_to(700) + 1;
+	goro_chan_close(arg);
+}
+
+static void bigger_stack(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+
+	go(use_700k, c);
+	goro_chan_recv(c, NULL);
+}
+
+/* ---- panic ----------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void panic_here(void)
+{
+	goro_panic("the %s is %d", "answer", 42);
+}
+
+static void panicker(void *arg)
+{
+	(void)arg;
+	panic_here();
+}
+
+static void panic_in_goroutine(void)
+{
+	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
+	go(panicker, NULL);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static void panic_in_main(void)
+{
+	panic_here();
+}
+
+/* Two at once: one report, whole. */
+static void panics_at_once(void)
+{
+	for (int i = 0; i < 50; i++)
+		go(panicker, NULL);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+#define DIES	      .status = 2, .says
+#define ASLEEP	      "^fatal error: all goroutines are asleep - deadlock!$"
+#define PANIC	      "^panic: the answer is 42$"
+#define ANY	      "[1-9][0-9]*"
+#define CREATED_BY(f) "^created by " f " in goroutine 1$"
+
+static const struct check_case cases[] = {
+	{ .name = "deadlock_of_main_alone",
+	  .run = deadlock_of_main_alone,
+	  DIES = { ASLEEP, "^goroutine 1 \\[chan receive\\]:$", "^wait_here\\(",
+		   "^deadlock_of_main_alone\\(", "^main\\(" } },
+	{ .name = "deadlock_of_several",
+	  .run = deadlock_of_several,
+	  DIES = { ASLEEP, "^goroutine 1 \\[chan receive\\]:$",
+		   "^goroutine " ANY " \\[chan receive\\]:$", "^wait_here\\(", "^receiver\\(",
+		   CREATED_BY("deadlock_of_several"), "^goroutine " ANY " \\[chan send\\]:$",
+		   "^sender\\(", CREATED_BY("deadlock_of_several") } },
+	{ .name = "deadlock_without_stacks",
+	  .run = deadlock_of_several,
+	  DIES = { ASLEEP },
+	  .never = "wait_here",
+	  .env = "GORO_TRACEBACK=none" },
+	{ .name = "deadlock_comes_when_the_last_sleeper_ends",
+	  .run = deadlock_comes_when_the_last_sleeper_ends,
+	  DIES = { "^no deadlock so far$", ASLEEP } },
+	{ .name = "who_sleeps_is_no_deadlock", .run = who_sleeps_is_no_deadlock },
+	{ .name = "quit",
+	  .run = quit,
+	  DIES = { "^SIGQUIT: quit$", "^goroutine 1 \\[", "^goroutine " ANY " \\[chan receive\\]:$",
+		   "^wait_here\\(", "^receiver\\(", CREATED_BY("quit"),
+		   "^goroutine " ANY " \\[chan send\\]:$", CREATED_BY("quit") } },
+	{ .name = "quit_while_all_sleep",
+	  .run = quit_while_all_sleep,
+	  DIES = { "^SIGQUIT: quit$", "^goroutine 1 \\[sleep\\]:$", "^quit_while_all_sleep\\(",
+		   "^goroutine " ANY " \\[chan receive\\]:$", "^wait_here\\(" } },
+	{ .name = "quit_while_one_computes",
+	  .run = quit_while_one_computes,
+	  DIES = { "^SIGQUIT: quit$", "^goroutine " ANY " \\[running" } },
+	{ .name = "stack_overflow",
+	  .run = stack_overflow,
+	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",
+		   "^fatal error: stack overflow$", "^goroutine " ANY " \\[running\\]:$", "^dig\\(",
+		   CREATED_BY("stack_overflow") } },
+	{ .name = "bigger_stack", .run = bigger_stack, .env = "GORO_STACK=1M" },
+	{ .name = "panic_in_main",
+	  .run = panic_in_main,
+	  DIES = { PANIC, "^goroutine 1 \\[running\\]:$", "^panic_here\\(", "^panic_in_main\\(" } },
+	{ .name = "panic_in_goroutine",
+	  .run = panic_in_goroutine,
+	  DIES = { PANIC, "^goroutine " ANY " \\[running\\]:$", "^panic_here\\(", "^panicker\\(",
+		   CREATED_BY("panic_in_goroutine") } },
+	{ .name = "panics_at_once", .run = panics_at_once, DIES = { PANIC, "^panicker\\(" } },
+};
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
