@@ -112,9 +112,9 @@ uint32_t os_tid(void)
 	return (uint32_t)syscall(SYS_gettid);
 }
 
-int *os_errno(void)
+int *goro_errno_location(void)
 {
-	return &errno;
+	return __errno_location();
 }
 
 void os_sleep(int64_t ns)

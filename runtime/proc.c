@@ -474,7 +474,7 @@ static void schedule(struct m *mp) __attribute__((noreturn));
 static void m_init(struct m *mp)
 {
 	mp->tid = os_tid();
-	mp->errnop = os_errno();
+	mp->errnop = goro_errno_location();
 	mp->eh_globals = __cxa_get_globals ? __cxa_get_globals() : NULL;
 	mp->sleep_until = INT64_MAX;
 	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);

@@ -477,7 +477,6 @@ void os_write(int fd, const void *buf, size_t n);
 void os_exit_now(int status) __attribute__((noreturn));
 void os_main_stack(uintptr_t *lo, uintptr_t *hi);
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
-int *os_errno(void);
 void os_at_fork(void (*child)(void));
 int os_gate_connect(const char *path);
 bool os_gate_ask(int fd, const char *line);

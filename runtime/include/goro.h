@@ -40,6 +40,7 @@
 #ifndef GORO_H
 #define GORO_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,6 +110,15 @@ GORO_API int goro_maxprocs(void);
 
 /* Monotonic time in nanoseconds. */
 GORO_API int64_t goro_now(void);
+
+/*
+ * errno, in files that include this header. The C library promises the compiler that errno's address
+ * never changes within a function; after a call that moved the goroutine to another thread it has.
+ * Our function makes no such promise.
+ */
+GORO_API int *goro_errno_location(void);
+#undef errno
+#define errno (*goro_errno_location())
 
 /* ------------------------------------------------------------------------------------------------
  * Panic: end the process with a report, in Go's words and with Go's exit status 2
