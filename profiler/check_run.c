@@ -27,8 +27,10 @@ struct run {
 	struct check_findings *findings;
 	struct gate *gate;
 	pid_t pid;
-	int signals;   /* signalfd */
-	bool terminal; /* it has ours */
+	int signals;	   /* signalfd */
+	sigset_t mask;	   /* as we found it */
+	sigset_t defaults; /* signals that we ignore and the program shall not */
+	bool terminal;	   /* it has ours */
 	bool ended;
 	int status; /* of waitpid */
 	bool timed_out;
@@ -37,9 +39,14 @@ struct run {
 
 static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
-/* The signals that arrive through the signalfd. SIGTTOU: we write while the terminal is another's.
- */
-static int watch_signals(sigset_t *before)
+/* Ignore a signal that would kill or stop us; the program gets it as we found it. */
+static void ignore(struct run *run, int signo)
+{
+	if (signal(signo, SIG_IGN) != SIG_IGN)
+		sigaddset(&run->defaults, signo);
+}
+
+static void watch_signals(struct run *run)
 {
 	sigset_t set;
 
@@ -47,32 +54,28 @@ static int watch_signals(sigset_t *before)
 	sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
 		sigaddset(&set, forwarded[i]);
-	sigprocmask(SIG_BLOCK, &set, before);
-	sigaddset(&set, SIGTTOU);
-	signal(SIGTTOU, SIG_IGN);
-	sigdelset(&set, SIGTTOU);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigprocmask(SIG_BLOCK, &set, &run->mask);
+	sigemptyset(&run->defaults);
+	ignore(run, SIGTTOU); /* we write while the terminal is the program's */
+	ignore(run, SIGPIPE); /* the report may have lost its reader */
+	run->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* Start the program; 0 or an errno. */
-static int start(struct run *run, const sigset_t *mask)
+static int start(struct run *run)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
-	sigset_t defaults;
 	int err;
 
 	run->terminal = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGTTOU);
-	sigaddset(&defaults, SIGPIPE);
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
 						POSIX_SPAWN_SETSIGDEF);
 	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, mask);
-	posix_spawnattr_setsigdefault(&attr, &defaults);
+	posix_spawnattr_setsigmask(&attr, &run->mask);
+	posix_spawnattr_setsigdefault(&attr, &run->defaults);
 	if (run->terminal)
 		posix_spawn_file_actions_addtcsetpgrp_np(&files, STDIN_FILENO);
 	err = posix_spawnp(&run->pid, run->opt->command[0], &files, &attr, run->opt->command,
@@ -216,14 +219,13 @@ static int not_started(const struct run *run, int err)
 int check_run(const struct check_options *opt, struct check_findings *f)
 {
 	struct run run = { .opt = opt, .findings = f, .deadline = INT64_MAX };
-	sigset_t mask;
 	int err, status;
 
-	run.signals = watch_signals(&mask);
+	watch_signals(&run);
 	run.gate = run.signals < 0 ? NULL : gate_open(opt, f);
 	if (!run.gate)
 		return GORO_PARTIAL;
-	err = start(&run, &mask);
+	err = start(&run);
 	if (err) {
 		status = not_started(&run, err);
 		goto out;
@@ -242,6 +244,6 @@ int check_run(const struct check_options *opt, struct check_findings *f)
 out:
 	gate_close(run.gate);
 	close(run.signals);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sigprocmask(SIG_SETMASK, &run.mask, NULL);
 	return status;
 }

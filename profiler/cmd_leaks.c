@@ -95,11 +95,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static void sleep_ns(uint64_t ns)
+static void sleep_until(uint64_t ns)
 {
 	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
 
-	while (nanosleep(&ts, &ts))
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
 		;
 }
 
@@ -108,13 +108,14 @@ static struct goro_error *look(const struct options *o, struct goro_scope *scope
 			       struct goro_snapshot **snap, struct goro_verdicts **verdicts)
 {
 	struct goro_error *err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+	uint64_t start = (uint64_t)(*snap)->time;
 
-	for (int i = 1; !err && o->watch_ns && i < LOOKS; i++) {
+	for (unsigned i = 1; !err && o->watch_ns && i < LOOKS; i++) {
 		goro_verdicts_free(*verdicts);
 		goro_snapshot_free(*snap);
 		*verdicts = NULL;
 		*snap = NULL;
-		sleep_ns(o->watch_ns / (LOOKS - 1));
+		sleep_until(start + o->watch_ns / (LOOKS - 1) * i);
 		err = goro_scope_snapshot(scope, snap);
 		if (!err)
 			err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);

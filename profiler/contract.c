@@ -102,6 +102,11 @@ out:
 	return found;
 }
 
+bool contract_has_note(struct target *t, const struct module *m)
+{
+	return find_by_note(t, m->lo) != 0;
+}
+
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address)
 {
 	*address = 0;

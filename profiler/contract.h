@@ -31,6 +31,9 @@ struct record {
 /* *address 0: there is none. */
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address);
 
+/* Has this module the note, so that no symbol is needed? */
+bool contract_has_note(struct target *t, const struct module *m);
+
 /* Read and check it. Fails with 5 when it makes no sense or is of a version we do not know. */
 struct goro_error *contract_load(struct contract *c, struct target *t, uint64_t address);
 

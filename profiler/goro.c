@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@ const struct command commands[] = {
 	{ "leaks", "find goroutines that can never go on, and suspicious ones", cmd_leaks },
 	{ "waits", "show who waits for what and for whom", cmd_waits },
 	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
+	{ "doctor", "say why a process can or cannot be looked into", cmd_doctor },
 	{ 0 },
 };
 
@@ -205,7 +205,6 @@ int main(int argc, char **argv)
 	int first = 0;
 
 	argp_err_exit_status = GORO_USAGE;
-	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, not of ours */
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first);
 	if (!first)
 		return cmd_usage(NULL, "which command? See `goro --help'");

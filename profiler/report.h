@@ -43,7 +43,8 @@ void report_heading(const struct report *r, const struct goro_info *g);
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 json_t *report_json_string(const char *text); /* null for NULL */
-json_t *report_json_hex(uint64_t value);      /* null for 0 */
+json_t *report_json_verdict(unsigned verdict);
+json_t *report_json_hex(uint64_t value); /* null for 0 */
 json_t *report_json_frame(const struct goro_frame *f);
 json_t *report_json_head(const struct report *r); /* schema_version, pid, ..., trust */
 json_t *report_json_goroutine(const struct report *r, const struct goro_info *g);

@@ -84,8 +84,8 @@ static json_t *finding_json(const struct report *r, const struct goro_finding *f
 		stack = report_json_stack(r, g->stack_id);
 	if (g->spawn_pc && goro_scope_spawn_site(r->scope, g, &site))
 		spawn = report_json_frame(&site);
-	return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "verdict",
-			 report_verdict_name(f->verdict), "proof", report_proof_name(f->proof),
+	return json_pack("{s:o, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "verdict",
+			 report_json_verdict(f->verdict), "proof", report_proof_name(f->proof),
 			 "count", (json_int_t)f->n, "wait_reason", goro_state_text(g), "evidence",
 			 report_json_string(f->evidence), "spawn", spawn, "stack", stack,
 			 "goroutines", ids);

@@ -158,6 +158,13 @@ static size_t utf8_length(const unsigned char *s)
 	return n;
 }
 
+json_t *report_json_verdict(unsigned verdict)
+{
+	static const char *const names[] = { "ok", "suspect", "likely", "leaked" };
+
+	return json_string(verdict < sizeof names / sizeof *names ? names[verdict] : "unknown");
+}
+
 json_t *report_json_string(const char *text)
 {
 	json_t *value;
@@ -235,7 +242,7 @@ json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
 	bool has_stack = g->stack_id != GORO_NO_STACK;
 
 	return json_pack(
-		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:s, s:o}", "id",
+		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "id",
 		(json_int_t)g->id, "state", report_state_name(g), "wait_reason",
 		waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
 		(json_int_t)(waits ? g->wait_ns : 0), "wait_object",
@@ -245,7 +252,7 @@ json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
 		(json_int_t)(g->stack_hi - g->stack_lo), "stack_resident",
 		(json_int_t)g->stack_resident, "stack_used", (json_int_t)g->stack_used,
 		"stack_peak", (json_int_t)g->stack_resident, "verdict",
-		report_verdict_name(g->verdict), "proof",
+		report_json_verdict(g->verdict), "proof",
 		report_json_string(report_proof_name(g->proof)));
 }
 

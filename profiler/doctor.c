@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor.c - go the way of every other command step by step, and say how each step went.
+ */
+#include "doctor.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract.h"
+#include "scope.h"
+#include "text.h"
+
+static struct doctor_check *add(struct doctor *d, const char *name, enum doctor_state state,
+				const char *fmt, ...)
+{
+	struct doctor_check *c = &d->checks[d->nchecks++];
+	va_list ap;
+
+	*c = (struct doctor_check){ .name = name, .state = state };
+	va_start(ap, fmt);
+	if (vasprintf(&c->text, fmt, ap) < 0)
+		c->text = NULL;
+	va_end(ap);
+	return c;
+}
+
+static void add_error(struct doctor *d, const char *name, struct goro_error *err)
+{
+	struct doctor_check *c = add(d, name, DOCTOR_FAILURE, "%s", err->message);
+
+	c->fix = err->hint ? strdup(err->hint) : NULL;
+	d->status = err->code;
+	goro_error_free(err);
+}
+
+/* How the contract was found; the reader found it, or there were no scope. */
+static void examine_contract(struct doctor *d, struct goro_scope *scope)
+{
+	struct contract *c = calloc(1, sizeof *c);
+	const struct module *m;
+	struct goro_error *err;
+	uint64_t address = 0;
+
+	if (!c)
+		return;
+	err = contract_find(scope->target, &scope->modules, &address);
+	if (!err)
+		err = contract_load(c, scope->target, address);
+	if (err) {
+		add_error(d, "contract", err);
+		free(c);
+		return;
+	}
+	m = modules_find(&scope->modules, address);
+	add(d, "contract", DOCTOR_OK,
+	    "version %" PRIu32 " of %s at 0x%" PRIx64 ", found by its %s in %s", c->raw.version,
+	    scope->reader->runtime, address,
+	    m && contract_has_note(scope->target, m) ? "ELF note" : "symbol",
+	    m ? m->path : "no module");
+	free(c);
+}
+
+static void examine_goroutines(struct doctor *d, const struct goro_snapshot *s)
+{
+	bool bad = s->torn || s->bad_records;
+	char cost[TEXT_NUMBER];
+
+	add(d, "goroutines", bad ? DOCTOR_WARNING : DOCTOR_OK,
+	    "%zu read in %s; %" PRIu32 " ran while they were read, %" PRIu32 " records unreadable",
+	    s->ng, text_duration(cost, (uint64_t)s->cost_ns), s->torn, s->bad_records);
+}
+
+static void examine_unwinding(struct doctor *d, const struct goro_snapshot *s,
+			      const struct unwind_comparison *cmp)
+{
+	struct doctor_check *c;
+
+	if (cmp->different) {
+		c = add(d, "unwinding", DOCTOR_FAILURE,
+			"our unwinder and libunwind differ on %zu of %zu stacks", cmp->different,
+			cmp->compared);
+		c->fix = strdup("the frames of this program cannot be trusted: please report it "
+				"with the program");
+		d->status = GORO_PARTIAL;
+	} else {
+		c = add(d, "unwinding", s->truncated ? DOCTOR_WARNING : DOCTOR_OK,
+			"our unwinder and libunwind agree on %zu stacks; %zu needed libunwind, "
+			"%" PRIu32 " are cut short",
+			cmp->compared, cmp->only_libunwind, s->truncated);
+	}
+	if (!c->fix && s->truncated)
+		c->fix = strdup("compile with -fasynchronous-unwind-tables and do not strip "
+				".eh_frame");
+}
+
+static bool has_section(struct module *m, const char *name)
+{
+	uint64_t address;
+	size_t size;
+
+	return m->elf && module_section(m, name, &size, &address);
+}
+
+static struct doctor_module *module_entry(struct doctor *d, struct module *m)
+{
+	struct doctor_module *e;
+
+	for (size_t i = 0; i < d->nmodules; i++) {
+		if (!strcmp(d->modules[i].path, m->path))
+			return &d->modules[i];
+	}
+	e = realloc(d->modules, (d->nmodules + 1) * sizeof *e);
+	if (!e)
+		return NULL;
+	d->modules = e;
+	e = &d->modules[d->nmodules];
+	*e = (struct doctor_module){
+		.path = strdup(m->path),
+		.has_file = m->elf != NULL,
+		.has_unwind = has_section(m, ".eh_frame") || has_section(m, ".debug_frame"),
+		.has_debug = has_section(m, ".debug_info"),
+	};
+	snprintf(e->build_id, sizeof e->build_id, "%s", m->build_id);
+	d->nmodules += e->path != NULL;
+	return e->path ? e : NULL;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Names of every address in the stacks, each counted once. */
+static void examine_addresses(struct doctor *d, struct goro_scope *scope,
+			      struct goro_snapshot *snap)
+{
+	qsort(snap->pcs, snap->npcs, sizeof *snap->pcs, by_value);
+	for (size_t i = 0; i < snap->npcs; i++) {
+		struct module *m = modules_find(&scope->modules, snap->pcs[i]);
+		struct doctor_module *e;
+		const struct goro_frame *f;
+		size_t n = 0;
+
+		if (!m || (i && snap->pcs[i] == snap->pcs[i - 1]))
+			continue;
+		e = module_entry(d, m);
+		f = goro_scope_symbolize(scope, snap->pcs[i], true, &n);
+		if (!e || !n)
+			continue;
+		e->addresses++;
+		e->functions += f[n - 1].function != NULL;
+		e->lines += f[n - 1].line != 0;
+	}
+}
+
+static void examine_symbols(struct doctor *d)
+{
+	size_t addresses = 0, functions = 0, lines = 0, size;
+	struct doctor_check *c;
+	FILE *fix;
+
+	for (size_t i = 0; i < d->nmodules; i++) {
+		addresses += d->modules[i].addresses;
+		functions += d->modules[i].functions;
+		lines += d->modules[i].lines;
+	}
+	c = add(d, "symbols", functions < addresses || !lines ? DOCTOR_WARNING : DOCTOR_OK,
+		"of %zu addresses %zu have a function and %zu a line", addresses, functions, lines);
+	if (lines == addresses)
+		return;
+	fix = open_memstream(&c->fix, &size);
+	for (size_t i = 0; fix && i < d->nmodules; i++) {
+		const struct doctor_module *m = &d->modules[i];
+
+		if (m->lines == m->addresses)
+			continue;
+		fprintf(fix, "%s: %s\n", m->path,
+			!m->has_file   ? "its file cannot be opened"
+			: m->has_debug ? "some of its code was compiled without -g"
+				       : "compile it with -g, or install its debug symbols");
+	}
+	if (fix)
+		fclose(fix);
+}
+
+static void examine_snapshot(struct doctor *d, struct goro_scope *scope)
+{
+	struct unwind_comparison *cmp = calloc(1, sizeof *cmp);
+	struct goro_snapshot *snap;
+	struct goro_error *err;
+
+	if (!cmp)
+		return;
+	unwinder_compare(scope->unwinder, cmp);
+	err = goro_scope_snapshot(scope, &snap);
+	unwinder_compare(scope->unwinder, NULL);
+	if (err) {
+		add_error(d, "goroutines", err);
+	} else {
+		examine_goroutines(d, snap);
+		examine_unwinding(d, snap, cmp);
+		examine_addresses(d, scope, snap);
+		examine_symbols(d);
+		goro_snapshot_free(snap);
+	}
+	free(cmp);
+}
+
+void doctor_examine(struct doctor *d, const char *target)
+{
+	struct goro_scope *scope;
+	struct goro_error *err = goro_scope_open(&scope, target);
+
+	*d = (struct doctor){ .status = GORO_OK };
+	if (err) {
+		bool unsupported = err->code == GORO_UNSUPPORTED;
+
+		if (unsupported)
+			add(d, "process", DOCTOR_OK, "it can be read");
+		add_error(d, unsupported ? "contract" : "process", err);
+		return;
+	}
+	add(d, "process", DOCTOR_OK, "%d (%s) can be read", scope->target->pid,
+	    scope->target->name ? scope->target->name : "?");
+	examine_contract(d, scope);
+	examine_snapshot(d, scope);
+	goro_scope_close(scope);
+}
+
+void doctor_free(struct doctor *d)
+{
+	for (size_t i = 0; i < d->nchecks; i++) {
+		free(d->checks[i].text);
+		free(d->checks[i].fix);
+	}
+	for (size_t i = 0; i < d->nmodules; i++)
+		free(d->modules[i].path);
+	free(d->modules);
+}
