@@ -11,8 +11,11 @@
  * The control words of SSE and x87 are callee-saved too (only their control bits). They are stored
  * always and loaded only where they differ, because loading them is slow.
  *
- * It leaves by pop and jump instead of ret: the return stack of the branch predictor belongs to the
- * other goroutine, and ret would always be mispredicted (8.8 ns against 1.7 ns a switch here).
+ * It leaves by ret, not by pop and jump. In a loop of nothing but switches the jump is faster (1.7 ns
+ * against 8.7 here), because the processor's stack of return addresses is the other goroutine's. But
+ * goroutines wait at few places, so that stack mostly holds the same addresses for both of them: ret
+ * takes one off it, and then all the returns behind it on the way out to the program are predicted,
+ * while a jump leaves it one too deep and each of them misses. Measured in a yield: 9 ns against 22.
  */
 	.text
 
@@ -79,10 +82,7 @@ goro_context_switch:
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
-	popq	%rcx
-	.cfi_adjust_cfa_offset -8
-	.cfi_register %rip, %rcx
-	jmp	*%rcx
+	ret
 
 	/* The slow tails, with the state of the middle of the switch. */
 	.cfi_endproc

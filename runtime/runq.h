@@ -71,6 +71,23 @@ static inline bool runq_ring_empty(struct p *pp)
 	       atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
 }
 
+/*
+ * With many goroutines each switch would wait for memory: for the record, and for the stack behind
+ * it. So those of the next but a few are asked for now. Only a hint: an entry may be stolen
+ * meanwhile.
+ */
+static inline void runq_prefetch(struct p *pp, uint32_t head)
+{
+	struct g *soon, *later;
+
+	if (likely(atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head < 6))
+		return;
+	soon = atomic_load_explicit(&pp->runq[(head + 2) % RUNQ_LEN], memory_order_relaxed);
+	later = atomic_load_explicit(&pp->runq[(head + 5) % RUNQ_LEN], memory_order_relaxed);
+	__builtin_prefetch((const void *)__atomic_load_n(&soon->sp, __ATOMIC_RELAXED));
+	__builtin_prefetch(later);
+}
+
 static inline struct g *runq_take_ring(struct p *pp)
 {
 	uint32_t head = atomic_load_explicit(&pp->runq_head, memory_order_acquire);
@@ -80,6 +97,7 @@ static inline struct g *runq_take_ring(struct p *pp)
 
 		if (head == atomic_load_explicit(&pp->runq_tail, memory_order_relaxed))
 			return NULL;
+		runq_prefetch(pp, head);
 		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
 		if (sched.solo) {
 			atomic_store_explicit(&pp->runq_head, head + 1, memory_order_relaxed);

@@ -49,27 +49,30 @@
 /* ---- G ----------------------------------------------------------------------------------------
  */
 
+/*
+ * The first cache line is all that a park and a resume touch. What observers read is marked [o];
+ * its offsets travel in the contract, so that fields may be moved.
+ */
 struct g {
-	/* Part 1: read from outside. Change only together with goro_introspect.h. */
-	uint64_t id;
-	_Atomic uint32_t status;
-	uint32_t park_seq;
-	uintptr_t sp; /* of the switch_frame, while it does not run */
-	void *wait_object;
-	struct goro_waiter *waiting;
-	uint64_t park_time;
-	uintptr_t stack_lo, stack_hi;
-	uintptr_t spawn_pc, entry;
-	uint64_t parent;
-	uint32_t held_locks;
-	uint32_t m_id;
-	goro_rwmutex *rlocks[G_NRLOCKS];
-	uint32_t rlocks_more;
-
-	/* Part 2: ours. */
-	int saved_errno;
+	uint64_t id;		 /* [o] */
+	_Atomic uint32_t status; /* [o] */
+	uint32_t park_seq;	 /* [o] */
+	uintptr_t sp;		 /* [o] of the switch_frame, while it does not run; 0: never ran */
+	void *wait_object;	 /* [o] */
+	struct goro_waiter *waiting; /* [o] */
+	uint64_t park_time;	     /* [o] */
 	struct g *link; /* in the global queue, a free list, or a batch to be made ready */
+	uint32_t m_id;	/* [o] */
+	int saved_errno;
+
+	uintptr_t stack_lo, stack_hi; /* [o] */
+	uintptr_t spawn_pc, entry;    /* [o] */
+	uint64_t parent;	      /* [o] */
 	void *arg;
+	uint32_t held_locks;  /* [o] */
+	uint32_t rlocks_more; /* [o] */
+
+	goro_rwmutex *rlocks[G_NRLOCKS] __attribute__((aligned(CACHE_LINE))); /* [o] */
 	void *eh_globals[2]; /* __cxa_eh_globals of C++, swapped at a switch */
 	unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
 	struct san_fiber san; /* empty but in sanitizer builds */
