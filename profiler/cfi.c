@@ -150,6 +150,7 @@ struct cie {
 
 struct fde {
 	uint64_t start, end; /* addresses in the file */
+	uint64_t address;    /* of the entry itself */
 	const uint8_t *cie;
 	struct cursor program;
 };
@@ -254,10 +255,10 @@ static void parse_cie(struct compiler *k, const uint8_t *at)
 	cie->program = c;
 }
 
-static void parse_fde(struct compiler *k, struct cursor c, const uint8_t *cie)
+static void parse_fde(struct compiler *k, const uint8_t *at, struct cursor c, const uint8_t *cie)
 {
 	const struct cfi_section *s = k->s;
-	struct fde fde = { .cie = cie };
+	struct fde fde = { .cie = cie, .address = s->address + (uint64_t)(at - s->data) };
 	uint64_t length;
 
 	parse_cie(k, cie);
@@ -293,7 +294,7 @@ static void collect(struct compiler *k)
 	unsigned word;
 
 	while (!k->no_memory && s->data + s->size - at >= 4 && entry_begin(s, at, &c, &word)) {
-		const uint8_t *id_at = c.p;
+		const uint8_t *entry = at, *id_at = c.p;
 		uint64_t id;
 
 		at = c.end;
@@ -304,9 +305,9 @@ static void collect(struct compiler *k)
 			continue;
 		if (s->eh) {
 			if (id != 0 && id <= (uint64_t)(id_at - s->data))
-				parse_fde(k, c, id_at - id);
+				parse_fde(k, entry, c, id_at - id);
 		} else if (id < s->size) {
-			parse_fde(k, c, s->data + id);
+			parse_fde(k, entry, c, s->data + id);
 		}
 	}
 }
@@ -611,16 +612,29 @@ unsigned cfi_frame_pointer(unsigned machine)
 	return m ? m->fp : 0;
 }
 
+/* The functions, sorted. False: out of memory, a machine we do not know, or none. */
+static bool compiler_begin(struct compiler *k, const struct cfi_section *s)
+{
+	*k = (struct compiler){ .s = s, .m = find_machine(s->machine) };
+	if (!k->m || !s->data || s->size > MAX_SECTION)
+		return false;
+	collect(k);
+	if (k->no_memory || !k->nfdes) {
+		free(k->fdes);
+		return false;
+	}
+	qsort(k->fdes, k->nfdes, sizeof *k->fdes, by_start);
+	return true;
+}
+
 struct cfi_table *cfi_compile(const struct cfi_section *s)
 {
-	struct compiler k = { .s = s, .m = find_machine(s->machine) };
+	struct compiler k;
 
-	if (!k.m || !s->data || s->size > MAX_SECTION)
+	if (!compiler_begin(&k, s))
 		return NULL;
-	collect(&k);
 	k.t = calloc(1, sizeof *k.t);
-	if (k.t && k.nfdes && !k.no_memory) {
-		qsort(k.fdes, k.nfdes, sizeof *k.fdes, by_start);
+	if (k.t) {
 		k.t->base = k.fdes[0].start;
 		compile_all(&k);
 	}
@@ -630,6 +644,22 @@ struct cfi_table *cfi_compile(const struct cfi_section *s)
 		k.t = NULL;
 	}
 	return k.t;
+}
+
+struct cfi_entry *cfi_index(const struct cfi_section *s, size_t *n)
+{
+	struct cfi_entry *entries;
+	struct compiler k;
+
+	*n = 0;
+	if (!compiler_begin(&k, s))
+		return NULL;
+	entries = calloc(k.nfdes, sizeof *entries);
+	for (size_t i = 0; entries && i < k.nfdes; i++)
+		entries[i] = (struct cfi_entry){ k.fdes[i].start, k.fdes[i].address };
+	*n = entries ? k.nfdes : 0;
+	free(k.fdes);
+	return entries;
 }
 
 void cfi_free(struct cfi_table *t)

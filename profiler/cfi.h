@@ -52,6 +52,14 @@ struct cfi_section {
 struct cfi_table *cfi_compile(const struct cfi_section *s);
 void cfi_free(struct cfi_table *t);
 
+/* Where the entry of the function at `start` lies; both are addresses of the file. */
+struct cfi_entry {
+	uint64_t start, address;
+};
+
+/* All of them, sorted by start: what .eh_frame_hdr holds when there is one. NULL: none. */
+struct cfi_entry *cfi_index(const struct cfi_section *s, size_t *n);
+
 /* The rule of pc (an address of the file), or NULL. */
 const struct cfi_rule *cfi_find(const struct cfi_table *t, uint64_t pc);
 

@@ -202,24 +202,40 @@ static void add_inlines(struct lookup *l, Dwarf_Addr address)
 	free(parents);
 }
 
+/*
+ * The compilation unit of pc. libdw looks in .debug_aranges, which clang does not write, and takes
+ * the nearest unit that is there; so ask that one, and else all units one by one.
+ */
+static Dwarf_Die *find_unit(Dwfl_Module *mod, uint64_t pc, Dwarf_Addr *bias)
+{
+	Dwarf_Die *cu = dwfl_module_addrdie(mod, pc, bias);
+
+	if (cu && dwarf_haspc(cu, pc - *bias) == 1)
+		return cu;
+	cu = NULL;
+	while ((cu = dwfl_module_nextcu(mod, cu, bias))) {
+		if (dwarf_haspc(cu, pc - *bias) == 1)
+			return cu;
+	}
+	return NULL;
+}
+
 static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
 {
 	Dwarf_Addr bias;
-	Dwarf_Die *cu = dwfl_module_addrdie(mod, pc, &bias);
-	Dwfl_Line *line = dwfl_module_getsrc(mod, pc);
+	Dwarf_Die *cu = find_unit(mod, pc, &bias);
+	Dwarf_Line *line = cu ? dwarf_getsrc_die(cu, pc - bias) : NULL;
+	int number = 0;
 
-	if (cu)
-		l->cu = *cu;
+	if (!cu)
+		return;
+	l->cu = *cu;
 	if (line) {
-		Dwarf_Die *line_cu = cu ? &l->cu : dwfl_linecu(line);
-		int number = 0;
-		const char *file = dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL);
-
-		l->file = line_cu ? absolute_path(l->s, file, line_cu) : keep(l->s, file);
+		l->file = absolute_path(l->s, dwarf_linesrc(line, NULL, NULL), &l->cu);
+		dwarf_lineno(line, &number);
 		l->line = (uint32_t)number;
 	}
-	if (cu)
-		add_inlines(l, pc - bias);
+	add_inlines(l, pc - bias);
 }
 
 static bool in_directory(const char *file, const char *directory)

@@ -14,9 +14,13 @@
 #include <libunwind.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cfi.h"
 
 #define PAGE_SIZE 4096u
 #define NPAGES	  64u
+
+/* Where libunwind finds a table that we made ourselves: no address of any user's memory. */
+#define TABLE_ADDRESS 0x8000000000000000ull
 
 /* libunwind's own search in a table of .eh_frame_hdr; exported for remote users such as perf. */
 #define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
@@ -37,6 +41,8 @@ struct unwind_reference {
 	bool no_table;			  /* the last step had no table */
 	struct module *last;		  /* whose table `info` describes */
 	unw_dyn_info_t info;
+	int32_t (*table)[2]; /* of `last`, if it came without one: start, entry; rising */
+	size_t table_size;   /* bytes */
 	struct page pages[NPAGES];
 };
 
@@ -84,6 +90,13 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 		ref->more |= status == UNWIND_MORE;
 		*value = v;
 		return status == UNWIND_DONE ? 0 : -UNW_EINVAL;
+	}
+	if (address >= TABLE_ADDRESS) {
+		if (address - TABLE_ADDRESS > ref->table_size ||
+		    ref->table_size - (address - TABLE_ADDRESS) < sizeof *value)
+			return -UNW_EINVAL;
+		memcpy(value, (char *)ref->table + (address - TABLE_ADDRESS), sizeof *value);
+		return 0;
 	}
 	return read_bytes(ref, address, value, sizeof *value) ? 0 : -UNW_EINVAL;
 }
@@ -146,43 +159,74 @@ static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *address, v
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /* Describe a module's .eh_frame_hdr, as the linkers write it: 4-byte offsets, sorted. */
-static bool find_table(struct unwind_reference *ref, struct module *m)
+static bool find_table(struct unwind_reference *ref, struct module *m, const GElf_Phdr *ph)
 {
 	static const uint8_t expected[4] = { 1, 0x1b, 0x03, 0x3b };
+	uint64_t address = ph->p_vaddr + m->bias;
+	struct {
+		uint8_t encodings[4];
+		uint32_t eh_frame;
+		uint32_t count;
+	} hdr;
+
+	if (!read_bytes(ref, address, &hdr, sizeof hdr) ||
+	    memcmp(hdr.encodings, expected, sizeof expected) != 0 ||
+	    (uint64_t)hdr.count * 8 + sizeof hdr > ph->p_memsz)
+		return false;
+	ref->info.u.rti.segbase = address;
+	ref->info.u.rti.table_data = address + sizeof hdr;
+	ref->info.u.rti.table_len = (uint64_t)hdr.count * 8 / sizeof(unw_word_t);
+	return true;
+}
+
+/* Static executables come without: make it of .eh_frame. */
+static bool make_table(struct unwind_reference *ref, struct module *m)
+{
+	struct cfi_section s = { .eh = true, .machine = m->machine };
+	struct cfi_entry *entries;
+	size_t n;
+
+	s.data = module_section(m, ".eh_frame", &s.size, &s.address);
+	entries = s.data ? cfi_index(&s, &n) : NULL;
+	free(ref->table);
+	ref->table = entries ? calloc(n, sizeof *ref->table) : NULL;
+	ref->table_size = ref->table ? n * sizeof *ref->table : 0;
+	for (size_t i = 0; ref->table && i < n; i++) {
+		ref->table[i][0] = (int32_t)(entries[i].start - s.address);
+		ref->table[i][1] = (int32_t)(entries[i].address - s.address);
+	}
+	free(entries);
+	ref->info.u.rti.segbase = s.address + m->bias;
+	ref->info.u.rti.table_data = TABLE_ADDRESS;
+	ref->info.u.rti.table_len = ref->table_size / sizeof(unw_word_t);
+	return ref->table != NULL;
+}
+
+static bool use_module(struct unwind_reference *ref, struct module *m)
+{
+	bool found = false;
 	size_t n;
 
 	if (ref->last == m)
 		return true;
+	ref->last = NULL;
 	if (!m->elf || elf_getphdrnum(m->elf, &n) < 0)
 		return false;
-	for (size_t i = 0; i < n && i < 4096; i++) {
+	ref->info = (unw_dyn_info_t){
+		.start_ip = m->lo,
+		.end_ip = m->hi,
+		.format = UNW_INFO_FORMAT_REMOTE_TABLE,
+	};
+	for (size_t i = 0; i < n && i < 4096 && !found; i++) {
 		GElf_Phdr ph;
-		struct {
-			uint8_t encodings[4];
-			uint32_t eh_frame;
-			uint32_t count;
-		} hdr;
-		uint64_t address;
 
-		if (!gelf_getphdr(m->elf, (int)i, &ph) || ph.p_type != PT_GNU_EH_FRAME)
-			continue;
-		address = ph.p_vaddr + m->bias;
-		if (!read_bytes(ref, address, &hdr, sizeof hdr) ||
-		    memcmp(hdr.encodings, expected, sizeof expected) != 0 ||
-		    (uint64_t)hdr.count * 8 + sizeof hdr > ph.p_memsz)
-			return false;
-		ref->last = m;
-		ref->info = (unw_dyn_info_t){
-			.start_ip = m->lo,
-			.end_ip = m->hi,
-			.format = UNW_INFO_FORMAT_REMOTE_TABLE,
-			.u.rti = { .segbase = address,
-				   .table_data = address + sizeof hdr,
-				   .table_len = (uint64_t)hdr.count * 8 / sizeof(unw_word_t) },
-		};
-		return true;
+		found = gelf_getphdr(m->elf, (int)i, &ph) && ph.p_type == PT_GNU_EH_FRAME &&
+			find_table(ref, m, &ph);
 	}
-	return false;
+	if (!found && !make_table(ref, m))
+		return false;
+	ref->last = m;
+	return true;
 }
 
 static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info, int need,
@@ -192,7 +236,7 @@ static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t
 	const struct module_text *text = modules_find_text(ref->modules, ip);
 	int status = -UNW_ENOINFO;
 
-	if (text && text->module && find_table(ref, text->module))
+	if (text && text->module && use_module(ref, text->module))
 		status = search_unwind_table(space, ip, &ref->info, info, need, arg);
 	if (status < 0)
 		ref->no_table = true;
@@ -239,6 +283,7 @@ void unwind_reference_free(struct unwind_reference *ref)
 	if (!ref)
 		return;
 	unw_destroy_addr_space(ref->space);
+	free(ref->table);
 	free(ref);
 }
 
