@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MIT */
+/* fake_scope.c - the shop. Addresses are small numbers, so that they are easy to see in a test. */
+#define _GNU_SOURCE
+#include "fake_scope.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct fake fake;
+
+struct goro_scope {
+	int pid;
+};
+
+#define SECOND UINT64_C(1000000000)
+#define START  INT64_C(5000000000000)
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static const struct goro_frame symbols[] = {
+	{ .pc = 0x100, .function = "goro_park", .file = "proc.c", .line = 118, .runtime = true },
+	{ .pc = 0x101,
+	  .function = "goro_chan_recv",
+	  .file = "chan.c",
+	  .line = 140,
+	  .runtime = true },
+	{ .pc = 0x102,
+	  .function = "goro_mutex_lock",
+	  .file = "sync.c",
+	  .line = 77,
+	  .runtime = true },
+	{ .pc = 0x103, .function = "goro_entry", .file = "proc.c", .line = 90, .runtime = true },
+	{ .pc = 0x104, .function = "goro_sleep", .file = "time.c", .line = 61, .runtime = true },
+	{ .pc = 0x200, .function = "main", .file = "main.c", .line = 40 },
+	{ .pc = 0x201, .function = "accept_loop", .file = "net.c", .line = 398 },
+	{ .pc = 0x210, .function = "session_wait", .file = SHOP "/sess.c", .line = 131 },
+	{ .pc = 0x211, .function = "watch_session", .file = SHOP "/sess.c", .line = 94 },
+	{ .pc = 0x212, .function = "watch_session", .file = SHOP "/sess.c", .line = 90 },
+	{ .pc = 0x220, .function = "lru_touch", .file = SHOP "/cache.c", .line = 240 },
+	{ .pc = 0x221,
+	  .function = "shard_put",
+	  .file = SHOP "/cache.c",
+	  .line = 251,
+	  .inlined = true },
+	{ .pc = 0x222, .function = "shard_run", .file = SHOP "/cache.c", .line = 340 },
+	{ .pc = 0x223, .function = "start_shards", .file = SHOP "/cache.c", .line = 201 },
+	{ .pc = 0x230, .function = "tick", .file = "/gone/cron.c", .line = 19 },
+	{ .pc = 0x231, .function = "start_cron", .file = "/gone/cron.c", .line = 55 },
+	{ .pc = 0x240, .module = "/opt/shop/plugin.so", .module_offset = 0x1f40 },
+	{ .pc = 0x300, .function = "watch_session", .file = SHOP "/sess.c", .line = 87 },
+	{ .pc = 0x301, .function = "shard_run", .file = SHOP "/cache.c", .line = 338 },
+	{ .pc = 0x302, .function = "tick", .file = "/gone/cron.c", .line = 17 },
+};
+
+static const struct goro_frame *symbol(uint64_t pc)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++)
+		if (symbols[i].pc == pc)
+			return &symbols[i];
+	return NULL;
+}
+
+const struct goro_frame *goro_scope_symbolize(struct goro_scope *scope, uint64_t pc, bool is_return,
+					      size_t *n)
+{
+	const struct goro_frame *f = symbol(pc);
+
+	(void)scope;
+	(void)is_return;
+	*n = f != NULL;
+	return f;
+}
+
+struct goro_frame *goro_scope_frames(struct goro_scope *scope, const struct goro_snapshot *snap,
+				     uint32_t stack_id, size_t *n, size_t *user)
+{
+	const struct goro_stack *st = &snap->stacks[stack_id];
+	struct goro_frame *frames = calloc(st->n + 1, sizeof(*frames));
+
+	(void)scope;
+	*n = *user = st->n;
+	for (uint32_t i = st->n; i-- > 0;) {
+		const struct goro_frame *f = symbol(snap->pcs[st->first + i]);
+
+		if (f)
+			frames[i] = *f;
+		frames[i].pc = snap->pcs[st->first + i];
+		if (!frames[i].runtime)
+			*user = i;
+	}
+	return frames;
+}
+
+bool goro_scope_spawn_site(struct goro_scope *scope, const struct goro_info *g,
+			   struct goro_frame *ret)
+{
+	const struct goro_frame *f = symbol(g->spawn_pc);
+
+	(void)scope;
+	if (!g->spawn_pc || !f)
+		return false;
+	*ret = *f;
+	return true;
+}
+
+const char *goro_basename(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+const char *goro_state_text(const struct goro_info *g)
+{
+	static const struct {
+		char letter;
+		const char *text;
+	} words[] = {
+		{ 'r', "running" },	 { 'R', "runnable" },
+		{ 'c', "chan receive" }, { 'l', "sync.Mutex.Lock" },
+		{ 'z', "sleep" },	 { 's', "select" },
+		{ 'n', "new" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].letter == g->letter)
+			return words[i].text;
+	return "?";
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+enum { ST_LEAK, ST_LOCK, ST_TICK, ST_MAIN, ST_PLUGIN, NSTACKS };
+
+static const uint64_t stack_pcs[NSTACKS][8] = {
+	[ST_LEAK] = { 0x100, 0x101, 0x210, 0x211, 0x103 },
+	[ST_LOCK] = { 0x100, 0x102, 0x220, 0x221, 0x222, 0x103 },
+	[ST_TICK] = { 0x100, 0x104, 0x230, 0x103 },
+	[ST_MAIN] = { 0x100, 0x101, 0x201, 0x200 },
+	[ST_PLUGIN] = { 0x100, 0x101, 0x240, 0x999 },
+};
+
+enum { OBJ_CACHE = 0x7f10, OBJ_A = 0x7f20, OBJ_B = 0x7f40, OBJ_DONE = 0x9000, OBJ_ACCEPT = 0x8800 };
+
+static void add_stacks(struct goro_snapshot *s)
+{
+	s->nstacks = NSTACKS;
+	s->stacks = calloc(NSTACKS, sizeof(*s->stacks));
+	s->pcs = calloc((size_t)NSTACKS * 8, sizeof(*s->pcs));
+	for (int i = 0; i < NSTACKS; i++) {
+		struct goro_stack *st = &s->stacks[i];
+
+		st->first = (uint32_t)s->npcs;
+		st->complete = i != ST_PLUGIN;
+		for (int k = 0; k < 8 && stack_pcs[i][k]; k++, st->n++)
+			s->pcs[s->npcs++] = stack_pcs[i][k];
+	}
+	s->truncated = 1;
+}
+
+static struct goro_info *add_g(struct goro_snapshot *s, uint64_t id, char letter, uint32_t stack)
+{
+	struct goro_info *g = &s->g[s->ng++];
+
+	g->id = id;
+	g->parent = FAKE_MAIN;
+	g->letter = letter;
+	g->state = letter == 'r' ? 3 : letter == 'R' ? 2 : letter == 'n' ? 1 : 4;
+	g->reason = g->state == 4 ? (uint8_t)letter : 0;
+	g->stack_id = stack;
+	g->stack_lo = 0x10000 * id;
+	g->stack_hi = g->stack_lo + 0x10000;
+	g->stack_resident = 4096;
+	g->stack_used = stack == GORO_NO_STACK ? 0 : 1200;
+	g->finding = UINT32_MAX;
+	return g;
+}
+
+static void add_others(struct goro_snapshot *s)
+{
+	struct goro_info *g = add_g(s, FAKE_MAIN, 'c', ST_MAIN);
+
+	g->parent = 0;
+	g->wait_ns = 211000000;
+	g->wait_object = OBJ_ACCEPT;
+	for (uint64_t id = 10; id < 22; id++) {
+		g = add_g(s, id, 'z', ST_TICK);
+		g->spawn_pc = 0x231;
+		g->entry = 0x302;
+		g->wait_ns = (id - 9) * 1500000000;
+	}
+	g = add_g(s, FAKE_HOG, 'r', GORO_NO_STACK);
+	g->spawn_pc = 0x223;
+	g->entry = 0x301;
+	g->wait_ns = 3400000;
+	g->held_locks = 1;
+	for (uint64_t id = FAKE_WAITER; id < FAKE_WAITER + 8; id++) {
+		g = add_g(s, id, 'l', ST_LOCK);
+		g->spawn_pc = 0x223;
+		g->entry = 0x301;
+		g->wait_ns = 8 * SECOND + id * 10000000;
+		g->wait_object = OBJ_CACHE;
+	}
+	/* Two that hold what the other wants. */
+	for (uint64_t id = 300; id < 302; id++) {
+		g = add_g(s, id, 'l', ST_LOCK);
+		g->spawn_pc = 0x223;
+		g->entry = 0x301;
+		g->wait_ns = 8760 * SECOND;
+		g->wait_object = id == 300 ? OBJ_B : OBJ_A;
+		g->held_locks = 1;
+	}
+	g = add_g(s, 400, 'c', ST_PLUGIN);
+	g->spawn_pc = 0x998;
+	g->wait_ns = 42000;
+	g = add_g(s, 401, 'R', ST_TICK);
+	g->spawn_pc = 0x231;
+	g->entry = 0x302;
+	g = add_g(s, 402, 'n', GORO_NO_STACK);
+	g->spawn_pc = 0x231;
+	g->stack_lo = g->stack_hi = g->stack_resident = 0;
+	g = add_g(s, 403, 's', GORO_NO_STACK);
+	g->spawn_pc = 0x231;
+	g->torn = true;
+}
+
+static void add_leaks(struct goro_snapshot *s, unsigned t)
+{
+	unsigned n = fake.leaks + t * fake.leaks_per_tick;
+
+	for (unsigned i = fake.first_gone ? 1 : 0; i < n; i++) {
+		struct goro_info *g = add_g(s, FAKE_FIRST_LEAK + i, 'c', ST_LEAK);
+
+		g->spawn_pc = 0x201;
+		g->entry = 0x300;
+		g->wait_ns = (fake.reverse ? i + 1 : n - i) * 2 * SECOND;
+		g->wait_object = OBJ_DONE + (uint64_t)i * 0x40;
+		g->stack_resident = 8192;
+	}
+}
+
+static void add_objects(struct goro_snapshot *s, unsigned nleaks)
+{
+	static const struct goro_object fixed[] = {
+		{ .address = OBJ_CACHE, .valid = true, .owner = FAKE_HOG, .nwaiters = 8 },
+		{ .address = OBJ_A, .valid = true, .owner = 300, .nwaiters = 1 },
+		{ .address = OBJ_B, .valid = true, .owner = 301, .nwaiters = 1 },
+		{ .address = OBJ_ACCEPT, .valid = true, .len = 0, .cap = 64, .nwaiters = 1 },
+	};
+
+	s->objects = calloc(4 + nleaks, sizeof(*s->objects));
+	memcpy(s->objects, fixed, sizeof(fixed));
+	s->nobjects = 4;
+	for (unsigned i = 0; i < nleaks; i++)
+		s->objects[s->nobjects++] = (struct goro_object){
+			.address = OBJ_DONE + (uint64_t)i * 0x40,
+			.valid = true,
+			.make_pc = 0x212,
+			.nwaiters = 1,
+		};
+}
+
+static void add_procs(struct goro_snapshot *s, unsigned t)
+{
+	s->nprocs = 4;
+	s->procs = calloc(4, sizeof(*s->procs));
+	for (uint32_t i = 0; i < 4; i++)
+		s->procs[i] = (struct goro_proc){ .id = i,
+						  .status = i == 0   ? 1
+							    : i == 3 ? 2
+								     : 0,
+						  .running = i == 0 ? FAKE_HOG : 0,
+						  .runq_len = i == 0 ? 3 : 0,
+						  .nswitch = (uint64_t)t * 41000 / (i + 1) };
+}
+
+static struct goro_error *error(enum goro_status code, const char *message, const char *hint)
+{
+	struct goro_error *err = calloc(1, sizeof(*err));
+
+	err->code = code;
+	err->message = strdup(message);
+	err->hint = hint ? strdup(hint) : NULL;
+	return err;
+}
+
+struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	unsigned t = fake.ticks, nleaks = fake.leaks + t * fake.leaks_per_tick;
+	const struct timespec step = { 0, 1000000 };
+	struct goro_snapshot *s;
+
+	while (fake.hang)
+		nanosleep(&step, NULL);
+	if (fake.fail)
+		return error(GORO_PARTIAL, "cannot read 8 bytes at 0x1234 of process 48213", NULL);
+	if (fake.end_after && t >= fake.end_after)
+		return error(GORO_NO_TARGET, "process 48213 has ended", NULL);
+	s = calloc(1, sizeof(*s));
+	fake.live_snapshots++;
+	s->pid = scope->pid;
+	s->name = strdup("shop");
+	s->runtime = strdup("goro 0.1.0");
+	s->time = START + (int64_t)t * (int64_t)SECOND;
+	s->uptime_ns = 183600 * SECOND;
+	s->rss = UINT64_C(5900) << 20;
+	s->cpu = 1.37;
+	s->g = calloc(64 + nleaks, sizeof(*s->g));
+	add_stacks(s);
+	add_others(s);
+	add_leaks(s, t);
+	add_objects(s, nleaks);
+	add_procs(s, t);
+	s->global_runq = 2;
+	s->timers = 12;
+	s->reread = 3;
+	s->torn = 1;
+	s->cost_ns = 3800000;
+	fake.ticks = t + 1;
+	*ret = s;
+	return NULL;
+}
+
+void goro_snapshot_free(struct goro_snapshot *s)
+{
+	if (!s)
+		return;
+	fake.live_snapshots--;
+	free(s->name);
+	free(s->runtime);
+	free(s->g);
+	free(s->waits);
+	free(s->stacks);
+	free(s->pcs);
+	free(s->objects);
+	free(s->procs);
+	free(s->tombs);
+	free(s);
+}
+
+const struct goro_info *goro_snapshot_find(const struct goro_snapshot *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->ng; i++)
+		if (s->g[i].id == id)
+			return &s->g[i];
+	return NULL;
+}
+
+const struct goro_object *goro_snapshot_object(const struct goro_snapshot *s, uint64_t address)
+{
+	for (size_t i = 0; i < s->nobjects; i++)
+		if (s->objects[i].address == address)
+			return &s->objects[i];
+	return NULL;
+}
+
+size_t goro_wait_chain(const struct goro_snapshot *s, uint64_t id, uint64_t *chain, size_t max,
+		       bool *cycle)
+{
+	size_t n = 0;
+
+	*cycle = false;
+	while (id && n < max) {
+		const struct goro_info *g = goro_snapshot_find(s, id);
+		const struct goro_object *o = g ? goro_snapshot_object(s, g->wait_object) : NULL;
+
+		for (size_t i = 0; i < n; i++)
+			if (chain[i] == id) {
+				*cycle = true;
+				return n;
+			}
+		chain[n++] = id;
+		id = o ? o->owner : 0;
+	}
+	return n;
+}
+
+/* ---- scopes ---------------------------------------------------------------------------------- */
+
+struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid)
+{
+	if (pid == 39777)
+		return error(GORO_PERMISSION, "process 39777 may not be read: EPERM (1)",
+			     "uid         target 0, you 1000: another user\n"
+			     "ptrace_scope 1: only children may be read\n"
+			     "do one of these:\n"
+			     "  sudo gotop 39777\n"
+			     "  sudo setcap cap_sys_ptrace=ep $(command -v gotop)");
+	if (pid != 48213)
+		return error(GORO_NO_TARGET, "there is no process 4", NULL);
+	*ret = calloc(1, sizeof(**ret));
+	(*ret)->pid = pid;
+	fake.open_scopes++;
+	return NULL;
+}
+
+struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target)
+{
+	return goro_scope_open_pid(ret, strcmp(target, "shop") == 0 ? 48213 : atoi(target));
+}
+
+void goro_scope_close(struct goro_scope *scope)
+{
+	fake.open_scopes--;
+	free(scope);
+}
+
+void goro_error_free(struct goro_error *err)
+{
+	if (!err)
+		return;
+	free(err->message);
+	free(err->hint);
+	free(err);
+}
+
+static struct goro_candidate candidate(int pid, const char *name, const char *command,
+				       int64_t goroutines, int workers, unsigned mib)
+{
+	return (struct goro_candidate){
+		.pid = pid,
+		.name = strdup(name),
+		.command = strdup(command),
+		.runtime = strdup("goro 0.1.0"),
+		.goroutines = goroutines,
+		.workers = workers,
+		.rss = (uint64_t)mib << 20,
+		.attachable = goroutines >= 0,
+		.why_not = goroutines < 0 ? strdup("EPERM") : NULL,
+	};
+}
+
+struct goro_error *goro_list_processes(struct goro_candidate **ret, size_t *n, bool all)
+{
+	struct goro_candidate *c = calloc(3, sizeof(*c));
+
+	*ret = c;
+	*n = 0;
+	if (fake.no_processes)
+		return NULL;
+	c[(*n)++] = candidate(48213, "shop", "shop -p 80", 1026, 4, 5900);
+	c[(*n)++] = candidate(50110, "logship",
+			      "logship --to tcp://10.1.2.9:443 --batch 1000 --spool", 41, 2, 22);
+	if (all)
+		c[(*n)++] = candidate(39777, "vault", "vault", -1, 0, 310);
+	return NULL;
+}
+
+void goro_candidates_free(struct goro_candidate *c, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(c[i].name);
+		free(c[i].command);
+		free(c[i].runtime);
+		free(c[i].why_not);
+	}
+	free(c);
+}
+
+/* ---- groups and verdicts --------------------------------------------------------------------- */
+
+static uint64_t key_of(const struct goro_info *g, enum goro_group_key key)
+{
+	return key == GORO_BY_SPAWN   ? g->spawn_pc
+	       : key == GORO_BY_STACK ? g->stack_id
+	       : key == GORO_BY_STATE ? ((uint64_t)g->state << 8 | g->reason)
+				      : g->id;
+}
+
+static int by_wait(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void add_up(const struct goro_snapshot *s, struct goro_group *g)
+{
+	uint64_t *waits = calloc(g->n, sizeof(*waits));
+
+	for (size_t i = 0; i < g->n; i++) {
+		const struct goro_info *info = &s->g[g->members[i]];
+
+		waits[i] = info->wait_ns;
+		g->stack_resident += info->stack_resident;
+		if (info->verdict > g->verdict)
+			g->verdict = info->verdict;
+	}
+	qsort(waits, g->n, sizeof(*waits), by_wait);
+	g->oldest_wait_ns = waits[g->n - 1];
+	g->median_wait_ns = waits[g->n / 2];
+	free(waits);
+}
+
+static int biggest_first(const void *a, const void *b)
+{
+	const struct goro_group *x = a, *y = b;
+
+	return (x->n < y->n) - (x->n > y->n);
+}
+
+struct goro_group *goro_groups(const struct goro_snapshot *s, enum goro_group_key key, size_t *n)
+{
+	struct goro_group *groups = calloc(s->ng + 1, sizeof(*groups));
+
+	*n = 0;
+	for (size_t i = 0; i < s->ng; i++) {
+		uint64_t k = key_of(&s->g[i], key);
+		size_t at = 0;
+
+		while (at < *n && groups[at].key != k)
+			at++;
+		if (at == *n) {
+			groups[at].key = k;
+			groups[at].members = calloc(s->ng, sizeof(uint32_t));
+			++*n;
+		}
+		groups[at].members[groups[at].n++] = (uint32_t)i;
+	}
+	for (size_t i = 0; i < *n; i++)
+		add_up(s, &groups[i]);
+	qsort(groups, *n, sizeof(*groups), biggest_first);
+	return groups;
+}
+
+void goro_groups_free(struct goro_group *groups, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(groups[i].members);
+	free(groups);
+}
+
+static void find(struct goro_snapshot *s, struct goro_verdicts *v, uint64_t from, uint64_t to,
+		 enum goro_verdict verdict, enum goro_proof proof, const char *evidence)
+{
+	struct goro_finding *f = &v->findings[v->n];
+
+	f->verdict = verdict;
+	f->proof = proof;
+	f->evidence = strdup(evidence);
+	f->members = calloc(s->ng, sizeof(*f->members));
+	for (size_t i = 0; i < s->ng; i++) {
+		struct goro_info *g = &s->g[i];
+
+		if (g->id < from || g->id >= to)
+			continue;
+		g->verdict = verdict;
+		g->proof = proof;
+		g->finding = (uint32_t)v->n;
+		f->members[f->n++] = (uint32_t)i;
+		v->leaked += verdict == GORO_VERDICT_LEAKED;
+		v->likely += verdict == GORO_VERDICT_LIKELY;
+		v->suspect += verdict == GORO_VERDICT_SUSPECT;
+	}
+	v->n++;
+}
+
+struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapshot *s,
+				    const struct goro_verdict_options *opt,
+				    struct goro_verdicts **ret)
+{
+	struct goro_verdicts *v = calloc(1, sizeof(*v));
+
+	(void)scope;
+	(void)opt;
+	v->findings = calloc(2, sizeof(*v->findings));
+	find(s, v, 300, 302, GORO_VERDICT_LEAKED, GORO_PROOF_CYCLE,
+	     "g300 holds mutex 0x7f20 and waits for mutex 0x7f40, lru_touch cache.c:240\n"
+	     "g301 holds mutex 0x7f40 and waits for mutex 0x7f20, lru_touch cache.c:240");
+	if (fake.leaks_per_tick)
+		find(s, v, FAKE_FIRST_LEAK, UINT64_MAX, GORO_VERDICT_LIKELY, GORO_PROOF_GROWTH,
+		     "grew at every scan and none was woken");
+	*ret = v;
+	return NULL;
+}
+
+void goro_verdicts_free(struct goro_verdicts *v)
+{
+	if (!v)
+		return;
+	for (size_t i = 0; i < v->n; i++) {
+		free(v->findings[i].members);
+		free(v->findings[i].evidence);
+	}
+	free(v->findings);
+	free(v);
+}
+
+/* ---- the test's side ------------------------------------------------------------------------- */
+
+void fake_reset(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.leaks = 1000;
+	fake.leaks_per_tick = 23;
+}
+
+int64_t fake_clock(void)
+{
+	unsigned t = fake.ticks;
+
+	return START + (int64_t)(t ? t - 1 : 0) * (int64_t)SECOND;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys and clicks through the real app loop and the real feed thread, over the fake target. */
+#include "app.h"
+#include "fake_scope.h"
+#include "filter.h"
+#include "script_term.h"
+#include "util.h"
+
+#include <locale.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static int64_t start_of_test;
+
+/* A clock that goes on, 20 times too fast, while the target hangs. */
+static int64_t moving_clock(void)
+{
+	static int64_t last, since;
+	int64_t newest = fake_clock(), now = clock_now();
+
+	if (newest != last) {
+		last = newest;
+		since = now;
+	}
+	return newest + 20 * (now - since);
+}
+
+static void on_do(const char *name)
+{
+	if (strcmp(name, "hang") == 0)
+		fake.hang = 1;
+	else if (strcmp(name, "go on") == 0)
+		fake.hang = 0;
+	else if (strcmp(name, "fail") == 0)
+		fake.fail = 1;
+	else if (strcmp(name, "succeed") == 0)
+		fake.fail = 0;
+	else if (strcmp(name, "end") == 0)
+		fake.end_after = 1;
+	else
+		fail_msg("no such thing: %s", name);
+}
+
+static struct app_options defaults(void)
+{
+	return (struct app_options){
+		.target = "shop",
+		.interval_ns = 20 * NSEC_PER_MSEC,
+		.mouse = true,
+		.clock = fake_clock,
+	};
+}
+
+static int run(struct app_options opt, const char *const *script)
+{
+	bool kill_child = false;
+	int status;
+
+	start_of_test = clock_now();
+	script_set(script, on_do);
+	status = app_run(&opt, &kill_child);
+	assert_int_equal(fake.live_snapshots, 0);
+	assert_int_equal(fake.open_scopes, 0);
+	return status;
+}
+
+#define RUN(opt, ...) run(opt, (const char *const[]){ __VA_ARGS__, NULL })
+
+static int reset(void **state)
+{
+	(void)state;
+	fake_reset();
+	return 0;
+}
+
+static void test_from_group_to_source(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN(defaults(), "see LIVE", "see net.c:398 watch_session", "key Enter",
+			     "see [2 List]", "see in: net.c:398 watch_session", "key Enter",
+			     "see g1,000  chan receive", "see >>  131     goro_chan_recv(done",
+			     "key Down", "see >>   94     session_wait", "key H", "see goro_park",
+			     "key H", "gone goro_park", "key >", "see g1,001  chan", "key <",
+			     "see g1,000  chan", "key Esc", "see [2 List]", "key Esc",
+			     "see [1 Groups]", "key q"),
+			 0);
+	assert_true(script_done());
+}
+
+static void test_chain(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "type :91", "see goroutine: 91", "key Enter",
+	    "see WAIT-FOR CHAIN of 2, no cycle", "key w", "see g77  running", "see it is running",
+	    "key w", "see it waits for no other", "key Esc", "see g77", "key Esc", "see [1 Groups]",
+	    "type :424242", "key Enter", "see there is no goroutine 424242", "key Esc",
+	    "gone there is no goroutine", "type :x", "key Enter", "see a goroutine id is a number",
+	    "key ^C");
+	assert_true(script_done());
+}
+
+static void test_tabs_and_help(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key 2", "see [2 List]", "see net.c:398 accept_loop", "key Tab",
+	    "see [1 Groups]", "key S-Tab", "see [2 List]", "key h", "see EVERYWHERE",
+	    "see this help", "key End", "see lines", "gone EVERYWHERE", "key Home",
+	    "see EVERYWHERE", "key Esc", "see [2 List]", "key F1", "see EVERYWHERE", "key q");
+	assert_true(script_done());
+}
+
+static void test_grouping_and_sorting(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see by: spawn", "see COUNTv", "key g", "see by: stack", "see STACK AT",
+	    "key F5", "see by: state", "see sync.Mutex.Lock", "key g", "see by: spawn", "key >",
+	    "see +MARKv", "key <", "see COUNTv", "key I", "see COUNT^", "see sort: count ^",
+	    "key F6", "see +MARKv", "click WAIT50", "see WAIT50v", "click WAIT50", "see WAIT50^",
+	    "key q");
+	assert_true(script_done());
+}
+
+static void test_filter(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key f", "see filter:", "type state=lock and",
+	    "see a condition is missing", "key Enter", "see filter: state=lock and",
+	    "type  verdict=leaked", "gone a condition is missing", "key Enter",
+	    "see filter: state=lock and verdict=leaked", "see 1 group, 2 of", "gone net.c:398",
+	    "key Enter", "see 2 of", "key Esc", "see [1 Groups]", "key \\",
+	    "gone filter:", "see net.c:398", "key F4", "type zzz", "key Enter",
+	    "see no goroutine matches", "key F4", "key ^U", "key Enter", "see net.c:398", "key q");
+	assert_true(script_done());
+}
+
+static void test_search(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key n", "see nothing to search for yet", "key /", "type cron",
+	    "see search: cron", "see ─ cron.c:55 tick", "key Enter", "key 2", "see [2 List]",
+	    "key /", "type lru", "key Enter", "see >         91", "key n", "see >         92",
+	    "key N", "see >         91", "key /", "type nowhere", "see no row has this", "key Esc",
+	    "see [2 List]", "key q");
+	assert_true(script_done());
+}
+
+static void test_pause(void **state)
+{
+	struct app_options opt = defaults();
+	unsigned ticks;
+
+	(void)state;
+	opt.clock = moving_clock;
+	RUN(opt, "see LIVE", "key Z", "see PAUSED", "key Down", "see PAUSED", "key g",
+	    "see by: stack", "key Z", "see LIVE", "key Space", "see PAUSED", "key q");
+	assert_true(script_done());
+	/* A paused target is left alone: at most the read that was under way is done. */
+	ticks = fake.ticks;
+	fake_reset();
+	assert_true(ticks > 0);
+}
+
+static void test_target_ends(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN(defaults(), "see LIVE", "see net.c:398 watch_session", "do end",
+			     "see ENDED", "see net.c:398 watch_session", "key Enter",
+			     "see [2 List]", "key Enter", "see >>  131", "key q"),
+			 0);
+	assert_true(script_done());
+}
+
+static void test_no_such_target(void **state)
+{
+	struct app_options opt = defaults();
+
+	(void)state;
+	opt.target = "4";
+	assert_int_equal(RUN(opt, "see never drawn"), GORO_NO_TARGET);
+	opt.target = "39777";
+	assert_int_equal(RUN(opt, "see never drawn"), GORO_PERMISSION);
+}
+
+static void test_picker(void **state)
+{
+	struct app_options opt = defaults();
+
+	(void)state;
+	opt.target = NULL;
+	RUN(opt, "see choose a target", "see logship", "gone vault", "key a", "see vault",
+	    "key End", "key e", "see why 39777 cannot be attached", "see EPERM",
+	    "see sudo gotop 39777", "key Esc", "gone why 39777", "key Enter", "see why 39777",
+	    "key Home", "key Enter", "see net.c:398 watch_session", "see LIVE", "key Esc",
+	    "see choose a target", "key Enter", "see [1 Groups]", "key q");
+	assert_true(script_done());
+}
+
+static void test_hanging_read(void **state)
+{
+	struct app_options opt = defaults();
+
+	(void)state;
+	opt.clock = moving_clock;
+	RUN(opt, "see LIVE", "do hang", "see STALE", "key g", "see by: stack", "key 2",
+	    "see [2 List]", "key Enter", "see g1 ", "do go on", "see LIVE", "key q");
+	assert_true(script_done());
+}
+
+static void test_quit_while_reading_hangs(void **state)
+{
+	struct app_options opt = defaults();
+	bool kill_child;
+
+	(void)state;
+	start_of_test = clock_now();
+	script_set((const char *const[]){ "see LIVE", "do hang", "key q", NULL }, on_do);
+	assert_int_equal(app_run(&opt, &kill_child), 0);
+	assert_true(clock_now() - start_of_test < 8 * NSEC_PER_SEC);
+	/* The thread is still there, as it is when the process exits. Let it end for the others. */
+	fake.hang = 0;
+	while (fake.open_scopes)
+		;
+}
+
+static void test_failing_read(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "do fail", "see last read failed: cannot read 8 bytes",
+	    "see net.c:398", "do succeed", "gone last read failed", "key q");
+	assert_true(script_done());
+}
+
+static void test_mouse(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "click cron.c:55", "see ─ cron.c:55 tick", "click cron.c:55",
+	    "see in: cron.c:55 tick", "wheel 3", "see >         13", "wheel -3", "see >         10",
+	    "click 1 Groups", "see [1 Groups]", "click Help", "see EVERYWHERE", "wheel 3",
+	    "gone EVERYWHERE", "key Esc", "key q");
+	assert_true(script_done());
+}
+
+static void test_bar_click(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "click F5Group", "see by: stack", "click 2 List",
+	    "see [2 List]", "click F4Filter", "see filter:", "key Esc", "click F10Quit");
+	assert_true(script_done());
+}
+
+static void test_resize(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see STATES", "size 60 12", "gone STATES", "see net.c:398", "size 40 5",
+	    "see 40x5 is too small", "size 1 1", "gone too small", "size 200 60", "see TREND",
+	    "key Enter", "key Enter", "size 60 12", "see >>  131", "size 100 30", "see WAITS FOR",
+	    "key q");
+	assert_true(script_done());
+}
+
+static void test_refresh_and_mark(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE 20ms", "key -", "see refresh every 100ms", "key +",
+	    "see refresh every 200ms", "key +", "see refresh every 500ms", "key -", "key -",
+	    "key -", "see refresh every 100ms", "key m", "see mark:", "key Q");
+	assert_true(script_done());
+}
+
+static void test_options(void **state)
+{
+	struct app_options opt = defaults();
+	char err[128];
+
+	(void)state;
+	opt.sort = "site";
+	opt.group_key = GORO_BY_STATE;
+	opt.filter = filter_parse("not state=chan", err, sizeof(err));
+	RUN(opt, "see by: state", "see filter: not state=chan", "see sort: site ^", "key q");
+	opt.sort = "for";
+	opt.group_key = GORO_BY_NONE;
+	opt.filter = NULL;
+	RUN(opt, "see [2 List]", "see FORv", "key q");
+	assert_true(script_done());
+}
+
+static void test_hangup(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN(defaults(), "see LIVE", "hangup"), 0);
+	assert_true(script_done());
+}
+
+/* Every key on every screen, with data and without: nothing may crash. */
+static void test_every_key(void **state)
+{
+	static const char *const views[] = { "key 1", "key 2", "type :91\n", "key h" };
+	static char steps[600][16];
+	static const char *script[700];
+	size_t n = 0, s = 0;
+
+	(void)state;
+	script[n++] = "see LIVE";
+	for (size_t v = 0; v < ARRAY_LEN(views); v++) {
+		script[n++] = views[v];
+		for (int key = ' '; key < 127; key++) {
+			if (strchr("qQ", key))
+				continue;
+			snprintf(steps[s], sizeof(steps[s]), "key %c", key);
+			if (key == ' ')
+				strcpy(steps[s], "key Space");
+			script[n++] = steps[s++];
+			/* Out of a line that it may have opened. */
+			if (strchr(":/f", key))
+				script[n++] = "key Esc";
+		}
+		script[n++] = "key Home";
+		script[n++] = "key Esc";
+	}
+	script[n++] = "key ^C";
+	script[n] = NULL;
+	assert_int_equal(run(defaults(), script), 0);
+	assert_true(script_done());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_from_group_to_source, reset),
+		cmocka_unit_test_setup(test_chain, reset),
+		cmocka_unit_test_setup(test_tabs_and_help, reset),
+		cmocka_unit_test_setup(test_grouping_and_sorting, reset),
+		cmocka_unit_test_setup(test_filter, reset),
+		cmocka_unit_test_setup(test_search, reset),
+		cmocka_unit_test_setup(test_pause, reset),
+		cmocka_unit_test_setup(test_target_ends, reset),
+		cmocka_unit_test_setup(test_no_such_target, reset),
+		cmocka_unit_test_setup(test_picker, reset),
+		cmocka_unit_test_setup(test_hanging_read, reset),
+		cmocka_unit_test_setup(test_failing_read, reset),
+		cmocka_unit_test_setup(test_mouse, reset),
+		cmocka_unit_test_setup(test_bar_click, reset),
+		cmocka_unit_test_setup(test_resize, reset),
+		cmocka_unit_test_setup(test_refresh_and_mark, reset),
+		cmocka_unit_test_setup(test_options, reset),
+		cmocka_unit_test_setup(test_hangup, reset),
+		cmocka_unit_test_setup(test_every_key, reset),
+		cmocka_unit_test_setup(test_quit_while_reading_hangs, reset),
+	};
+
+	setlocale(LC_ALL, "C.UTF-8");
+	return cmocka_run_group_tests_name("app", tests, NULL, NULL);
+}

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.c - from frames to rows.
+ *
+ * Everything derived (groups, list, counts) is computed when a frame arrives or a choice changes,
+ * never while drawing. Of 100,000 rows only indices are sorted; text is made by the views, for the
+ * lines on the screen.
+ */
+#define _GNU_SOURCE
+#include "model.h"
+#include "util.h"
+#include "view.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void model_init(struct model *m, bool ascii)
+{
+	memset(m, 0, sizeof(*m));
+	m->ascii = ascii;
+	m->interval_ns = NSEC_PER_SEC;
+	m->group_key = GORO_BY_SPAWN;
+	groups_columns(&m->group_table);
+	list_columns(&m->list_table);
+	picker_columns(&m->picker_table);
+}
+
+static void free_groups(struct model *m)
+{
+	goro_groups_free(m->raw_groups, m->nraw_groups);
+	free(m->groups);
+	m->raw_groups = NULL;
+	m->groups = NULL;
+	m->nraw_groups = m->group_table.n = 0;
+}
+
+void model_free(struct model *m)
+{
+	free_groups(m);
+	listing_free(m->listing);
+	filter_free(m->filter);
+	goro_error_free(m->explain);
+	source_free(&m->source);
+	free(m->read_error);
+	free(m->target);
+	free(m->switch_rates);
+	free(m->keep);
+	free(m->marks);
+	free(m->tracks);
+	free(m->list);
+}
+
+const char *group_key_name(enum goro_group_key key)
+{
+	static const char *const names[] = { "spawn", "stack", "state", "none" };
+
+	return names[key];
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* A stack's index changes from frame to frame, its hash does not. */
+static uint64_t stable_key(const struct frame *f, enum goro_group_key kind,
+			   const struct goro_group *g)
+{
+	const struct stack_names *s;
+
+	if (kind != GORO_BY_STACK || !g->n)
+		return g->key;
+	s = frame_stack(f, &f->snap->g[g->members[0]]);
+	return s ? s->hash : 0;
+}
+
+static int by_wait(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* What the filter leaves of a group; the sums are made again. */
+static void thin_out(const struct frame *f, struct goro_group *g, const bool *keep)
+{
+	size_t n = 0;
+	uint64_t *waits;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (keep[g->members[i]])
+			g->members[n++] = g->members[i];
+	if (n == g->n)
+		return;
+	g->n = n;
+	g->oldest_wait_ns = g->median_wait_ns = g->stack_resident = 0;
+	g->verdict = GORO_VERDICT_OK;
+	waits = xcalloc(n, sizeof(*waits));
+	for (size_t i = 0; i < n; i++) {
+		const struct goro_info *info = &f->snap->g[g->members[i]];
+
+		waits[i] = info->wait_ns;
+		g->stack_resident += info->stack_resident;
+		if (info->verdict > g->verdict)
+			g->verdict = info->verdict;
+	}
+	if (n) {
+		qsort(waits, n, sizeof(*waits), by_wait);
+		g->oldest_wait_ns = waits[n - 1];
+		g->median_wait_ns = waits[n / 2];
+	}
+	free(waits);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct mark_row *x = a, *y = b;
+
+	return (x->key > y->key) - (x->key < y->key);
+}
+
+/* Count the marked frame's groups by the key and the filter that hold now. */
+static void count_mark(struct model *m)
+{
+	struct goro_group *groups;
+	bool *keep = NULL;
+	size_t n;
+
+	free(m->marks);
+	m->marks = NULL;
+	m->nmarks = 0;
+	if (!m->mark)
+		return;
+	if (m->filter) {
+		keep = xcalloc(m->mark->snap->ng, sizeof(*keep));
+		filter_apply(m->filter, m->mark, keep);
+	}
+	groups = goro_groups(m->mark->snap, m->group_key, &n);
+	m->marks = xcalloc(n, sizeof(*m->marks));
+	for (size_t i = 0; i < n; i++) {
+		uint64_t key = stable_key(m->mark, m->group_key, &groups[i]);
+
+		if (keep)
+			thin_out(m->mark, &groups[i], keep);
+		m->marks[m->nmarks++] = (struct mark_row){ key, groups[i].n };
+	}
+	qsort(m->marks, m->nmarks, sizeof(*m->marks), by_key);
+	goro_groups_free(groups, n);
+	free(keep);
+}
+
+static size_t marked(const struct model *m, uint64_t key)
+{
+	const struct mark_row want = { .key = key }, *r;
+
+	if (!m->nmarks)
+		return 0;
+	r = bsearch(&want, m->marks, m->nmarks, sizeof(want), by_key);
+	return r ? r->n : 0;
+}
+
+static int by_track_key(const void *a, const void *b)
+{
+	const struct track *x = a, *y = b;
+
+	return (x->key > y->key) - (x->key < y->key);
+}
+
+static struct track *find_track(struct model *m, uint64_t key)
+{
+	struct track want = { .key = key };
+
+	if (!m->ntracks)
+		return NULL;
+	return bsearch(&want, m->tracks, m->ntracks, sizeof(want), by_track_key);
+}
+
+static void push(uint32_t *ring, uint32_t *n, uint32_t value)
+{
+	if (*n == HISTORY)
+		memmove(ring, ring + 1, (HISTORY - 1) * sizeof(*ring));
+	else
+		++*n;
+	ring[*n - 1] = value;
+}
+
+/* One more tick for the biggest groups; a group that has gone drops to zero and then out. */
+static void track_groups(struct model *m)
+{
+	enum { MOST = 4096 };
+	size_t known = m->ntracks, kept = 0, n = m->group_table.n;
+
+	if (n > MOST)
+		n = MOST;
+	for (size_t i = 0; i < n; i++) {
+		const struct group_row *row = &m->groups[i];
+		struct track *t;
+
+		m->ntracks = known;
+		t = find_track(m, row->key);
+		if (t) {
+			push(t->counts, &t->n, (uint32_t)row->g->n);
+			t->seen = m->ticks;
+			continue;
+		}
+		m->tracks = xrealloc(m->tracks, known + kept + 1, sizeof(*m->tracks));
+		m->tracks[known + kept++] = (struct track){
+			.key = row->key, .counts = { (uint32_t)row->g->n }, .n = 1, .seen = m->ticks
+		};
+	}
+	m->ntracks = known + kept;
+	kept = 0;
+	for (size_t i = 0; i < m->ntracks; i++) {
+		struct track *t = &m->tracks[i];
+
+		if (t->seen + TRACK_TICKS < m->ticks)
+			continue;
+		if (t->seen != m->ticks)
+			push(t->counts, &t->n, 0);
+		m->tracks[kept++] = *t;
+	}
+	m->ntracks = kept;
+	if (kept)
+		qsort(m->tracks, kept, sizeof(*m->tracks), by_track_key);
+}
+
+/* Change per second of a series whose last value is the newest tick's. */
+static double rate_of(const struct model *m, const uint32_t *counts, uint32_t n)
+{
+	uint32_t span = n < TRACK_TICKS ? n : TRACK_TICKS;
+	int64_t time;
+
+	if (span < 2 || m->nhistory < span)
+		return 0;
+	time = m->times[m->nhistory - 1] - m->times[m->nhistory - span];
+	if (time <= 0)
+		return 0;
+	return ((double)counts[n - 1] - (double)counts[n - span]) * (double)NSEC_PER_SEC /
+	       (double)time;
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int by_group_column(const void *a, const void *b, void *arg)
+{
+	const struct group_row *x = a, *y = b;
+	const struct model *m = arg;
+	int order = groups_compare(m, x, y);
+
+	if (!table_rising(&m->group_table))
+		order = -order;
+	return order ? order : compare_u64(x->key, y->key);
+}
+
+static void sort_groups(struct model *m)
+{
+	struct table *t = &m->group_table;
+
+	if (t->n && t->sort >= 0)
+		qsort_r(m->groups, t->n, sizeof(*m->groups), by_group_column, m);
+	for (size_t i = 0; m->group_chosen && i < t->n; i++)
+		if (m->groups[i].key == m->group_selected)
+			t->selected = i;
+	table_fit(t, t->height);
+	if (t->n)
+		m->group_selected = m->groups[t->selected].key;
+}
+
+static void fill_groups(struct model *m)
+{
+	struct frame *f = m->frame;
+	size_t used = 0;
+
+	free_groups(m);
+	if (!f)
+		return;
+	m->raw_groups = goro_groups(f->snap, m->group_key, &m->nraw_groups);
+	m->groups = xcalloc(m->nraw_groups, sizeof(*m->groups));
+	for (size_t i = 0; i < m->nraw_groups; i++) {
+		struct goro_group *g = &m->raw_groups[i];
+		struct group_row *row = &m->groups[used];
+
+		row->key = stable_key(f, m->group_key, g);
+		if (m->keep)
+			thin_out(f, g, m->keep);
+		if (!g->n)
+			continue;
+		row->g = g;
+		for (size_t k = 0; k < g->n; k++)
+			row->counts[activity_of(f->snap->g[g->members[k]].letter)]++;
+		row->since_mark = (int64_t)g->n - (int64_t)marked(m, row->key);
+		used++;
+	}
+	m->group_table.n = used;
+}
+
+static void fill_rates(struct model *m)
+{
+	for (size_t i = 0; i < m->group_table.n; i++) {
+		struct group_row *row = &m->groups[i];
+
+		row->track = find_track(m, row->key);
+		row->rate = row->track ? rate_of(m, row->track->counts, row->track->n) : 0;
+	}
+}
+
+/* ---- list ------------------------------------------------------------------------------------ */
+
+static bool member(const struct model *m, const struct goro_info *g)
+{
+	const struct stack_names *s;
+
+	if (!m->in_group)
+		return true;
+	switch (m->in_group_kind) {
+	case GORO_BY_SPAWN:
+		return g->spawn_pc == m->in_group_key;
+	case GORO_BY_STACK:
+		s = frame_stack(m->frame, g);
+		return (s ? s->hash : 0) == m->in_group_key;
+	case GORO_BY_STATE:
+		return state_key(g) == m->in_group_key;
+	case GORO_BY_NONE:
+		return g->id == m->in_group_key;
+	}
+	return true;
+}
+
+static int by_list_column(const void *a, const void *b, void *arg)
+{
+	const uint32_t *x = a, *y = b;
+	const struct model *m = arg;
+	const struct goro_info *g = m->frame->snap->g;
+	int order = field_compare(m->frame, &g[*x], &g[*y], list_field(m->list_table.sort));
+
+	return table_rising(&m->list_table) ? order : -order;
+}
+
+static void fill_list(struct model *m)
+{
+	struct table *t = &m->list_table;
+	size_t n = 0;
+
+	free(m->list);
+	m->list = NULL;
+	t->n = 0;
+	if (!m->frame)
+		return;
+	m->list = xcalloc(m->frame->snap->ng, sizeof(*m->list));
+	for (size_t i = 0; i < m->frame->snap->ng; i++)
+		if ((!m->keep || m->keep[i]) && member(m, &m->frame->snap->g[i]))
+			m->list[n++] = (uint32_t)i;
+	t->n = n;
+	/* The snapshot is by rising id already. */
+	if (n && !(list_field(t->sort) == F_GID && table_rising(t)))
+		qsort_r(m->list, n, sizeof(*m->list), by_list_column, m);
+	for (size_t i = 0; i < n; i++)
+		if (m->frame->snap->g[m->list[i]].id == m->list_selected)
+			t->selected = i;
+	table_fit(t, t->height);
+	if (n)
+		m->list_selected = m->frame->snap->g[m->list[t->selected]].id;
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static void fill_keep(struct model *m)
+{
+	free(m->keep);
+	m->keep = NULL;
+	if (!m->frame)
+		return;
+	m->nkept = m->frame->snap->ng;
+	if (!m->filter)
+		return;
+	m->keep = xcalloc(m->frame->snap->ng, sizeof(*m->keep));
+	m->nkept = filter_apply(m->filter, m->frame, m->keep);
+}
+
+static void fill_switch_rates(struct model *m, const struct frame *old)
+{
+	const struct goro_snapshot *snap = m->frame->snap;
+	double seconds = 0;
+
+	if (old)
+		seconds = (double)(snap->time - old->snap->time) / (double)NSEC_PER_SEC;
+	m->switch_rates = xrealloc(m->switch_rates, snap->nprocs, sizeof(*m->switch_rates));
+	for (size_t i = 0; i < snap->nprocs; i++) {
+		m->switch_rates[i] = 0;
+		if (seconds <= 0 || i >= old->snap->nprocs ||
+		    snap->procs[i].nswitch < old->snap->procs[i].nswitch)
+			continue;
+		m->switch_rates[i] =
+			(double)(snap->procs[i].nswitch - old->snap->procs[i].nswitch) / seconds;
+	}
+}
+
+static void push_history(struct model *m)
+{
+	uint32_t n = m->nhistory;
+
+	push(m->history, &m->nhistory, (uint32_t)m->frame->snap->ng);
+	if (n == HISTORY)
+		memmove(m->times, m->times + 1, (HISTORY - 1) * sizeof(*m->times));
+	m->times[m->nhistory - 1] = m->frame->snap->time;
+	m->rate = rate_of(m, m->history, m->nhistory);
+}
+
+void model_frame(struct model *m, struct frame *f)
+{
+	struct frame *old = m->frame;
+
+	m->frame = f;
+	m->ticks++;
+	free(m->read_error);
+	m->read_error = NULL;
+	fill_switch_rates(m, old);
+	push_history(m);
+	if (!m->mark) {
+		m->mark = f;
+		count_mark(m);
+	}
+	fill_keep(m);
+	fill_groups(m);
+	track_groups(m);
+	fill_rates(m);
+	sort_groups(m);
+	fill_list(m);
+	view_new_frame(m);
+	if (old != m->mark)
+		m->spare = old;
+}
+
+void model_drop_frames(struct model *m, struct frame *out[2])
+{
+	out[0] = m->frame;
+	out[1] = m->mark != m->frame ? m->mark : NULL;
+	m->frame = m->mark = NULL;
+	free_groups(m);
+	free(m->list);
+	m->list = NULL;
+	m->list_table.n = 0;
+	free(m->keep);
+	m->keep = NULL;
+	free(m->marks);
+	m->marks = NULL;
+	m->nmarks = 0;
+	m->ntracks = 0;
+	m->nhistory = 0;
+	m->group_chosen = m->in_group = m->paused = false;
+	m->group_table.selected = m->list_table.selected = 0;
+	m->list_selected = m->gid = 0;
+	free(m->read_error);
+	m->read_error = NULL;
+}
+
+void model_refresh(struct model *m)
+{
+	fill_keep(m);
+	fill_groups(m);
+	fill_rates(m);
+	sort_groups(m);
+	fill_list(m);
+	view_new_frame(m);
+}
+
+void model_set_filter(struct model *m, struct filter *f)
+{
+	filter_free(m->filter);
+	m->filter = f;
+	m->ntracks = 0;
+	count_mark(m);
+	model_refresh(m);
+}
+
+void model_set_group_key(struct model *m, enum goro_group_key key)
+{
+	m->group_key = key;
+	m->ntracks = 0;
+	m->group_chosen = false;
+	m->group_table.selected = m->group_table.top = 0;
+	count_mark(m);
+	model_refresh(m);
+}
+
+void model_mark(struct model *m)
+{
+	if (m->mark != m->frame)
+		m->spare = m->mark;
+	m->mark = m->frame;
+	count_mark(m);
+	model_refresh(m);
+}
+
+void model_listing(struct model *m, struct listing *l)
+{
+	struct table *t = &m->picker_table;
+
+	listing_free(m->listing);
+	m->listing = l;
+	t->n = l->n;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->c[i].pid == m->picker_selected)
+			t->selected = i;
+	table_fit(t, t->height);
+	if (l->n)
+		m->picker_selected = l->c[t->selected].pid;
+}
+
+/* ---- choices --------------------------------------------------------------------------------- */
+
+struct table *model_table(struct model *m)
+{
+	switch (m->view) {
+	case VIEW_PICKER:
+		return &m->picker_table;
+	case VIEW_GROUPS:
+		return &m->group_table;
+	case VIEW_LIST:
+		return &m->list_table;
+	default:
+		return NULL;
+	}
+}
+
+void model_note_selection(struct model *m)
+{
+	size_t row;
+
+	switch (m->view) {
+	case VIEW_PICKER:
+		row = m->picker_table.selected;
+		if (m->listing && row < m->listing->n)
+			m->picker_selected = m->listing->c[row].pid;
+		break;
+	case VIEW_GROUPS:
+		if (m->group_table.selected < m->group_table.n)
+			m->group_selected = m->groups[m->group_table.selected].key;
+		m->group_chosen = true;
+		break;
+	case VIEW_LIST:
+		if (m->list_table.selected < m->list_table.n)
+			m->list_selected = m->frame->snap->g[m->list[m->list_table.selected]].id;
+		break;
+	default:
+		break;
+	}
+	view_new_frame(m);
+}
+
+const struct group_row *model_selected_group(const struct model *m)
+{
+	if (m->group_table.selected >= m->group_table.n)
+		return NULL;
+	return &m->groups[m->group_table.selected];
+}
+
+const struct goro_info *model_goroutine(const struct model *m, uint64_t id)
+{
+	return m->frame ? goro_snapshot_find(m->frame->snap, id) : NULL;
+}
+
+void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size)
+{
+	const struct goro_info *first = &m->frame->snap->g[row->g->members[0]];
+
+	switch (m->group_key) {
+	case GORO_BY_SPAWN:
+		spawn_text(frame_spawn(m->frame, first), buf, size);
+		return;
+	case GORO_BY_STACK:
+		place_text(frame_where(m->frame, first), buf, size);
+		return;
+	case GORO_BY_STATE:
+		snprintf(buf, size, "%s", goro_state_text(first));
+		return;
+	case GORO_BY_NONE:
+		snprintf(buf, size, "g%" PRIu64, first->id);
+		return;
+	}
+	buf[0] = '\0';
+}
+
+bool model_open_group(struct model *m)
+{
+	const struct group_row *row = model_selected_group(m);
+
+	if (!row)
+		return false;
+	m->in_group = true;
+	m->in_group_kind = m->group_key;
+	m->in_group_key = m->group_key == GORO_BY_STATE
+				  ? state_key(&m->frame->snap->g[row->g->members[0]])
+				  : row->key;
+	model_group_name(m, row, m->in_group_name, sizeof(m->in_group_name));
+	m->list_table.selected = m->list_table.top = 0;
+	m->list_selected = 0;
+	model_go(m, VIEW_LIST);
+	fill_list(m);
+	return true;
+}
+
+void model_go(struct model *m, enum view_id view)
+{
+	if (m->view == view)
+		return;
+	if (m->nback == (int)ARRAY_LEN(m->back)) {
+		memmove(m->back, m->back + 1, sizeof(m->back) - sizeof(m->back[0]));
+		m->nback--;
+	}
+	m->back[m->nback++] = m->view;
+	m->view = view;
+	view_new_frame(m);
+}
+
+bool model_back(struct model *m)
+{
+	if (!m->nback)
+		return false;
+	m->view = m->back[--m->nback];
+	view_new_frame(m);
+	return true;
+}
+
+void model_say(struct model *m, bool bad, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m->message, sizeof(m->message), fmt, ap);
+	va_end(ap);
+	m->message_bad = bad;
+}
+
+/* ---- search ---------------------------------------------------------------------------------- */
+
+void model_row_text(const struct model *m, size_t row, char *buf, size_t size)
+{
+	static const enum field parts[] = { F_STATE, F_ON, F_VERDICT, F_WHERE, F_SPAWN };
+	const struct goro_info *g;
+	size_t used;
+
+	buf[0] = '\0';
+	if (m->view == VIEW_PICKER) {
+		const struct goro_candidate *c = &m->listing->c[row];
+
+		snprintf(buf, size, "%d %s %s", c->pid, c->name ? c->name : "",
+			 c->command ? c->command : "");
+		return;
+	}
+	if (m->view == VIEW_GROUPS) {
+		model_group_name(m, &m->groups[row], buf, size);
+		return;
+	}
+	g = &m->frame->snap->g[m->list[row]];
+	used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
+	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
+		buf[used++] = ' ';
+		field_text(m->frame, g, parts[i], buf + used, size - used);
+		used += strlen(buf + used);
+	}
+}
+
+bool model_search(struct model *m, size_t from, int step)
+{
+	struct table *t = model_table(m);
+	char text[4096];
+	size_t row = from;
+
+	if (!t || !t->n || !m->search[0])
+		return false;
+	for (size_t tries = 0; tries < t->n; tries++) {
+		row = (row + t->n) % t->n;
+		model_row_text(m, row, text, sizeof(text));
+		if (text_contains(text, m->search)) {
+			t->selected = row;
+			model_note_selection(m);
+			return true;
+		}
+		row = step > 0 ? row + 1 : row + t->n - 1;
+	}
+	return false;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model.h - what gotop knows and what the user chose. Views draw it; app.c changes it.
+ *
+ * Selections are ids (a group's key, a goroutine's id), never row numbers: after a refresh or a
+ * re-sort the cursor is still on the same thing, and Enter opens what was seen.
+ */
+#ifndef GOTOP_MODEL_H
+#define GOTOP_MODEL_H
+
+#include "feed.h"
+#include "field.h"
+#include "filter.h"
+#include "source.h"
+#include "table.h"
+
+enum view_id { VIEW_PICKER, VIEW_GROUPS, VIEW_LIST, VIEW_GOROUTINE, VIEW_HELP, NVIEWS };
+
+#define HISTORY	    64
+#define TRACK_TICKS 16
+
+/* What a group's count was in the last ticks. */
+struct track {
+	uint64_t key;
+	uint32_t counts[HISTORY];
+	uint32_t n;    /* used of counts; the newest is the last */
+	uint64_t seen; /* number of the tick */
+};
+
+struct group_row {
+	uint64_t key; /* stable from frame to frame */
+	struct goro_group *g;
+	uint32_t counts[NACTIVITIES];
+	int64_t since_mark;
+	double rate; /* goroutines per second */
+	const struct track *track;
+};
+
+/* Counts of each group at the mark, by rising key. */
+struct mark_row {
+	uint64_t key;
+	size_t n;
+};
+
+/* The selected group, looked at closer. */
+#define TOP_STACKS 4
+struct group_detail {
+	struct {
+		const struct goro_info *example;
+		size_t n;
+	} stacks[TOP_STACKS];		    /* the most frequent first */
+	size_t nstacks;			    /* different ones in the group */
+	const struct goro_finding *finding; /* of the worst member, or NULL */
+};
+
+/* A line that is being typed. */
+struct input {
+	enum { INPUT_NONE, INPUT_FILTER, INPUT_SEARCH, INPUT_GOTO } kind;
+	char text[512];
+	size_t len, at;
+	char error[256];
+};
+
+struct model {
+	int64_t now; /* monotonic ns, set before each step */
+	int64_t interval_ns;
+	bool ascii;
+
+	struct frame *frame; /* NULL: none yet */
+	struct frame *mark;  /* what +MARK counts from; may be the same frame */
+	struct frame *spare; /* to be given back to the feed */
+	struct listing *listing;
+	bool listing_all;
+	bool attached, ended, waiting, paused;
+	bool from_picker; /* Esc in the groups leads back there */
+	int64_t busy_since;
+	char *read_error; /* of the last read, until one succeeds */
+	char *target;	  /* name of what was asked for, before the first frame */
+
+	uint32_t history[HISTORY]; /* goroutines per tick */
+	uint32_t nhistory;
+	uint64_t ticks;
+	double rate;		/* goroutines per second, over the last ticks */
+	int64_t times[HISTORY]; /* when each was */
+	double *switch_rates;	/* per P, switches per second */
+
+	struct filter *filter;
+	bool *keep; /* per goroutine of the frame; NULL: all */
+	size_t nkept;
+
+	enum goro_group_key group_key;
+	struct goro_group *raw_groups; /* what the rows point into */
+	size_t nraw_groups;
+	struct group_row *groups;
+	struct table group_table;
+	uint64_t group_selected;
+	bool group_chosen; /* group_selected is the user's, not just the first row */
+	struct mark_row *marks;
+	size_t nmarks;
+	struct track *tracks;
+	size_t ntracks;
+	struct group_detail detail;
+
+	uint32_t *list; /* rows: indices into frame->snap->g */
+	struct table list_table;
+	uint64_t list_selected;
+	bool in_group; /* the list shows one group's members */
+	uint64_t in_group_key;
+	enum goro_group_key in_group_kind;
+	char in_group_name[256];
+
+	struct table picker_table;
+	int picker_selected;	    /* pid */
+	struct goro_error *explain; /* box in the picker */
+	int explain_pid;
+
+	uint64_t gid; /* of the goroutine screen */
+	size_t frame_selected;
+	bool runtime_frames;
+	struct source source;
+
+	size_t help_top, help_lines, help_height;
+
+	enum view_id view, back[8];
+	int nback;
+	struct input input;
+	char search[128];
+	char message[256]; /* one line for the user, until the next key */
+	bool message_bad;
+};
+
+void model_init(struct model *m, bool ascii);
+void model_free(struct model *m); /* frames must have been taken out before */
+
+/* A new frame. What it replaces goes to m->spare, for the caller to give back to the feed. */
+void model_frame(struct model *m, struct frame *f);
+/* Take all frames out; returns up to two to be given back. */
+void model_drop_frames(struct model *m, struct frame *out[2]);
+
+void model_listing(struct model *m, struct listing *l);
+
+/* Recompute rows after a choice changed. */
+void model_refresh(struct model *m);
+void model_set_filter(struct model *m, struct filter *f);
+void model_set_group_key(struct model *m, enum goro_group_key key);
+void model_mark(struct model *m);
+
+/* After a table's selected row was moved: remember the item. */
+void model_note_selection(struct model *m);
+
+struct table *model_table(struct model *m); /* of the view on show, or NULL */
+
+const struct group_row *model_selected_group(const struct model *m);
+const struct goro_info *model_goroutine(const struct model *m, uint64_t id);
+const char *group_key_name(enum goro_group_key key);
+void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size);
+bool model_open_group(struct model *m); /* the selected one */
+
+void model_go(struct model *m, enum view_id view); /* remember the one before */
+bool model_back(struct model *m);
+void model_say(struct model *m, bool bad, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Text by which search finds a row of the view on show. */
+void model_row_text(const struct model *m, size_t row, char *buf, size_t size);
+/* Select the next hit from `from` in a direction; false if there is none. */
+bool model_search(struct model *m, size_t from, int step);
+
+/* Goroutines are in one group by state when this is equal. */
+static inline uint64_t state_key(const struct goro_info *g)
+{
+	return (uint64_t)g->state << 8 | g->reason;
+}
+
+#endif /* GOTOP_MODEL_H */

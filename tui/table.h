@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * table.h - the list widget: columns, a window of rows, a selected row.
+ *
+ * The widget asks for the text of the visible cells only, whatever the number of rows.
+ */
+#ifndef GOTOP_TABLE_H
+#define GOTOP_TABLE_H
+
+#include "screen.h"
+
+struct column {
+	const char *id; /* for --sort and messages; NULL: cannot be sorted by */
+	const char *title;
+	int width; /* 0: takes what is left (one column, the last) */
+	int need;  /* shown only on screens at least this wide */
+	bool right;
+	bool rising; /* natural order: smallest first */
+};
+
+struct cell_text {
+	char text[768];
+	enum role role;
+	const uint8_t *roles; /* a role for each (ASCII) character instead, or NULL */
+	uint8_t role_room[64];
+};
+
+struct table {
+	const struct column *columns;
+	int ncolumns;
+	int sort; /* column, or -1 */
+	bool invert;
+	size_t n, top, selected;
+	int height; /* rows in the window when last fitted */
+};
+
+typedef void cell_fn(const void *ctx, size_t row, int column, struct cell_text *out);
+
+/* Move the window so that the selected row is in it. */
+void table_fit(struct table *t, int height);
+void table_move(struct table *t, long by);
+
+/* Title line at y, rows below it: `height` lines in all. */
+void table_draw(const struct table *t, struct screen *s, int y, int height, cell_fn *cell,
+		const void *ctx);
+
+/* The next column in a direction that can be sorted by and is shown at this width. */
+int table_next_sort(const struct table *t, int screen_width, int step);
+
+/* Index of a column by its id, -1 if there is none. */
+int table_column(const struct table *t, const char *id);
+
+/* Do rising values come first, by the column's nature and the user's wish? */
+bool table_rising(const struct table *t);
+
+/* What the fixed columns take on a screen of this width. */
+int table_fixed_width(const struct table *t, int screen_width);
+
+#endif /* GOTOP_TABLE_H */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* view.c - what all screens share: tabs above, status and keys below. */
+#include "view.h"
+#include "util.h"
+
+#include <string.h>
+
+static const struct view_ops *const views[NVIEWS] = {
+	[VIEW_PICKER] = &picker_ops,	   [VIEW_GROUPS] = &groups_ops, [VIEW_LIST] = &list_ops,
+	[VIEW_GOROUTINE] = &goroutine_ops, [VIEW_HELP] = &help_ops,
+};
+
+const struct view_ops *view_ops(enum view_id view)
+{
+	return views[view];
+}
+
+void view_new_frame(struct model *m)
+{
+	if (views[m->view]->refresh)
+		views[m->view]->refresh(m);
+}
+
+static int tab(struct screen *s, int y, int x, const char *label, bool on, enum command command)
+{
+	char text[32];
+	int w;
+
+	snprintf(text, sizeof(text), on ? "[%s]" : " %s ", label);
+	w = screen_put(s, y, x, s->w - x, on ? ROLE_TITLE : ROLE_DIM, text);
+	screen_hot(s, y, x, w, (int)command, 0);
+	return w;
+}
+
+static void draw_tabs(const struct model *m, struct screen *s, int y)
+{
+	char text[320] = "";
+	struct text t;
+	int x = 0;
+
+	x += tab(s, y, x, "1 Groups", m->view == VIEW_GROUPS, CMD_GROUPS);
+	x += tab(s, y, x, "2 List", m->view == VIEW_LIST, CMD_LIST);
+	if (m->view == VIEW_GROUPS) {
+		int64_t ago = m->frame && m->mark ? m->frame->snap->time - m->mark->snap->time : 0;
+
+		snprintf(text, sizeof(text), "by: %s  mark: %s ago", group_key_name(m->group_key),
+			 fmt_duration(&t,
+				      (uint64_t)(ago > 0 ? ago / NSEC_PER_SEC * NSEC_PER_SEC : 0)));
+		if (ago < NSEC_PER_SEC)
+			snprintf(text, sizeof(text), "by: %s  mark: now",
+				 group_key_name(m->group_key));
+	} else if (m->view == VIEW_LIST && m->in_group) {
+		snprintf(text, sizeof(text), "in: %s", m->in_group_name);
+	} else if (m->view == VIEW_GOROUTINE) {
+		snprintf(text, sizeof(text), "g%s  < > before, next", fmt_count(&t, m->gid));
+	}
+	screen_put_right(s, y, x + 2, s->w - x - 2, ROLE_DIM, text);
+}
+
+static void clear_line(struct screen *s, int y)
+{
+	for (int x = 0; x < s->w; x++)
+		screen_put(s, y, x, 1, ROLE_TEXT, " ");
+}
+
+/* An error in what is typed: above it, on two lines where one is too short. */
+static void draw_error(struct screen *s, int y, const char *error)
+{
+	char first[256];
+	size_t cut = strlen(error), width = (size_t)s->w;
+
+	if (cut > width) {
+		for (cut = width; cut > 0 && error[cut] != ' '; cut--)
+			;
+		snprintf(first, sizeof(first), "%.*s", (int)cut, error);
+		clear_line(s, y - 1);
+		screen_put(s, y - 1, 0, s->w, ROLE_ALARM, first);
+		error += cut + (error[cut] == ' ');
+	}
+	clear_line(s, y);
+	screen_put(s, y, 0, s->w, ROLE_ALARM, error);
+}
+
+static void draw_input(const struct model *m, struct screen *s, int y)
+{
+	static const char *const prompts[] = { [INPUT_FILTER] = "filter: ",
+					       [INPUT_SEARCH] = "search: ",
+					       [INPUT_GOTO] = "goroutine: " };
+	const struct input *in = &m->input;
+	char before[sizeof(in->text)];
+	int x = screen_put(s, y, 0, s->w, ROLE_TITLE, prompts[in->kind]);
+	int room = s->w - x - 1, skip = 0;
+
+	memcpy(before, in->text, in->at);
+	before[in->at] = '\0';
+	/* Keep the cursor in view: drop characters on the left. */
+	while (before[skip] && screen_width(s, before + skip) > room)
+		do
+			skip++;
+		while (((unsigned char)before[skip] & 0xc0) == 0x80);
+	screen_put(s, y, x, s->w - x, ROLE_TEXT, in->text + skip);
+	s->cursor_y = y;
+	s->cursor_x = x + screen_width(s, before + skip);
+	if (in->error[0])
+		draw_error(s, y - 1, in->error);
+}
+
+static void draw_status(const struct model *m, struct screen *s, int y)
+{
+	char text[512] = "";
+
+	if (m->input.kind != INPUT_NONE) {
+		draw_input(m, s, y);
+		return;
+	}
+	if (m->message[0]) {
+		screen_put(s, y, 0, s->w, m->message_bad ? ROLE_ALARM : ROLE_TITLE, m->message);
+		return;
+	}
+	if (m->read_error) {
+		screen_printf(s, y, 0, s->w, ROLE_ALARM, "last read failed: %s", m->read_error);
+		return;
+	}
+	views[m->view]->status(m, text, sizeof(text));
+	screen_put(s, y, 0, s->w, ROLE_DIM, text);
+}
+
+static void draw_bar(const struct model *m, struct screen *s, int y)
+{
+	unsigned where = views[m->view]->bit;
+	char name[16];
+	int x = 0;
+
+	for (size_t i = 0; i < nbindings; i++) {
+		const struct binding *b = &bindings[i];
+		int start = x;
+
+		if (!b->bar || !(b->where & where))
+			continue;
+		x += screen_put(s, y, x, s->w - x, ROLE_KEY, keys_name(b->keys[0], name));
+		x += screen_put(s, y, x, s->w - x, ROLE_BAR, b->bar);
+		screen_hot(s, y, start, x - start, (int)b->command, 0);
+		x += 1;
+	}
+}
+
+static void too_small(struct screen *s)
+{
+	screen_printf(s, s->h / 2, 0, s->w, ROLE_ALARM, "%dx%d is too small: gotop needs %dx%d",
+		      s->w, s->h, MIN_WIDTH, MIN_HEIGHT);
+}
+
+void view_draw(struct model *m, struct screen *s)
+{
+	const struct view_ops *v = views[m->view];
+	int top = v->has_header ? header_height(m, s->h) + 1 : 0;
+	int body = s->h - top - 2;
+
+	screen_clear(s);
+	if (s->w < MIN_WIDTH || s->h < MIN_HEIGHT) {
+		too_small(s);
+		return;
+	}
+	v->layout(m, s->w, body);
+	if (v->has_header) {
+		header_draw(m, s, top > 3);
+		draw_tabs(m, s, top - 1);
+	}
+	v->draw(m, s, top, body);
+	draw_bar(m, s, s->h - 1);
+	draw_status(m, s, s->h - 2);
+}

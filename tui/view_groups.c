@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * view_groups.c - the landing screen: goroutines that share a spawn site, a stack or a state, as
+ * one row each, and a closer look at the selected group below. A flat list says nothing when there
+ * are 100,000; a few groups always do.
+ */
+#include "util.h"
+#include "view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	C_COUNT,
+	C_MARK,
+	C_RATE,
+	C_STATES,
+	C_WAIT,
+	C_OLDEST,
+	C_MEM,
+	C_VERDICT,
+	C_TREND,
+	C_SITE,
+	NCOLUMNS
+};
+
+enum { BAR = 8, TREND = 24 };
+
+#define COLUMNS(site)                                                                              \
+	{                                                                                          \
+		[C_COUNT] = { "count", "COUNT", 9, 0, true, false }, [C_MARK] = { "mark", "+MARK", \
+										  8,	  66,      \
+										  true,	  false }, \
+		[C_RATE] = { "rate", "/S", 7, 90, true, false }, [C_STATES] = { NULL,  "STATES",   \
+										BAR,   80,         \
+										false, false },    \
+		[C_WAIT] = { "wait", "WAIT50", 7, 0, true, false }, [C_OLDEST] = { "oldest",       \
+										   "OLDEST",       \
+										   7,              \
+										   0,              \
+										   true,           \
+										   false },        \
+		[C_MEM] = { "mem", "STACK", 6, 70, true, false },                                  \
+		[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false }, [C_TREND] = { NULL,    \
+											  "TREND", \
+											  TREND,   \
+											  140,     \
+											  false,   \
+											  false }, \
+		[C_SITE] = { "site", site, 0, 0, false, true },                                    \
+	}
+
+static const struct column by_spawn[NCOLUMNS] = COLUMNS("SPAWN SITE");
+static const struct column by_stack[NCOLUMNS] = COLUMNS("STACK AT");
+static const struct column by_state[NCOLUMNS] = COLUMNS("STATE");
+
+void groups_columns(struct table *t)
+{
+	*t = (struct table){ .columns = by_spawn, .ncolumns = NCOLUMNS, .sort = C_COUNT };
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_names(const struct model *m, const struct group_row *a,
+			 const struct group_row *b)
+{
+	static const enum field by[] = {
+		[GORO_BY_SPAWN] = F_SPAWN,
+		[GORO_BY_STACK] = F_WHERE,
+		[GORO_BY_STATE] = F_STATE,
+		[GORO_BY_NONE] = F_GID,
+	};
+	const struct goro_info *g = m->frame->snap->g;
+
+	return field_compare(m->frame, &g[a->g->members[0]], &g[b->g->members[0]],
+			     by[m->group_key]);
+}
+
+int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b)
+{
+	switch (m->group_table.sort) {
+	case C_MARK:
+		return (a->since_mark > b->since_mark) - (a->since_mark < b->since_mark);
+	case C_RATE:
+		return (a->rate > b->rate) - (a->rate < b->rate);
+	case C_WAIT:
+		return compare_u64(a->g->median_wait_ns, b->g->median_wait_ns);
+	case C_OLDEST:
+		return compare_u64(a->g->oldest_wait_ns, b->g->oldest_wait_ns);
+	case C_MEM:
+		return compare_u64(a->g->stack_resident, b->g->stack_resident);
+	case C_VERDICT:
+		return compare_u64(a->g->verdict, b->g->verdict);
+	case C_SITE:
+		return compare_names(m, a, b);
+	default:
+		return compare_u64(a->g->n, b->g->n);
+	}
+}
+
+/* A letter for each share of the group, the commonest first; what is there gets at least one. */
+static void states_bar(const struct group_row *row, struct cell_text *out)
+{
+	uint32_t left[NACTIVITIES];
+	int used = 0;
+
+	memcpy(left, row->counts, sizeof(left));
+	out->roles = out->role_room;
+	while (used < BAR) {
+		int best = 0;
+
+		for (int a = 1; a < NACTIVITIES; a++)
+			if (left[a] > left[best])
+				best = a;
+		if (!left[best])
+			break;
+		uint64_t share = ((uint64_t)row->counts[best] * BAR + row->g->n / 2) / row->g->n;
+		left[best] = 0;
+		for (uint64_t i = 0; i < (share ? share : 1) && used < BAR; i++) {
+			out->role_room[used] = (uint8_t)activities[best].role;
+			out->text[used++] = activities[best].letter;
+		}
+	}
+	out->text[used] = '\0';
+}
+
+static enum role verdict_role(uint32_t verdict)
+{
+	static const enum role roles[] = { ROLE_DIM, ROLE_SUSPECT, ROLE_LIKELY, ROLE_LEAKED };
+
+	return verdict < ARRAY_LEN(roles) ? roles[verdict] : ROLE_TEXT;
+}
+
+static void wait_cell(uint64_t ns, struct cell_text *out)
+{
+	struct text t;
+
+	strcpy(out->text, ns ? fmt_duration(&t, ns) : "-");
+}
+
+void groups_cell(const void *ctx, size_t row, int column, struct cell_text *out)
+{
+	const struct model *m = ctx;
+	const struct group_row *r = &m->groups[row];
+	struct text t;
+
+	switch (column) {
+	case C_COUNT:
+		strcpy(out->text, fmt_count(&t, r->g->n));
+		break;
+	case C_MARK:
+		strcpy(out->text, fmt_delta(&t, r->since_mark));
+		out->role = r->since_mark > 0 ? ROLE_LIKELY : ROLE_DIM;
+		break;
+	case C_RATE:
+		strcpy(out->text, fmt_rate(&t, r->rate));
+		out->role = r->rate >= 0.05 ? ROLE_LIKELY : ROLE_DIM;
+		break;
+	case C_STATES:
+		states_bar(r, out);
+		break;
+	case C_WAIT:
+		wait_cell(r->g->median_wait_ns, out);
+		break;
+	case C_OLDEST:
+		wait_cell(r->g->oldest_wait_ns, out);
+		break;
+	case C_MEM:
+		strcpy(out->text, fmt_size(&t, r->g->stack_resident));
+		break;
+	case C_VERDICT:
+		strcpy(out->text, verdict_name(r->g->verdict));
+		out->role = verdict_role(r->g->verdict);
+		break;
+	case C_TREND:
+		if (r->track)
+			fmt_sparkline(out->text, sizeof(out->text), r->track->counts, r->track->n,
+				      TREND, m->ascii);
+		out->role = ROLE_RUN;
+		break;
+	case C_SITE:
+		model_group_name(m, r, out->text, sizeof(out->text));
+		break;
+	}
+}
+
+/* ---- the selected group ---------------------------------------------------------------------- */
+
+/* The most frequent stacks of the group; a goroutine without a stack counts by itself. */
+static void top_stacks(struct model *m, const struct goro_group *g)
+{
+	struct group_detail *d = &m->detail;
+	const struct goro_snapshot *snap = m->frame->snap;
+	size_t none = snap->nstacks;
+	uint32_t *count = xcalloc(none + 1, sizeof(*count));
+	uint32_t *example = xcalloc(none + 1, sizeof(*example));
+
+	for (size_t i = 0; i < g->n; i++) {
+		uint32_t id = snap->g[g->members[i]].stack_id;
+		size_t slot = id < none ? id : none;
+
+		if (!count[slot]++) {
+			d->nstacks++;
+			example[slot] = g->members[i];
+		}
+	}
+	for (size_t k = 0; k < TOP_STACKS; k++) {
+		size_t best = 0;
+
+		for (size_t i = 1; i <= none; i++)
+			if (count[i] > count[best])
+				best = i;
+		if (!count[best])
+			break;
+		d->stacks[k].example = &snap->g[example[best]];
+		d->stacks[k].n = count[best];
+		count[best] = 0;
+	}
+	free(count);
+	free(example);
+}
+
+static void refresh(struct model *m)
+{
+	static const struct column *const columns[] = {
+		[GORO_BY_SPAWN] = by_spawn,
+		[GORO_BY_STACK] = by_stack,
+		[GORO_BY_STATE] = by_state,
+		[GORO_BY_NONE] = by_spawn,
+	};
+	const struct group_row *row;
+	const struct goro_info *worst = NULL;
+
+	m->group_table.columns = columns[m->group_key];
+	memset(&m->detail, 0, sizeof(m->detail));
+	row = model_selected_group(m);
+	if (!row || !m->frame)
+		return;
+	top_stacks(m, row->g);
+	for (size_t i = 0; i < row->g->n; i++) {
+		const struct goro_info *g = &m->frame->snap->g[row->g->members[i]];
+
+		if (!worst || g->verdict > worst->verdict)
+			worst = g;
+	}
+	if (worst && worst->verdict && m->frame->verdicts && worst->finding < m->frame->verdicts->n)
+		m->detail.finding = &m->frame->verdicts->findings[worst->finding];
+}
+
+/* "wait sess.c:131 < watch_session sess.c:94": the user's frames, leaf first. */
+static void stack_line(const struct model *m, const struct goro_info *g, char *buf, size_t size)
+{
+	const struct stack_names *s = frame_stack(m->frame, g);
+	char place[256];
+	size_t used = 0;
+
+	buf[0] = '\0';
+	if (!s || !s->n) {
+		snprintf(buf, size, "no stack");
+		return;
+	}
+	for (size_t i = s->user < s->n ? s->user : 0; i < s->n && used + 1 < size; i++) {
+		if (s->frames[i].runtime && i > s->user)
+			continue;
+		place_text(&s->frames[i], place, sizeof(place));
+		int n = snprintf(buf + used, size - used, "%s%s", used ? " < " : "", place);
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
+struct box {
+	struct screen *s;
+	int y, end, w;
+};
+
+static void box_line(struct box *b, enum role role, const char *label, const char *text)
+{
+	if (b->y >= b->end)
+		return;
+	int used = screen_put(b->s, b->y, 2, b->w, ROLE_DIM, label);
+	screen_put(b->s, b->y++, 2 + used, b->w - used, role, text);
+}
+
+static void evidence_lines(struct box *b, const struct goro_finding *f)
+{
+	char label[32], line[512];
+	const char *p = f->evidence ? f->evidence : "";
+
+	snprintf(label, sizeof(label), "%-8s ", verdict_name(f->verdict));
+	do {
+		size_t n = strcspn(p, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, p);
+		box_line(b, f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT, label,
+			 line);
+		snprintf(label, sizeof(label), "%9s", "");
+		p += n + (p[n] == '\n');
+	} while (*p);
+}
+
+static void draw_detail(const struct model *m, struct screen *s, int y, int h)
+{
+	const struct group_row *row = model_selected_group(m);
+	const struct group_detail *d = &m->detail;
+	struct box b = { s, y + 1, y + h - 1, s->w - 4 };
+	char name[256], title[384], text[1024], label[64];
+	struct text t, t2;
+
+	if (!row || h < 4)
+		return;
+	model_group_name(m, row, name, sizeof(name));
+	snprintf(title, sizeof(title), "%.200s: %s G, %s stack%s", name, fmt_count(&t, row->g->n),
+		 fmt_count(&t2, d->nstacks), d->nstacks == 1 ? "" : "s");
+	screen_box(s, y, 0, h, s->w, title);
+	for (size_t i = 0; i < TOP_STACKS && d->stacks[i].n; i++) {
+		snprintf(label, sizeof(label), "%9s %-6s  ", fmt_count(&t, d->stacks[i].n),
+			 activities[activity_of(d->stacks[i].example->letter)].name);
+		stack_line(m, d->stacks[i].example, text, sizeof(text));
+		box_line(&b, ROLE_TEXT, label, text);
+	}
+	if (d->finding)
+		evidence_lines(&b, d->finding);
+	const struct spawn_name *sp = frame_spawn(m->frame, &m->frame->snap->g[row->g->members[0]]);
+	if (m->group_key == GORO_BY_SPAWN && sp && sp->known) {
+		place_text(&sp->at, text, sizeof(text));
+		box_line(&b, ROLE_TEXT, "spawned  ", text);
+	}
+	if (row->track) {
+		size_t width = b.w > 40 ? (size_t)b.w - 30 : 10;
+
+		fmt_sparkline(text, sizeof(text), row->track->counts, row->track->n, width,
+			      s->ascii);
+		box_line(&b, ROLE_RUN, "count    ", text);
+	}
+}
+
+/* How many lines the box can use. */
+static int detail_lines(const struct model *m)
+{
+	int n = 2 + 2;
+
+	for (size_t i = 0; i < TOP_STACKS && m->detail.stacks[i].n; i++)
+		n++;
+	if (m->detail.finding) {
+		n++;
+		for (const char *p = m->detail.finding->evidence; p && *p; p++)
+			n += p[0] == '\n' && p[1];
+	}
+	return n;
+}
+
+/* The table needs its rows; the box below gets what is left, or a half when both want more. */
+static int table_lines(const struct model *m, int h)
+{
+	int want = m->group_table.n < 1000 ? (int)m->group_table.n + 2 : 1000;
+	int box = detail_lines(m);
+
+	if (h < 10)
+		return h;
+	if (want + box <= h)
+		return h - box;
+	if (want < h / 2)
+		return want;
+	return box < h / 2 ? h - box : h - h / 2;
+}
+
+static void layout(struct model *m, int w, int h)
+{
+	(void)w;
+	table_fit(&m->group_table, table_lines(m, h) - 1);
+}
+
+static void draw(const struct model *m, struct screen *s, int y, int h)
+{
+	int lines = table_lines(m, h);
+
+	if (!m->frame)
+		return;
+	table_draw(&m->group_table, s, y, lines, groups_cell, m);
+	if (!m->group_table.n)
+		screen_put(s, y + 1, 2, s->w - 2, ROLE_DIM,
+			   m->filter ? "no goroutine matches the filter: \\ clears it"
+				     : "no goroutines");
+	if (h > lines)
+		draw_detail(m, s, y + lines, h - lines);
+}
+
+static void status(const struct model *m, char *buf, size_t size)
+{
+	struct text shown, all, groups;
+	const struct column *c = &m->group_table.columns[m->group_table.sort];
+
+	if (!m->frame)
+		return;
+	snprintf(buf, size, "%s group%s, %s%s%s G  sort: %s %s%s%.160s",
+		 fmt_count(&groups, m->group_table.n), m->group_table.n == 1 ? "" : "s",
+		 fmt_count(&shown, m->nkept), m->filter ? " of " : "",
+		 m->filter ? fmt_count(&all, m->frame->snap->ng) : "", c->id,
+		 table_rising(&m->group_table) ? "^" : "v", m->filter ? "  filter: " : "",
+		 m->filter ? filter_source(m->filter) : "");
+}
+
+const struct view_ops groups_ops = {
+	.bit = IN_GROUPS,
+	.has_header = true,
+	.refresh = refresh,
+	.layout = layout,
+	.draw = draw,
+	.status = status,
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* view_list.c - one goroutine a row: all of them, or the members of one group. */
+#include "util.h"
+#include "view.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+	C_GID,
+	C_STATE,
+	C_FOR,
+	C_ON,
+	C_HELD,
+	C_MEM,
+	C_WORKER,
+	C_VERDICT,
+	C_SPAWN,
+	C_WHERE,
+	NCOLUMNS
+};
+
+static const struct column columns[NCOLUMNS] = {
+	[C_GID] = { "gid", "GID", 10, 0, true, true },
+	[C_STATE] = { "state", "STATE", 6, 0, false, true },
+	[C_FOR] = { "for", "FOR", 6, 0, true, false },
+	[C_ON] = { "on", "WAITS ON", 34, 110, false, true },
+	[C_HELD] = { "held", "HELD", 5, 70, true, false },
+	[C_MEM] = { "mem", "STACK", 6, 76, true, false },
+	[C_WORKER] = { "worker", "W", 4, 120, false, true },
+	[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false },
+	[C_SPAWN] = { "spawn", "SPAWN SITE", 40, 150, false, true },
+	[C_WHERE] = { "where", "WHERE", 0, 0, false, true },
+};
+
+void list_columns(struct table *t)
+{
+	*t = (struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_GID };
+}
+
+enum field list_field(int column)
+{
+	static const enum field of[] = {
+		[C_GID] = F_GID,	 [C_STATE] = F_STATE, [C_FOR] = F_FOR,
+		[C_ON] = F_ON,		 [C_HELD] = F_HELD,   [C_MEM] = F_MEM,
+		[C_WORKER] = F_WORKER,	 [C_SPAWN] = F_SPAWN, [C_WHERE] = F_WHERE,
+		[C_VERDICT] = F_VERDICT,
+	};
+
+	return of[column];
+}
+
+void list_cell(const void *ctx, size_t row, int column, struct cell_text *out)
+{
+	static const enum role verdict_roles[] = { ROLE_DIM, ROLE_SUSPECT, ROLE_LIKELY,
+						   ROLE_LEAKED };
+	const struct model *m = ctx;
+	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
+
+	field_text(m->frame, g, list_field(column), out->text, sizeof(out->text));
+	if (column == C_STATE)
+		out->role = (enum role)activities[activity_of(g->letter)].role;
+	else if (column == C_VERDICT && g->verdict < ARRAY_LEN(verdict_roles))
+		out->role = verdict_roles[g->verdict];
+	if (column == C_WHERE && g->torn)
+		strcpy(out->text, "(ran while it was read)");
+	else if (column == C_WHERE && !frame_where(m->frame, g))
+		strcpy(out->text, g->letter == 'r'   ? "(running)"
+				  : g->letter == 'n' ? "(has not run yet)"
+						     : "?");
+}
+
+static void layout(struct model *m, int w, int h)
+{
+	(void)w;
+	table_fit(&m->list_table, h - 1);
+}
+
+static void draw(const struct model *m, struct screen *s, int y, int h)
+{
+	if (!m->frame)
+		return;
+	table_draw(&m->list_table, s, y, h, list_cell, m);
+	if (m->list_table.n)
+		return;
+	screen_put(s, y + 1, 2, s->w - 2, ROLE_DIM,
+		   m->filter	 ? "no goroutine matches the filter: \\ clears it"
+		   : m->in_group ? "all of this group have ended"
+				 : "no goroutines");
+}
+
+static void status(const struct model *m, char *buf, size_t size)
+{
+	const struct table *t = &m->list_table;
+	struct text shown, all;
+
+	if (!m->frame)
+		return;
+	snprintf(buf, size, "%s of %s G  sort: %s %s%s%.160s", fmt_count(&shown, t->n),
+		 fmt_count(&all, m->frame->snap->ng), columns[t->sort].id,
+		 table_rising(t) ? "^" : "v", m->filter ? "  filter: " : "",
+		 m->filter ? filter_source(m->filter) : "");
+}
+
+const struct view_ops list_ops = {
+	.bit = IN_LIST,
+	.has_header = true,
+	.layout = layout,
+	.draw = draw,
+	.status = status,
+};
