@@ -5,6 +5,8 @@
  * All of them write a report to stderr in Go's words and end the process with Go's exit status, 2.
  * The first one to come wins; others wait for the end.
  */
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,17 +57,46 @@ static bool want_stacks(void)
 	return !how || strcmp(how, "none") != 0;
 }
 
+/* What the report is about, for the stack that writes it. */
+static struct {
+	struct g *g;
+	ucontext_t *uc; /* NULL: all goroutines */
+	bool exact;
+} about;
+
+static void report(void *unused)
+{
+	(void)unused;
+	if (about.uc)
+		goro_traceback_running(about.g, about.uc, about.exact);
+	else
+		goro_traceback_others();
+	os_exit_now(EXIT_STATUS);
+}
+
+static void end(struct g *gp, ucontext_t *uc, bool exact) __attribute__((noreturn));
+static void end(struct g *gp, ucontext_t *uc, bool exact)
+{
+	if (!want_stacks())
+		os_exit_now(EXIT_STATUS);
+	about.g = gp;
+	about.uc = uc;
+	about.exact = exact;
+	goro_leave_for(report);
+}
+
 GORO_NORETURN static void goro_die(const char *kind, const char *fmt, va_list ap)
 {
+	struct m *mp = getm();
 	char message[900];
+	ucontext_t uc;
 
 	begin_dying();
 	flush_stdout();
 	vsnprintf(message, sizeof(message), fmt, ap);
 	say("%s: %s\n", kind, message);
-	if (want_stacks())
-		goro_traceback_self();
-	os_exit_now(EXIT_STATUS);
+	unw_getcontext(&uc);
+	end(mp && mp->curg != &mp->g0 ? mp->curg : NULL, &uc, false);
 }
 
 void goro_panic(const char *fmt, ...)
@@ -92,12 +123,10 @@ void goro_die_deadlock(void)
 	goro_gate_deadlock();
 	flush_stdout();
 	if (sched.main_exited && goro_count() == 0)
-		say("fatal error: no goroutines (main called goro_exit) - deadlock!\n");
+		say("fatal error: no goroutines (main called runtime.Goexit) - deadlock!\n");
 	else
 		say("fatal error: all goroutines are asleep - deadlock!\n");
-	if (want_stacks())
-		goro_traceback_others(NULL);
-	os_exit_now(EXIT_STATUS);
+	end(NULL, NULL, false);
 }
 
 /* On sysmon's thread. */
@@ -105,9 +134,7 @@ void goro_die_quit(void)
 {
 	begin_dying();
 	say("SIGQUIT: quit\n");
-	if (want_stacks())
-		goro_traceback_others(NULL);
-	os_exit_now(EXIT_STATUS);
+	end(NULL, NULL, false);
 }
 
 void goro_die_overflow(struct g *gp, void *ucontext)
@@ -118,9 +145,7 @@ void goro_die_overflow(struct g *gp, void *ucontext)
 	    "fatal error: stack overflow\n",
 	    goro_stack_size(), (unsigned long)UCONTEXT_SP((ucontext_t *)ucontext),
 	    (unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
-	if (want_stacks())
-		goro_traceback_context(gp, ucontext);
-	os_exit_now(EXIT_STATUS);
+	end(gp, ucontext, true);
 }
 
 /* ---- signals -----------------------------------------------------------------------------------

@@ -221,7 +221,7 @@ static void g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))
 	frame->x87cw = 0x37f;
 	frame->rbx = (uintptr_t)fn;
 	frame->pc = (uintptr_t)goro_entry_start;
-	gp->sp = (uintptr_t)frame;
+	g_set_sp(gp, (uintptr_t)frame);
 }
 
 static void goro_main(void *unused);
@@ -318,6 +318,29 @@ void goro_park_forever(enum goro_reason reason)
 	mp->curg->waiting = NULL;
 	goro_park(mp, reason, NULL, NULL);
 	goro_throw("a goroutine that waits for ever was woken");
+}
+
+/*
+ * Run fn on a stack with room for anything, and do not come back: for reports, which need libdw,
+ * which needs more than a goroutine has.
+ */
+void goro_leave_for(void (*fn)(void *))
+{
+	static struct g report;
+	struct m *mp = getm();
+	struct g *from = mp && mp->curg ? mp->curg : &report;
+	size_t size = 2 * 1024 * 1024;
+	void *stack = os_reserve(size);
+
+	if (!stack)
+		fn(NULL);
+	report.stack_lo = (uintptr_t)stack;
+	report.stack_hi = report.stack_lo + size;
+	san_fiber_create(&report.san);
+	g_prepare_stack(&report, report.stack_hi, fn);
+	san_before_switch(&from->san, &report.san, report.stack_lo, report.stack_hi, 0);
+	goro_context_switch(&from->sp, report.sp, &report);
+	__builtin_unreachable();
 }
 
 /* ---- ready -------------------------------------------------------------------------------------
@@ -894,7 +917,7 @@ static void goro_main(void *unused)
 		next->stack_lo = gp->stack_lo;
 		next->stack_hi = gp->stack_hi;
 		next->san = gp->san;
-		next->sp = gp->stack_hi; /* not fresh any more; set at its first park */
+		g_set_sp(next, gp->stack_hi); /* not fresh any more; set at its first park */
 		gp->stack_lo = gp->stack_hi = 0;
 		g_set_state(gp, GORO_STATE_FREE, 0);
 		g_free(mp->p, gp);
@@ -939,7 +962,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	if (unlikely(!sched.sysmon_started))
 		goro_sysmon_start();
 	gp = g_alloc(pp);
-	gp->sp = 0;
+	g_set_sp(gp, 0);
 	gp->wait_object = NULL;
 	gp->waiting = NULL;
 	gp->stack_lo = gp->stack_hi = 0;

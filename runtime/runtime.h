@@ -379,6 +379,7 @@ void goro_ready(struct m *mp, struct g *gp);
 /* The same for a chain of them (through g.link), behind what waits already. */
 void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n);
 
+void goro_leave_for(void (*fn)(void *)) __attribute__((noreturn));
 void goro_wake_worker_slow(void);
 void goro_start_m(struct p *pp, bool spinning); /* sched.lock held; released */
 struct g *goro_g_by_index(uint64_t i);
@@ -399,6 +400,12 @@ static inline uint64_t p_random(struct p *pp)
 	pp->random ^= pp->random >> 7;
 	pp->random ^= pp->random << 17;
 	return pp->random;
+}
+
+/* runq_prefetch() looks at it from other threads. */
+static inline void g_set_sp(struct g *gp, uintptr_t sp)
+{
+	__atomic_store_n(&gp->sp, sp, __ATOMIC_RELAXED);
 }
 
 static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
@@ -441,9 +448,9 @@ void goro_die_quit(void) __attribute__((noreturn));
 void goro_die_deadlock(void) __attribute__((noreturn));
 void goro_die_overflow(struct g *gp, void *ucontext) __attribute__((noreturn));
 void goro_signals_init(void);
-void goro_traceback_self(void);
-void goro_traceback_context(struct g *gp, void *ucontext);
-void goro_traceback_others(const struct g *but);
+/* Each writes its part of a report, on any stack that is big enough for libdw. */
+void goro_traceback_running(struct g *gp, void *ucontext, bool exact);
+void goro_traceback_others(void);
 
 /* ---- introspect.c ------------------------------------------------------------------------------
  */

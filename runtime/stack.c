@@ -127,7 +127,7 @@ void goro_stack_free(struct p *pp, struct g *gp)
 {
 	chain_push(&pp->stacks, gp->stack_hi);
 	gp->stack_lo = gp->stack_hi = 0;
-	gp->sp = 0;
+	g_set_sp(gp, 0);
 	if (likely(pp->stacks.n <= CACHE_MAX))
 		return;
 	lock_always(&stacks.lock);

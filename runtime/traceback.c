@@ -184,7 +184,7 @@ static void print_parked(const struct g *gp)
 	print_frames(&w, false);
 }
 
-void goro_traceback_others(const struct g *but)
+void goro_traceback_others(void)
 {
 	uint64_t n = goro_g_count();
 
@@ -194,7 +194,7 @@ void goro_traceback_others(const struct g *but)
 		uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
 		uint32_t state = GORO_STATUS_STATE(status);
 
-		if (gp == but || !gp->id || state == GORO_STATE_FREE || state == GORO_STATE_DEAD)
+		if (!gp->id || state == GORO_STATE_FREE || state == GORO_STATE_DEAD)
 			continue;
 		if (state == GORO_STATE_WAITING && GORO_STATUS_REASON(status) == GORO_REASON_NONE)
 			continue; /* main after goro_exit() */
@@ -208,34 +208,22 @@ void goro_traceback_others(const struct g *but)
 	flush();
 }
 
-void goro_traceback_self(void)
+/*
+ * The goroutine that ran into it, from registers that were taken there; NULL: the runtime itself
+ * did. exact: the pc is that of an instruction, not of a call, and no frame is left out.
+ */
+void goro_traceback_running(struct g *gp, void *ucontext, bool exact)
 {
-	struct m *mp = getm();
 	struct walk w;
-	ucontext_t uc;
 
 	goro_lines_init();
-	unw_getcontext(&uc);
-	walk_stack(&w, &uc, 0);
-	if (mp && mp->curg && mp->curg != &mp->g0) {
-		print_header(mp->curg, GORO_STATE_RUNNING);
-		print_frames(&w, false);
-		print_creator(mp->curg);
-	} else {
+	walk_stack(&w, ucontext, exact ? UNW_INIT_SIGNAL_FRAME : 0);
+	if (gp)
+		print_header(gp, GORO_STATE_RUNNING);
+	else
 		print("\nruntime stack:\n");
-		print_frames(&w, true);
-	}
-	flush();
-}
-
-void goro_traceback_context(struct g *gp, void *ucontext)
-{
-	struct walk w;
-
-	goro_lines_init();
-	walk_stack(&w, ucontext, UNW_INIT_SIGNAL_FRAME);
-	print_header(gp, GORO_STATE_RUNNING);
-	print_frames(&w, true);
-	print_creator(gp);
+	print_frames(&w, exact);
+	if (gp)
+		print_creator(gp);
 	flush();
 }
