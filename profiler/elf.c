@@ -15,7 +15,8 @@
 
 static void module_free(struct module *m)
 {
-	cfi_free(m->cfi);
+	cfi_free(m->eh_frame);
+	cfi_free(m->debug_frame);
 	elf_end(m->elf);
 	if (m->fd >= 0)
 		close(m->fd);

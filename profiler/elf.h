@@ -24,8 +24,8 @@ struct module {
 	unsigned machine;
 	char build_id[41]; /* hex, or "" */
 
-	struct cfi_table *cfi; /* see unwind.c; made at the first use */
-	bool cfi_tried;
+	struct cfi_table *eh_frame, *debug_frame; /* see unwind.c; made at the first use */
+	bool eh_frame_tried, debug_frame_tried;
 	bool seen; /* by the refresh that runs */
 };
 

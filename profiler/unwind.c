@@ -76,23 +76,32 @@ size_t unwinder_unknown(const struct unwinder *u)
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-static const struct cfi_table *module_cfi(struct module *m)
+static struct cfi_table *compile_section(struct module *m, const char *name, bool eh)
 {
-	struct cfi_section s = { .machine = m->machine, .eh = true };
+	struct cfi_section s = { .machine = m->machine, .eh = eh };
 
-	if (m->cfi_tried)
-		return m->cfi;
-	m->cfi_tried = true;
-	s.data = module_section(m, ".eh_frame", &s.size, &s.address);
-	if (s.data)
-		m->cfi = cfi_compile(&s);
-	if (m->cfi)
-		return m->cfi;
-	s.eh = false;
-	s.data = module_section(m, ".debug_frame", &s.size, &s.address);
-	if (s.data)
-		m->cfi = cfi_compile(&s);
-	return m->cfi;
+	s.data = module_section(m, name, &s.size, &s.address);
+	return s.data ? cfi_compile(&s) : NULL;
+}
+
+/* A module may have both: code that was compiled without .eh_frame has the other one with -g. */
+static const struct cfi_rule *module_rule(struct module *m, uint64_t pc)
+{
+	const struct cfi_rule *rule = NULL;
+
+	if (!m->eh_frame_tried) {
+		m->eh_frame_tried = true;
+		m->eh_frame = compile_section(m, ".eh_frame", true);
+	}
+	if (m->eh_frame)
+		rule = cfi_find(m->eh_frame, pc);
+	if (rule)
+		return rule;
+	if (!m->debug_frame_tried) {
+		m->debug_frame_tried = true;
+		m->debug_frame = compile_section(m, ".debug_frame", false);
+	}
+	return m->debug_frame ? cfi_find(m->debug_frame, pc) : NULL;
 }
 
 /*
@@ -103,7 +112,6 @@ static const struct cached *find_rule(struct unwinder *u, uint64_t pc)
 {
 	struct cached *c = &u->cache[(pc ^ pc >> 14) & (CACHE_SIZE - 1)];
 	const struct module_text *text;
-	const struct cfi_table *table;
 	const struct cfi_rule *rule;
 
 	if (c->pc == pc && c->place != PLACE_EMPTY)
@@ -116,8 +124,7 @@ static const struct cached *find_rule(struct unwinder *u, uint64_t pc)
 		return c;
 	}
 	c->place = PLACE_NO_RULE;
-	table = text->module ? module_cfi(text->module) : NULL;
-	rule = table ? cfi_find(table, pc - 1 - text->module->bias) : NULL;
+	rule = text->module ? module_rule(text->module, pc - 1 - text->module->bias) : NULL;
 	if (rule) {
 		c->place = PLACE_RULE;
 		c->rule = *rule;
@@ -249,6 +256,10 @@ static void compare(struct unwinder *u, const struct unwind_stack *s,
 
 	if (by_libunwind(u, s, &u->other) == UNWIND_MORE)
 		return;
+	if (u->reference && unwind_reference_lacked_table(u->reference)) {
+		c->without_reference++;
+		return;
+	}
 	c->compared++;
 	if (rows->n == u->other.n && rows->complete == u->other.complete &&
 	    memcmp(rows->pcs, u->other.pcs, rows->n * sizeof *rows->pcs) == 0)

@@ -54,6 +54,7 @@ enum unwind_status {
 struct unwind_comparison {
 	size_t compared, different;
 	size_t only_libunwind;		      /* stacks that the rows could not do */
+	size_t without_reference;	      /* code that libunwind has no table for */
 	struct unwind_result rows, libunwind; /* of the last difference */
 };
 
@@ -93,5 +94,8 @@ struct unwind_reference *unwind_reference_new(struct target *t, struct modules *
 void unwind_reference_free(struct unwind_reference *ref);
 enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struct unwind_stack *s,
 				       struct unwind_result *r);
+
+/* Did the last one end for want of a table? */
+bool unwind_reference_lacked_table(const struct unwind_reference *ref);
 
 #endif /* GORO_UNWIND_H */

@@ -287,6 +287,11 @@ void unwind_reference_free(struct unwind_reference *ref)
 	free(ref);
 }
 
+bool unwind_reference_lacked_table(const struct unwind_reference *ref)
+{
+	return ref->no_table;
+}
+
 static enum unwind_status result(const struct unwind_reference *ref)
 {
 	return ref->more ? UNWIND_MORE : UNWIND_DONE;
