@@ -161,6 +161,7 @@ static void examine_addresses(struct doctor *d, struct goro_scope *scope,
 static void examine_symbols(struct doctor *d)
 {
 	size_t addresses = 0, functions = 0, lines = 0, size;
+	bool nameless = false;
 	struct doctor_check *c;
 	FILE *fix;
 
@@ -168,17 +169,18 @@ static void examine_symbols(struct doctor *d)
 		addresses += d->modules[i].addresses;
 		functions += d->modules[i].functions;
 		lines += d->modules[i].lines;
+		nameless |= !d->modules[i].lines;
 	}
-	c = add(d, "symbols", functions < addresses || !lines ? DOCTOR_WARNING : DOCTOR_OK,
+	c = add(d, "symbols", nameless || functions < addresses ? DOCTOR_WARNING : DOCTOR_OK,
 		"of %zu addresses %zu have a function and %zu a line", addresses, functions, lines);
-	if (lines == addresses)
+	if (c->state == DOCTOR_OK)
 		return;
 	fix = open_memstream(&c->fix, &size);
 	for (size_t i = 0; fix && i < d->nmodules; i++) {
 		const struct doctor_module *m = &d->modules[i];
 
-		if (m->lines == m->addresses)
-			continue;
+		if (m->lines && m->functions == m->addresses)
+			continue; /* assembly has no lines */
 		fprintf(fix, "%s: %s\n", m->path,
 			!m->has_file   ? "its file cannot be opened"
 			: m->has_debug ? "some of its code was compiled without -g"

@@ -160,6 +160,7 @@ static char gate_path[108];
 
 static void gate(const char *event, int status)
 {
+	struct m *mp = getm();
 	char line[64];
 	int fd;
 
@@ -168,7 +169,9 @@ static void gate(const char *event, int status)
 	fd = os_gate_connect(gate_path);
 	if (fd < 0)
 		return;
-	snprintf(line, sizeof(line), "%s %d %d\n", event, os_pid(), status);
+	/* The goroutine that calls exit() is not left over: say which one it is. */
+	snprintf(line, sizeof(line), "%s %d %d %lu\n", event, os_pid(), status,
+		 mp && mp->curg ? (unsigned long)mp->curg->id : 0ul);
 	os_gate_ask(fd, line);
 }
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# bash completion for goro(1)
+
+_goro_commands='ps dump stack leaks waits check doctor'
+
+# The long options of a command.
+_goro_options() {
+	case $1 in
+	ps) echo --all --format --help ;;
+	dump) echo --format --group --help ;;
+	stack) echo --help ;;
+	leaks) echo --fail-on --for --format --suspect-age --help ;;
+	waits) echo --format --help ;;
+	check) echo --allow-leftover --format --grace --output --timeout --help ;;
+	doctor) echo --format --help ;;
+	esac
+}
+
+# The values of an option of a command.
+_goro_values() {
+	case $1,$2 in
+	dump,--format | dump,-f) echo text json go ;;
+	waits,--format | waits,-f) echo text json dot ;;
+	*,--format | *,-f) echo text json ;;
+	dump,--group | dump,-g) echo spawn stack state none ;;
+	leaks,--fail-on) echo leaked likely suspect ;;
+	esac
+}
+
+# The processes that can be looked into.
+_goro_targets() {
+	goro ps 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_goro() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+	local i words
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$_goro_commands --help --version" -- "$cur")
+		return
+	fi
+	if [[ $command == check ]]; then
+		for ((i = 2; i < COMP_CWORD; i++)); do
+			if [[ ${COMP_WORDS[i]} == -- ]]; then
+				mapfile -t COMPREPLY < <(compgen -c -f -- "$cur")
+				return
+			fi
+		done
+		if [[ $prev == --output || $prev == -o ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+		fi
+	fi
+	# --format=json comes as three words
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	words=$(_goro_values "$command" "$prev")
+	if [[ -z $words ]]; then
+		if [[ $cur == -* ]]; then
+			words=$(_goro_options "$command")
+		elif [[ $command != ps && $command != check ]]; then
+			words=$(_goro_targets)
+		fi
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _goro goro

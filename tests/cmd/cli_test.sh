@@ -1,0 +1,585 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What a user sees of goro: each function here is a test of its own (see CMakeLists.txt).
+#
+#   cli_test.sh CASE     with GORO, JSON_GET, PROGS (their directory), SOURCES (theirs) set
+#
+# Nothing waits for a fixed time: eventually() polls, for up to a minute on a loaded machine.
+set -uo pipefail
+
+scratch=$(mktemp -d)
+export TMPDIR=$scratch/tmp
+mkdir "$TMPDIR"
+started=()
+finish() {
+	local status=$?
+	for pid in "${started[@]}"; do
+		kill -CONT "$pid" 2>/dev/null
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	rm -rf "$scratch"
+	exit $status
+}
+trap finish EXIT
+
+out=$scratch/out
+err=$scratch/err
+pid=
+
+fail() {
+	echo "FAIL: $*" >&2
+	for file in "$out" "$err"; do
+		[ -s "$file" ] && sed "s|^|$(basename "$file"): |" "$file" >&2
+	done
+	exit 1
+}
+
+# run STATUS COMMAND.. - its output goes to $out and $err; fail on another status.
+run() {
+	local want=$1 got
+	shift
+	"$@" >"$out" 2>"$err" </dev/null
+	got=$?
+	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
+}
+
+has() { # has FILE TEXT
+	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
+}
+
+hasnot() {
+	! grep -qF -- "$2" "$1" || fail "'$2' in $(basename "$1")"
+}
+
+matches() { # matches FILE REGEX
+	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
+}
+
+same() { # same GOT WANT
+	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
+}
+
+count() { # count FILE TEXT N
+	same "$(grep -cF -- "$2" "$1")" "$3"
+}
+
+eventually() {
+	for _ in $(seq 600); do
+		"$@" && return 0
+		sleep 0.1
+	done
+	fail "after a minute still not: $*"
+}
+
+# start PROGRAM ARG.. - in the background; its id is $pid.
+start() {
+	"$PROGS/$1" "${@:2}" >"$scratch/program" 2>&1 &
+	pid=$!
+	started+=("$pid")
+}
+
+# The line of a program's source that has this mark: "abba.c:27".
+at() { # at PROGRAM MARK
+	local line
+	line=$(grep -n "/\* $2 \*/" "$SOURCES/$1.c" | cut -d: -f1)
+	[ -n "$line" ] || fail "$1.c has no mark $2"
+	echo "$1.c:$line"
+}
+
+json() { # json PATH [FILE]
+	"$JSON_GET" "$1" <"${2:-$out}" || fail "no JSON"
+}
+
+# Until `goro leaks` has this verdict count.
+leaked_is() {
+	"$GORO" leaks --format json "$pid" >"$out" 2>"$err"
+	[ "$("$JSON_GET" leaked <"$out" 2>/dev/null)" = "$1" ]
+}
+
+goroutines_reach() {
+	"$GORO" dump --format json "$pid" >"$out" 2>"$err"
+	[ "$("$JSON_GET" goroutines <"$out" 2>/dev/null)" -ge "$1" ] 2>/dev/null
+}
+
+# ---- arguments -----------------------------------------------------------------------------------
+
+commands="ps dump stack leaks waits check doctor"
+
+help_is_complete() {
+	run 0 "$GORO" --help
+	for command in $commands; do
+		matches "$out" "^  $command +"
+	done
+	same "$(sed -n '/^Commands:/,/^$/p' "$out" | grep -c '^  ')" "$(wc -w <<<"$commands")"
+	has "$out" "Exit status:"
+	run 0 "$GORO" --version
+	matches "$out" '^goro [0-9]+\.[0-9]+\.[0-9]+$'
+	for command in $commands; do
+		run 0 "$GORO" "$command" --help
+		matches "$out" "^Usage: goro $command"
+		has "$out" "Exit status:"
+		[ ! -s "$err" ] || fail "help on stderr"
+	done
+}
+
+# usage TEXT ARG.. - wrong usage: status 2 and this one line.
+usage() {
+	local text=$1
+	shift
+	run 2 "$GORO" "$@"
+	same "$(cat "$err")" "goro: $text"
+	[ ! -s "$out" ] || fail "wrong usage writes to stdout"
+}
+
+wrong_usage() {
+	usage "which command? See \`goro --help'"
+	usage "there is no command 'dmup'; see \`goro --help'" dmup 1
+	usage "dump: which process? Give a pid or a name" dump
+	usage "dump: one TARGET, but got '2' as well" dump 1 2
+	usage "dump: the format is text, json or go, not 'xml'" dump -f xml 1
+	usage "dump: group by spawn, stack, state or none, not 'x'" dump --group=x 1
+	usage "stack: which goroutine? Give a TARGET and a GID" stack 1
+	usage "stack: a goroutine's id is a number from 1, not '0x1'" stack 1 0x1
+	usage "stack: a goroutine's id is a number from 1, not '0'" stack 1 0
+	usage "ps: takes no argument, but got '1'" ps 1
+	usage "check: which command? Give it after --" check --
+	for duration in 5 -1s 1x "" 0x1s 1e400s nan " 1s"; do
+		usage "leaks: --suspect-age takes a duration like 500ms, 2s or 1m, not '$duration'" \
+			leaks "--suspect-age=$duration" 1
+	done
+	usage "check: --grace takes a duration like 500ms, 2s or 1m, not '1'" check --grace 1 -- true
+	usage "check: cannot write /nowhere/x: No such file or directory" \
+		check -o /nowhere/x -- true
+	run 2 "$GORO" dump --frobnicate 1
+	has "$err" "unrecognized option '--frobnicate'"
+}
+
+no_target() {
+	local none
+	none=$(($(cat /proc/sys/kernel/pid_max) - 1))
+	while kill -0 "$none" 2>/dev/null; do none=$((none - 1)); done
+	for command in "dump $none" "stack $none 1" "leaks $none" "waits $none" "doctor $none" \
+		"dump no-such-name" "dump 99999999999999999999" "dump 0"; do
+		# shellcheck disable=SC2086
+		run 3 "$GORO" $command
+	done
+	run 3 "$GORO" dump "$none"
+	same "$(wc -l <"$err")" 1
+	matches "$err" "^goro: dump: .*$none"
+	[ ! -s "$out" ] || fail "output without a target"
+}
+
+not_a_goro_program() {
+	sleep 600 &
+	pid=$!
+	started+=("$pid")
+	run 5 "$GORO" dump "$pid"
+	same "$(wc -l <"$err")" 1
+	matches "$err" "^goro: dump: process $pid \(sleep\) has no goro runtime"
+	run 5 "$GORO" doctor "$pid"
+	matches "$out" "^failure +contract +process $pid \(sleep\) has no goro runtime"
+}
+
+# ---- looking -------------------------------------------------------------------------------------
+
+dump_formats() {
+	start leftover 600000 3
+	# Main has ended: no goroutine is left to look at. So one that stays.
+	wait "$pid"
+	same $? 7
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" dump "$pid"
+	matches "$out" "^abba \(pid $pid\), goro [0-9.]+, up "
+	has "$out" "3 goroutines: 2 sync.Mutex.Lock, 1 sleep"
+	has "$out" "$(at abba FIRST)"
+	has "$out" "$(at abba SECOND)"
+	has "$out" "the main goroutine"
+	has "$out" "1 goroutine, "
+	has "$out" ", LEAKED"
+	matches "$out" "^read .* without a stop$"
+	hasnot "$out" goro_park
+	hasnot "$out" $'\033'
+	for key in stack state none; do
+		run 0 "$GORO" dump --group $key "$pid"
+		has "$out" "$(at abba SECOND)"
+	done
+
+	run 0 "$GORO" dump --format json "$pid"
+	same "$(json schema_version)" 1
+	same "$(json pid)" "$pid"
+	same "$(json goroutines)" 3
+	same "$(json goroutines.0.id)" 1
+	same "$(json goroutines.0.spawn)" null
+	same "$(json goroutines.0.verdict)" ok
+	same "$(json goroutines.0.proof)" null
+	same "$(json goroutines.1.state)" waiting
+	same "$(json goroutines.1.wait_reason)" sync.Mutex.Lock
+	same "$(json goroutines.1.spawn.function)" main
+	same "$(json goroutines.1.parent)" 1
+	same "$(json goroutines.1.verdict)" leaked
+	same "$(json goroutines.1.proof)" cycle
+	[ "$(json goroutines.1.wait_ns)" -gt 0 ] || fail "no wait_ns"
+	[ "$(json goroutines.1.memory.stack_reserved)" -gt "$(json goroutines.1.memory.stack_used)" ] ||
+		fail "memory makes no sense"
+	local stack
+	stack=$(json goroutines.1.stack_id)
+	same "$(json "stacks.$stack.id")" "$stack"
+	same "$(json "stacks.$stack.complete")" true
+	same "$(json trust.torn)" 0
+	same "$(json trust.truncated)" 0
+
+	run 0 "$GORO" dump --format go "$pid"
+	matches "$out" '^goroutine 1 \[sleep\]:$'
+	matches "$out" '^goroutine 2 \[sync\.Mutex\.Lock\]:$'
+	matches "$out" '^first\(\.\.\.\)$'
+	matches "$out" $'^\t/.*/'"$(at abba FIRST)"' \+0x[0-9a-f]+$'
+	matches "$out" '^created by main in goroutine 1$'
+	# Nothing but Go's five kinds of lines.
+	! grep -vE $'^$|^goroutine [0-9]+ \\[.*\\]:$|^[^ \t].*\\(\\.\\.\\.\\)$|^\t.+:[0-9]+ \\+0x[0-9a-f]+$|^created by .* in goroutine [0-9]+$' \
+		"$out" || fail "lines that Go does not print"
+}
+
+one_stack() {
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" stack "$pid" 2
+	matches "$out" '^goroutine 2 \[sync\.Mutex\.Lock, .*\]$'
+	has "$out" "first at $SOURCES/$(at abba FIRST)"
+	matches "$out" '^    > +[0-9]+  .*goro_mutex_lock\(&b\); /\* FIRST \*/$'
+	matches "$out" "^started by main at .*abba.c:[0-9]+ in goroutine 1$"
+	matches "$out" '^  goroutine 3 \[sync\.Mutex\.Lock, .*\] second at '
+	has "$out" "which waits for one of these: a cycle"
+	matches "$out" '^stack: .* reserved, .* in memory'
+	run 3 "$GORO" stack "$pid" 77
+	matches "$err" '^goro: stack: there is no goroutine 77 in '
+	run 0 "$GORO" stack "$pid" 1
+	has "$out" "the main goroutine"
+}
+
+waits_formats() {
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" waits "$pid"
+	matches "$out" '^mutex 0x[0-9a-f]+, held by goroutine 3$'
+	matches "$out" '^  goroutine 2 \[sync\.Mutex\.Lock, .*\] first at .*abba\.c:[0-9]+$'
+	run 0 "$GORO" waits --format dot "$pid"
+	matches "$out" '^digraph waits \{$'
+	matches "$out" '	g2 -> o[0-9a-f]+ \[label="sync\.Mutex\.Lock"\];$'
+	matches "$out" '	o[0-9a-f]+ -> g3 \[label="held by"\];$'
+	run 0 "$GORO" waits --format json "$pid"
+	same "$(json objects)" 2
+	same "$(json objects.0.kind)" mutex
+	same "$(json objects.0.waiters)" 1
+	start rwr
+	eventually leaked_is 2
+	run 0 "$GORO" waits "$pid"
+	matches "$out" '^rwmutex 0x[0-9a-f]+, held by 1 reader$'
+	matches "$out" '^  held for reading by goroutine 2 '
+}
+
+list_processes() {
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" ps
+	matches "$out" "^ *$pid +goro [0-9.]+ +3 +[0-9]+ +.*abba"
+	run 0 "$GORO" ps --format json
+	matches "$out" "\"pid\": $pid,"
+	# By name, if only one process has it.
+	cp "$PROGS/abba" "$scratch/only$$"
+	"$scratch/only$$" >"$scratch/program" 2>&1 &
+	started+=($!)
+	eventually "$GORO" dump "only$$" >"$out" 2>"$err"
+	matches "$out" "^only$$ \(pid $!\), "
+}
+
+doctor_is_content() {
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" doctor "$pid"
+	matches "$out" "^ok +process +$pid \(abba\) can be read$"
+	matches "$out" '^ok +contract +version [0-9]+ of goro [0-9.]+ at 0x[0-9a-f]+, found by its ELF note in .*/abba$'
+	matches "$out" '^ok +unwinding +our unwinder and libunwind agree on [1-9][0-9]* stacks'
+	matches "$out" '^module .*/abba: .*; debug information, unwind tables'
+	run 0 "$GORO" doctor --format json "$pid"
+	same "$(json status)" 0
+	same "$(json checks.0.name)" process
+	same "$(json checks.0.state)" ok
+}
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+proof_of_a_cycle() {
+	start abba
+	eventually leaked_is 2
+	run 23 "$GORO" leaks "$pid"
+	has "$out" "LEAKED (cycle): 2 goroutines [sync.Mutex.Lock, "
+	matches "$out" "goroutine 2 waits in sync.Mutex.Lock at .*$(at abba FIRST) \(first\) for the lock 0x[0-9a-f]+, which goroutine 3 holds"
+	matches "$out" "goroutine 3 waits in sync.Mutex.Lock at .*$(at abba SECOND) \(second\) for the lock 0x[0-9a-f]+, which goroutine 2 holds"
+	has "$out" "3 goroutines: 2 leaked, 0 likely, 0 suspect"
+	run 23 "$GORO" leaks --format json "$pid"
+	same "$(json findings)" 1
+	same "$(json findings.0.verdict)" leaked
+	same "$(json findings.0.proof)" cycle
+	same "$(json findings.0.goroutines)" 2
+}
+
+proof_of_an_orphan() {
+	start orphan
+	eventually leaked_is 2
+	run 23 "$GORO" leaks "$pid"
+	count "$out" "LEAKED (orphan)" 2
+	matches "$out" "goroutine 3 waits in .*$(at orphan HEIR) \(heir\) .*, whose owner, goroutine 2, has ended"
+	matches "$out" "goroutine 2 was started at .*$(at orphan START) \(main\) and ended .* ago while it held 1 lock$"
+	matches "$out" "goroutine 4 waits in .*$(at orphan LAST) \(last\) .*, which goroutine 3 holds"
+	has "$out" "and is LEAKED itself"
+}
+
+proof_of_never() {
+	start never
+	eventually leaked_is 6
+	run 23 "$GORO" leaks "$pid"
+	count "$out" "LEAKED (never): 1 goroutine" 6
+	for mark in RECEIVE SEND SELECT TWICE READ WRITE; do
+		matches "$out" "goroutine [0-9]+ waits in .*$(at never $mark) "
+	done
+	count "$out" "which nothing can end" 3
+	count "$out" "which it holds itself" 3
+	count "$out" "which it holds itself for reading" 1
+}
+
+proof_of_read_write_read() {
+	start rwr
+	eventually leaked_is 2
+	run 23 "$GORO" leaks "$pid"
+	has "$out" "LEAKED (cycle): 2 goroutines"
+	matches "$out" "sync.RWMutex.RLock at .*$(at rwr AGAIN) .*, behind goroutine [0-9]+, which waits to write"
+	matches "$out" "sync.RWMutex.Lock at .*$(at rwr WRITE) .*, which goroutine 2 holds for reading"
+}
+
+# The most important one: a program that is never stuck, stopped in the middle of whatever it does.
+no_false_proof() {
+	for workers in 1 2 4; do
+		GORO_MAXPROCS=$workers start busy
+		eventually goroutines_reach 13
+		for _ in $(seq 40); do
+			kill -STOP "$pid"
+			run 0 "$GORO" leaks "$pid"
+			kill -CONT "$pid"
+			run 0 "$GORO" leaks "$pid"
+		done
+		kill -KILL "$pid"
+	done
+}
+
+suspicions() {
+	start grow
+	eventually goroutines_reach 5
+	run 0 "$GORO" leaks --for 1s "$pid"
+	matches "$out" '^LIKELY \(growth\): [0-9]+ goroutines \[chan receive, '
+	matches "$out" 'waiting goroutines of this spawn site grew from [0-9]+ to [0-9]+ at each of the last 10 looks'
+	matches "$out" "started by main at .*$(at grow START)"
+	run 23 "$GORO" leaks --for 1s --fail-on likely "$pid"
+	run 0 "$GORO" leaks --fail-on suspect "$pid"
+	kill -STOP "$pid"
+	run 0 "$GORO" leaks --suspect-age 1ms "$pid"
+	matches "$out" '^SUSPECT \(age\): [0-9]+ goroutines \[chan receive, '
+	matches "$out" 'has not moved for .* \(the threshold is 1ms\)$'
+	run 0 "$GORO" leaks --suspect-age 1ms --fail-on likely "$pid"
+	run 23 "$GORO" leaks --suspect-age 1ms --fail-on suspect "$pid"
+}
+
+# ---- check ---------------------------------------------------------------------------------------
+
+# Nothing stays behind in the directory for temporary files.
+no_litter() {
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "left in TMPDIR: $(ls -A "$TMPDIR")"
+}
+
+check_leftover() {
+	run 23 "$GORO" check --grace 100ms -- "$PROGS/leftover"
+	same "$(cat "$out")" "main ends"
+	has "$err" "leftover: 2 goroutines left over at exit [chan receive, "
+	count "$err" "left over at exit" 1
+	has "$err" "  blocked in wait_for_ever at $SOURCES/$(at leftover WAIT)"
+	has "$err" "  started by main at $SOURCES/$(at leftover START)"
+	has "$err" "      wait_for_ever at $SOURCES/$(at leftover WAIT)"
+	has "$err" "goro: check: 2 goroutines in 1 group"
+	no_litter
+}
+
+check_grace() {
+	run 7 "$GORO" check --grace 30s -- "$PROGS/leftover" 200 0
+	[ ! -s "$err" ] || fail "a report about nothing"
+	run 23 "$GORO" check --grace 0 -- "$PROGS/leftover" 60000 0
+	has "$err" "leftover: 1 goroutine left over at exit [sleep"
+	no_litter
+}
+
+check_allowed() {
+	run 7 "$GORO" check --grace 0 --allow-leftover 'wait_for_*' --allow-leftover end_soon \
+		-- "$PROGS/leftover"
+	run 7 "$GORO" check --grace 30s --allow-leftover "$(at leftover START)" -- "$PROGS/leftover"
+	run 7 "$GORO" check --grace 0 --allow-leftover main -- "$PROGS/leftover"
+	run 23 "$GORO" check --grace 0 --allow-leftover 'wait_for' --allow-leftover end_soon \
+		-- "$PROGS/leftover"
+}
+
+check_passes_through() {
+	local status
+	for status in 0 1 5 255; do
+		echo "some input" | "$GORO" check -- "$PROGS/quiet" $status >"$out" 2>"$err"
+		same $? $status
+		same "$(cat "$out")" "some input"
+		same "$(cat "$err")" "a word"
+	done
+	for status in 9 15 6; do
+		run $((128 + status)) "$GORO" check -- "$PROGS/quiet" -$status
+	done
+	run 127 "$GORO" check -- "$PROGS/no-such-program"
+	matches "$err" '^goro: check: cannot run .*no-such-program: No such file or directory$'
+	run 126 "$GORO" check -- "$SOURCES/quiet.c"
+	matches "$err" '^goro: check: cannot run .*quiet.c: Permission denied$'
+	run 126 "$GORO" check -- "$scratch"
+	no_litter
+}
+
+# exit() in another goroutine than main: neither it nor main is left over.
+check_exit_elsewhere() {
+	run 3 "$GORO" check --grace 0 -- "$PROGS/exits"
+}
+
+check_without_a_runtime() {
+	run 0 "$GORO" check -- true
+	matches "$err" '^goro: check: nothing was checked: true ran no program with a goro runtime'
+	run 1 "$GORO" check -- false
+	run 7 "$GORO" check -- sh -c 'exit 7'
+	no_litter
+}
+
+check_deadlock() {
+	run 23 "$GORO" check -- "$PROGS/abba" asleep
+	has "$err" "fatal error: all goroutines are asleep - deadlock!"
+	has "$err" "abba: 1 goroutine in a deadlock of all [sync.WaitGroup.Wait"
+	has "$err" "  the main goroutine"
+	count "$err" "abba: 1 goroutine stuck for ever [sync.Mutex.Lock" 2
+	has "$err" "which goroutine 3 holds"
+	no_litter
+}
+
+check_children() {
+	for how in "" fork; do
+		# shellcheck disable=SC2086
+		run 23 "$GORO" check --grace 50ms -- "$PROGS/parent" $how "$PROGS/leftover"
+		has "$err" "leftover: 2 goroutines left over at exit"
+	done
+	# The same in several processes is one group.
+	run 23 "$GORO" check --grace 50ms -- \
+		sh -c "'$PROGS/leftover' & '$PROGS/leftover' & '$PROGS/leftover'; wait"
+	has "$err" "leftover: 6 goroutines left over at exit"
+	has "$err" "goro: check: 6 goroutines in 1 group"
+	run 7 "$GORO" check --grace 30s -- "$PROGS/parent" "$PROGS/leftover" 1 0
+	no_litter
+}
+
+gone() { # gone PID
+	! kill -0 "$1" 2>/dev/null
+}
+
+check_timeout() {
+	run 124 "$GORO" check --timeout 300ms -- "$PROGS/stubborn"
+	eventually gone "$(cat "$out")"
+	run 23 "$GORO" check --timeout 2s -- "$PROGS/stubborn" stuck
+	eventually gone "$(cat "$out")"
+	has "$err" "stubborn: 1 goroutine stuck for ever [sync.Mutex.Lock"
+	has "$err" "blocked in lock_twice at $SOURCES/$(at stubborn TWICE)"
+	has "$err" "which it holds itself"
+	run 23 "$GORO" check --timeout 2s -- "$PROGS/stubborn" child
+	has "$err" "blocked in lock_twice"
+	while read -r child; do eventually gone "$child"; done <"$out"
+	run 124 "$GORO" check --timeout 100ms -- sleep 600
+	run 5 "$GORO" check --timeout 60s -- "$PROGS/quiet" 5
+	no_litter
+}
+
+check_forwards_signals() {
+	mkfifo "$scratch/fifo"
+	exec 8<>"$scratch/fifo"
+	for signal in TERM:143 INT:130 HUP:129; do
+		# A shell ignores SIGINT in its background jobs.
+		env --default-signal=INT "$GORO" check -- "$PROGS/quiet" <&8 >"$out" 2>"$err" &
+		pid=$!
+		started+=("$pid")
+		eventually has_child "$pid"
+		kill -"${signal%:*}" "$pid"
+		wait "$pid"
+		same $? "${signal#*:}"
+		no_litter
+	done
+}
+
+has_child() {
+	local children
+	children=$(cat "/proc/$1/task/$1/children" 2>/dev/null)
+	[ -n "$children" ] && [ "$(cat /proc/${children%% *}/comm)" = quiet ]
+}
+
+check_report_forms() {
+	run 23 "$GORO" check --grace 50ms -o "$scratch/report" -- "$PROGS/leftover"
+	[ ! -s "$err" ] || fail "a report on stderr in spite of -o"
+	has "$scratch/report" "leftover: 2 goroutines left over at exit"
+	run 23 "$GORO" check --grace 50ms -f json -o "$scratch/report" -- "$PROGS/leftover" 0 3
+	same "$(json schema_version "$scratch/report")" 1
+	same "$(json command_status "$scratch/report")" 7
+	same "$(json findings "$scratch/report")" 1
+	same "$(json findings.0.kind "$scratch/report")" leftover
+	same "$(json findings.0.count "$scratch/report")" 3
+	same "$(json findings.0.wait_reason "$scratch/report")" "chan receive"
+	same "$(json findings.0.blocked.function "$scratch/report")" wait_for_ever
+	same "$(json findings.0.spawn.function "$scratch/report")" main
+	same "$(json findings.0.stack.complete "$scratch/report")" true
+	run 0 "$GORO" check -f json -o "$scratch/report" -- "$PROGS/quiet"
+	same "$(json findings "$scratch/report")" 0
+	same "$(json checked "$scratch/report")" 1
+	run 6 "$GORO" check -f json -o /dev/full -- "$PROGS/quiet"
+}
+
+# Twice the same: only ages and addresses differ.
+check_is_deterministic() {
+	local first=
+	for _ in 1 2 3 4; do
+		run 23 "$GORO" check -- "$PROGS/abba" asleep
+		sed -n '/^abba: /,$p' "$err" |
+			sed -E 's/(up to )?[0-9.]+m?s\]/AGE]/; s/0x[0-9a-f]+/ADDRESS/g' >"$scratch/now"
+		[ -n "$first" ] || cp "$scratch/now" "$scratch/before"
+		first=no
+		cmp -s "$scratch/now" "$scratch/before" ||
+			fail "reports differ: $(diff "$scratch/before" "$scratch/now")"
+	done
+}
+
+# ---- manual and completion -----------------------------------------------------------------------
+
+# Every long option of every --help is in the manual and is completed, and nothing else is.
+manual_is_true() {
+	local command options
+	for command in $commands; do
+		run 0 "$GORO" "$command" --help
+		options=$(grep -oE -- '--[a-z-]+' "$out" | grep -vE -- '--(help|usage|version)$' | sort -u)
+		sed -n "/^\.SS $command /,/^\.S[SH] /p" "$MANUAL" | sed 's/\\-/-/g' >"$scratch/section"
+		[ -s "$scratch/section" ] || fail "$command is not in the manual"
+		for option in $options; do
+			[ "$option" = --for ] && [ "$command" != leaks ] && continue
+			has "$scratch/section" "$option"
+		done
+		same "$(bash -c '. "$1"; _goro_options "$2"' - "$COMPLETION" "$command" | tr ' ' '\n' | sort -u)" \
+			"$(grep -oE -- '^  +(-[a-zA-Z?], +)?--[a-z-]+' "$out" | grep -oE -- '--[a-z-]+' |
+				grep -vE -- '--(usage|version)$' | sort -u)"
+	done
+	for status in 0 2 3 4 5 6 23 124 126 127; do
+		matches "$MANUAL" "^\.B $status$"
+	done
+}
+
+"$1"

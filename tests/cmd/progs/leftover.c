@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * leftover - main returns while goroutines are there: two that wait for ever at WAIT, and one that
+ * ends by itself after ARG milliseconds.
+ *
+ * The exit status is 7.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "goro.h"
+
+static void wait_for_ever(void *arg)
+{
+	goro_chan_recv(arg, NULL); /* WAIT */
+}
+
+static void end_soon(void *arg)
+{
+	goro_sleep(*(int *)arg * GORO_MILLISECOND);
+}
+
+int main(int argc, char **argv)
+{
+	int ms = argc > 1 ? atoi(argv[1]) : 0;
+	int waiting = argc > 2 ? atoi(argv[2]) : 2;
+	goro_chan *c = goro_chan_of(int, 0);
+
+	for (int i = 0; i < waiting; i++)
+		go(wait_for_ever, c); /* START */
+	go_copy(end_soon, &ms);
+	puts("main ends");
+	return 7;
+}
