@@ -103,16 +103,16 @@ struct goro_info {
 	uint32_t rlocks_first; /* snap->rlocks[rlocks_first .. +nrlocks): rwmutexes that it */
 	uint32_t nrlocks;      /* holds for reading, one entry a read lock */
 	uint32_t rlocks_more;  /* read locks it holds that are not listed there */
-	uint32_t m_id;	  /* worker that runs it or ran it last */
-	uint32_t verdict; /* enum goro_verdict, set by goro_verdicts() */
-	uint32_t proof;	  /* enum goro_proof */
-	uint32_t finding; /* index of the finding it belongs to, or UINT32_MAX */
+	uint32_t m_id;	       /* worker that runs it or ran it last */
+	uint32_t verdict;      /* enum goro_verdict, set by goro_verdicts() */
+	uint32_t proof;	       /* enum goro_proof */
+	uint32_t finding;      /* index of the finding it belongs to, or UINT32_MAX */
 	/*
 	 * Only for one that seems to hold the lock it waits for: it is in that lock's queue. If it
 	 * is not, the lock was just handed over to it.
 	 */
 	bool queued;
-	bool torn;	  /* it ran while we read: state is right, stack is missing */
+	bool torn; /* it ran while we read: state is right, stack is missing */
 };
 
 /* One object that a goroutine waits for. */

@@ -38,7 +38,8 @@ int main(void)
 	}
 	for (int i = 0; i < 4; i++) {
 		int got;
-		struct goro_case cases[] = { goro_recv_case(out, &got), goro_recv_case(NULL, NULL) };
+		struct goro_case cases[] = { goro_recv_case(out, &got),
+					     goro_recv_case(NULL, NULL) };
 
 		if (goro_select(cases, 2) != 0 || !cases[0].ok)
 			return 1;
