@@ -156,6 +156,11 @@ static bool judge(const struct check_case *c, const struct check_run *run)
 			return false;
 		}
 	}
+	for (int i = 0; c->anywhere[i]; i++)
+		if (!check_match(run->err, c->anywhere[i])) {
+			printf("  stderr lacks: %s\n", c->anywhere[i]);
+			return false;
+		}
 	if (c->never && check_match(run->err, c->never)) {
 		printf("  stderr has: %s\n", c->never);
 		return false;

@@ -44,9 +44,10 @@ struct check_case {
 	void (*run)(void);
 	int status;			      /* it must exit with this */
 	const char *says[CHECK_PATTERNS + 1]; /* extended regexes found in stderr, in this order */
-	const char *never;		      /* and one that must not be found there */
-	const char *env;		      /* NAME=VALUE, or NULL */
-	const char *workers;		      /* GORO_MAXPROCS to run it with, default "1 2 4" */
+	const char *anywhere[CHECK_PATTERNS + 1]; /* the same, in any order */
+	const char *never;			  /* and one that must not be found there */
+	const char *env;			  /* NAME=VALUE, or NULL */
+	const char *workers; /* GORO_MAXPROCS to run it with, default "1 2 4" */
 };
 
 /* main() of a test program. With names as arguments runs only these. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reports that end the process: deadlock, SIGQUIT, stack overflow, panic. Go's words, status 2. */
-#include <signal.h>
+/* Reports that end the process: deadlock and panic. Go's words, status 2. */
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,13 +39,6 @@ static void libc_sleeper(void *arg)
 	goro_chan_close(arg);
 }
 
-static void computer(void *arg)
-{
-	running++;
-	for (;;)
-		(void)arg;
-}
-
 /* ---- deadlock -------------------------------------------------------------------------------- */
 
 static void deadlock_of_main_alone(void)
@@ -80,77 +72,6 @@ static void who_sleeps_is_no_deadlock(void)
 	wait_here(a);
 	go(libc_sleeper, b);
 	wait_here(b);
-}
-
-/* ---- SIGQUIT --------------------------------------------------------------------------------- */
-
-static void quit(void)
-{
-	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
-	check_parked(go(sender, goro_chan_make(0, 0)), GORO_REASON_CHAN_SEND);
-	kill(getpid(), SIGQUIT);
-	for (;;)
-		goro_sleep(GORO_MILLISECOND);
-}
-
-static void quit_while_all_sleep(void)
-{
-	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
-	kill(getpid(), SIGQUIT);
-	goro_sleep(100 * GORO_SECOND);
-}
-
-static void quit_while_one_computes(void)
-{
-	go(computer, NULL);
-	check_eventually(running == 1);
-	kill(getpid(), SIGQUIT);
-	for (;;)
-		goro_sleep(GORO_MILLISECOND);
-}
-
-/* ---- stack overflow -------------------------------------------------------------------------- */
-
-static __attribute__((noinline)) int dig(int depth)
-{
-	volatile char hole[512];
-
-	hole[depth % 512] = (char)depth;
-	return depth < 0 ? 0 : dig(depth + 1) + hole[depth % 512];
-}
-
-static void dig_in_goroutine(void *arg)
-{
-	running = dig(0);
-	(void)arg;
-}
-
-static void stack_overflow(void)
-{
-	go(dig_in_goroutine, NULL);
-	goro_sleep(100 * GORO_SECOND);
-}
-
-static __attribute__((noinline)) int dig_to(int depth)
-{
-	volatile char hole[1000];
-
-	hole[0] = (char)depth;
-	return depth == 0 ? hole[0] : dig_to(depth - 1) + hole[0];
-}
-
-static void use_700k(void *arg)
-{
-	running = dig_to(700) + 1;
-	goro_chan_close(arg);
-}
-
-static void bigger_stack(void)
-{
-	goro_chan *c = goro_chan_make(0, 0);
-
-	go(use_700k, c);
-	goro_chan_recv(c, NULL);
 }
 
 /* ---- panic ----------------------------------------------------------------------------------- */
@@ -212,24 +133,6 @@ static const struct check_case cases[] = {
 	  .run = deadlock_comes_when_the_last_sleeper_ends,
 	  DIES = { "^no deadlock so far$", ASLEEP } },
 	{ .name = "who_sleeps_is_no_deadlock", .run = who_sleeps_is_no_deadlock },
-	{ .name = "quit",
-	  .run = quit,
-	  DIES = { "^SIGQUIT: quit$", "^goroutine 1 \\[", "^goroutine " ANY " \\[chan receive\\]:$",
-		   "^wait_here\\(", "^receiver\\(", CREATED_BY("quit"),
-		   "^goroutine " ANY " \\[chan send\\]:$", CREATED_BY("quit") } },
-	{ .name = "quit_while_all_sleep",
-	  .run = quit_while_all_sleep,
-	  DIES = { "^SIGQUIT: quit$", "^goroutine 1 \\[sleep\\]:$", "^quit_while_all_sleep\\(",
-		   "^goroutine " ANY " \\[chan receive\\]:$", "^wait_here\\(" } },
-	{ .name = "quit_while_one_computes",
-	  .run = quit_while_one_computes,
-	  DIES = { "^SIGQUIT: quit$", "^goroutine " ANY " \\[running" } },
-	{ .name = "stack_overflow",
-	  .run = stack_overflow,
-	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",
-		   "^fatal error: stack overflow$", "^goroutine " ANY " \\[running\\]:$", "^dig\\(",
-		   CREATED_BY("stack_overflow") } },
-	{ .name = "bigger_stack", .run = bigger_stack, .env = "GORO_STACK=1M" },
 	{ .name = "panic_in_main",
 	  .run = panic_in_main,
 	  DIES = { PANIC, "^goroutine 1 \\[running\\]:$", "^panic_here\\(", "^panic_in_main\\(" } },

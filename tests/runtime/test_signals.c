@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What signals bring about: the dump at SIGQUIT, and the report of a stack overflow, which is a
+ * SIGSEGV in a guard. Go's words, status 2.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "goro_introspect.h"
+
+static atomic_int running;
+
+static __attribute__((noinline)) void wait_here(goro_chan *c)
+{
+	goro_chan_recv(c, NULL);
+	running = -1; /* code behind the call: no tail call, so this function is in the stack */
+}
+
+static void receiver(void *arg)
+{
+	wait_here(arg);
+	running = -1;
+}
+
+static void sender(void *arg)
+{
+	goro_chan_send(arg, NULL);
+	running = -1;
+}
+
+static void computer(void *arg)
+{
+	running++;
+	for (;;)
+		(void)arg;
+}
+
+/* ---- SIGQUIT --------------------------------------------------------------------------------- */
+
+static void quit(void)
+{
+	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
+	check_parked(go(sender, goro_chan_make(0, 0)), GORO_REASON_CHAN_SEND);
+	kill(getpid(), SIGQUIT);
+	for (;;)
+		goro_sleep(GORO_MILLISECOND);
+}
+
+static void quit_while_all_sleep(void)
+{
+	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
+	kill(getpid(), SIGQUIT);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static void quit_while_one_computes(void)
+{
+	go(computer, NULL);
+	check_eventually(running == 1);
+	kill(getpid(), SIGQUIT);
+	for (;;)
+		goro_sleep(GORO_MILLISECOND);
+}
+
+/* ---- stack overflow -------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int dig(int depth)
+{
+	volatile char hole[512];
+
+	hole[depth % 512] = (char)depth;
+	return depth < 0 ? 0 : dig(depth + 1) + hole[depth % 512];
+}
+
+static void dig_in_goroutine(void *arg)
+{
+	running = dig(0);
+	(void)arg;
+}
+
+static void stack_overflow(void)
+{
+	go(dig_in_goroutine, NULL);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static __attribute__((noinline)) int dig_to(int depth)
+{
+	volatile char hole[1000];
+
+	hole[0] = (char)depth;
+	return depth == 0 ? hole[0] : dig_to(depth - 1) + hole[0];
+}
+
+static void use_700k(void *arg)
+{
+	running = dig_to(700) + 1;
+	goro_chan_close(arg);
+}
+
+static void bigger_stack(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+
+	go(use_700k, c);
+	goro_chan_recv(c, NULL);
+}
+
+#define DIES	      .status = 2, .says
+#define ANY	      "[1-9][0-9]*"
+#define AT	      "\\(.*\n\t.*\n" /* the rest of a frame */
+#define CREATED_BY(f) "created by " f " in goroutine 1\n"
+
+/* The order of goroutines depends on who runs; the lines of one stack belong together. */
+static const struct check_case cases[] = {
+	{ .name = "quit",
+	  .run = quit,
+	  DIES = { "^SIGQUIT: quit$" },
+	  .anywhere = { "^goroutine 1 \\[",
+			"^goroutine " ANY " \\[chan receive\\]:\nwait_here" AT
+			"receiver" AT CREATED_BY("quit"),
+			"^goroutine " ANY " \\[chan send\\]:\nsender" AT CREATED_BY("quit") } },
+	{ .name = "quit_while_all_sleep",
+	  .run = quit_while_all_sleep,
+	  DIES = { "^SIGQUIT: quit$" },
+	  .anywhere = { "^goroutine 1 \\[sleep\\]:\nquit_while_all_sleep" AT,
+			"^goroutine " ANY " \\[chan receive\\]:\nwait_here" AT } },
+	{ .name = "quit_while_one_computes",
+	  .run = quit_while_one_computes,
+	  DIES = { "^SIGQUIT: quit$" },
+	  .anywhere = { "^goroutine " ANY " \\[running" } },
+	{ .name = "stack_overflow",
+	  .run = stack_overflow,
+	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",
+		   "^fatal error: stack overflow$", "^goroutine " ANY " \\[running\\]:$", "^dig\\(",
+		   "^created by stack_overflow in goroutine 1$" } },
+	{ .name = "bigger_stack", .run = bigger_stack, .env = "GORO_STACK=1M" },
+};
+
+int main(int argc, char **argv)
+{
+	return check_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
