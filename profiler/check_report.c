@@ -115,7 +115,8 @@ static void report_json(FILE *out, const struct check_options *opt, const struct
 
 void check_report(FILE *out, const struct check_options *opt, struct check_findings *f, int status)
 {
-	qsort(f->v, f->n, sizeof *f->v, by_weight);
+	if (f->n)
+		qsort(f->v, f->n, sizeof *f->v, by_weight);
 	if (opt->json)
 		report_json(out, opt, f, status);
 	else

@@ -24,8 +24,9 @@ int main(int argc, char **argv)
 {
 	int ms = argc > 1 ? atoi(argv[1]) : 0;
 	int waiting = argc > 2 ? atoi(argv[2]) : 2;
-	goro_chan *c = goro_chan_of(int, 0);
+	static goro_chan *c;
 
+	c = goro_chan_of(int, 0);
 	for (int i = 0; i < waiting; i++)
 		go(wait_for_ever, c); /* START */
 	go_copy(end_soon, &ms);
