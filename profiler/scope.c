@@ -190,7 +190,8 @@ static struct goro_error *read_after_exec(struct goro_scope *scope, struct goro_
 {
 	struct goro_error *err;
 
-	scope->reader->ops->close(scope->reader);
+	if (scope->reader)
+		scope->reader->ops->close(scope->reader);
 	scope->reader = NULL;
 	err = find_reader(scope);
 	unwinder_modules_changed(scope->unwinder);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-pid_t program_start(char *const argv[])
+pid_t program_start(const char *const argv[])
 {
 	pid_t parent = getpid(), pid = fork();
 
@@ -24,7 +24,7 @@ pid_t program_start(char *const argv[])
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		execv(argv[0], argv);
+		execv(argv[0], (char *const *)argv);
 		perror(argv[0]);
 		_exit(127);
 	}

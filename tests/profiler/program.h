@@ -14,7 +14,7 @@
 #define DEADLINE_NS (60ll * 1000000000)
 
 /* Start argv[0]; it dies with us. Its output goes to ours. */
-pid_t program_start(char *const argv[]);
+pid_t program_start(const char *const argv[]);
 void program_stop(pid_t pid);
 
 int64_t now_ns(void);

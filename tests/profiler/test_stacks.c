@@ -155,7 +155,7 @@ static bool all_there_or_print(struct goro_scope *scope, const struct goro_snaps
 
 static void test_stacks(void **state)
 {
-	char *argv[] = { (char *)program, NULL };
+	const char *argv[] = { program, NULL };
 	struct unwind_comparison both = { 0 };
 	struct want w = { 0 };
 	struct goro_scope *scope;
