@@ -597,10 +597,10 @@ int app_run(const struct app_options *opt, bool *kill_child)
 	model_drop_frames(&a.m, frames);
 	feed_give_back(a.feed, frames[0]);
 	feed_give_back(a.feed, frames[1]);
-	if (!feed_stop(a.feed))
-		return a.status; /* it hangs in the kernel: leave everything to exit */
 	model_free(&a.m);
 	screen_free(&a.screen);
+	if (!feed_stop(a.feed))
+		return a.status; /* it hangs in the kernel, and may still write to the pipe */
 	close(a.wake[0]);
 	close(a.wake[1]);
 	return a.status;

@@ -423,8 +423,10 @@ static struct node *parse_not(struct parser *ps)
 		ps->depth++;
 		n = parse_or(ps);
 		ps->depth--;
+		if (!n)
+			return NULL;
 		skip_blanks(ps);
-		if (n && *ps->p != ')')
+		if (*ps->p != ')')
 			return fail(ps, ps->p, "')' is missing for the '(' in column %d",
 				    (int)(at - ps->text) + 1);
 		ps->p++;

@@ -199,7 +199,8 @@ int main(int argc, char **argv)
 
 	setlocale(LC_ALL, "");
 	argp_err_exit_status = GORO_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	/* In order: "gotop 12 -- true" must not be taken for "gotop -- 12 true". */
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
 	a.app.ascii |= !utf8_locale();
 	a.app.color = want_color(a.color);
 	if (!have_screen())

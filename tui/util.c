@@ -165,7 +165,8 @@ void fmt_sparkline(char *buf, size_t size, const uint32_t *values, size_t n, siz
 	double least = max / 10 > 7 ? max / 10 : 7;
 	double low = min;
 	if (span < least) {
-		low = (min + max - least) / 2;
+		/* The middle falls into the middle of a level, not between two. */
+		low = (min + max) / 2 - least * 3 / 7;
 		span = least;
 	}
 	if (low < 0)

@@ -35,6 +35,18 @@ static void user_text(unsigned uid, char *buf, size_t size)
 		snprintf(buf, size, "%u", uid);
 }
 
+/* The command line without the program's directories: what follows them tells programs apart. */
+static void command_text(const struct goro_candidate *c, char *buf, size_t size)
+{
+	const char *line = c->command ? c->command : c->name ? c->name : "?";
+	const char *name = line;
+
+	for (const char *p = line; *p && *p != ' '; p++)
+		if (*p == '/' && p[1] && p[1] != ' ')
+			name = p + 1;
+	snprintf(buf, size, "%s", name);
+}
+
 void picker_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
 	const struct model *m = ctx;
@@ -68,10 +80,7 @@ void picker_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 		out->role = c->attachable ? ROLE_RUN : ROLE_ALARM;
 		break;
 	case C_COMMAND:
-		snprintf(out->text, sizeof(out->text), "%s",
-			 c->command ? c->command
-			 : c->name  ? c->name
-				    : "?");
+		command_text(c, out->text, sizeof(out->text));
 		break;
 	}
 }

@@ -216,7 +216,9 @@ static void test_quit_while_reading_hangs(void **state)
 
 	(void)state;
 	start_of_test = clock_now();
-	script_set((const char *const[]){ "see LIVE", "do hang", "key q", NULL }, on_do);
+	opt.clock = moving_clock;
+	script_set((const char *const[]){ "see LIVE", "do hang", "see STALE", "key q", NULL },
+		   on_do);
 	assert_int_equal(app_run(&opt, &kill_child), 0);
 	assert_true(clock_now() - start_of_test < 8 * NSEC_PER_SEC);
 	/* The thread is still there, as it is when the process exits. Let it end for the others. */

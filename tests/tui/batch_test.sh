@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# gotop without a terminal: plain text on stdout, words for people on stderr, exit statuses.
+#
+#   batch_test.sh GOTOP LEAKY SCRATCH
+set -u
+gotop=$1 leaky=$2 scratch=$3
+export LC_ALL=C.UTF-8 TERM=xterm
+unset COLUMNS NO_COLOR
+mkdir -p "$scratch"
+out=$scratch/out err=$scratch/err
+
+"$leaky" 200 600 >/dev/null &
+target=$!
+trap 'kill -9 $target 2>/dev/null' EXIT
+for ((i = 0; i < 600; i++)); do
+	"$gotop" -b "$target" 2>/dev/null | grep -q ' 200 .*wait_for_answer' && break
+	sleep 0.05
+done
+
+# run STATUS ARG... - run gotop and expect an exit status.
+run() {
+	local want=$1 got
+	shift
+	timeout 60 "$gotop" "$@" >"$out" 2>"$err" </dev/null
+	got=$?
+	[ $got = "$want" ] || fail "gotop $*: status $got, not $want"
+	last="gotop $*"
+}
+fail() {
+	echo "FAILED: $*"
+	cat "$out" "$err"
+	exit 1
+}
+out() { grep -qE -- "$1" "$out" || fail "$last: stdout lacks $1"; }
+no_out() { ! grep -qE -- "$1" "$out" || fail "$last: stdout has $1"; }
+err() { grep -qE -- "$1" "$err" || fail "$last: stderr lacks $1"; }
+quiet() { [ ! -s "$err" ] || fail "$last: stderr is not empty"; }
+plain() { ! grep -q $'[\e\r]' "$out" || fail "$last: control codes in the output"; }
+
+run 0 "$target"
+quiet && plain
+out "^gotop  leaky\[$target\]"
+out '^G 201 '
+out 'COUNTv .*SPAWN SITE$'
+out ' 200 .*leaky.c:[0-9]+ wait_for_answer$'
+out '  1 .*main$'
+no_out '^>'
+
+run 0 -b -n 3 -d 0.1 "$target"
+[ "$(grep -c '^gotop  leaky' "$out")" = 3 ] || fail "not three of them"
+
+run 0 -b --group none -s for- "$target"
+[ "$(grep -c 'wait_for_answer$' "$out")" = 200 ] || fail "not every goroutine is listed"
+out 'FOR\^'
+run 0 -b --group state -F 'state=sleep' "$target"
+out ' 1 .*sleep$'
+no_out 'chan receive$'
+run 0 -b --group stack "$target"
+out 'leaky.c:[0-9]+ wait_for_answer$'
+run 0 -b --ascii "$target"
+! LC_ALL=C grep -q '[^ -~]' "$out" || fail "not only ASCII"
+COLUMNS=70 run 0 -b "$target"
+[ "$(wc -L <"$out")" -le 70 ] || fail "wider than COLUMNS"
+run 0 -b
+out "$target .*leaky 200 600\$"
+
+run 3 999999999
+err 999999999
+run 3 -b no-such-process-name
+err no-such-process-name
+run 5 -b $$
+run 2 -b 1 2
+err 'one TARGET only'
+run 2 ''
+run 2 -d 0 "$target"
+err '0.1 to 60'
+run 2 -d nan "$target"
+run 2 -n -1 "$target"
+run 2 -n x "$target"
+run 2 -s x "$target"
+err "no column 'x'"
+run 2 -F 'for>' "$target"
+err 'a value is missing'
+run 2 --group x "$target"
+run 2 --color x "$target"
+run 2 --no-such-option
+run 2 "$target" -- true
+run 127 -- /no/such/program
+err "cannot run '/no/such/program': No such file"
+run 126 -- /etc/passwd
+run 0 --help
+out 'Exit status'
+run 0 -V
+out '^gotop 0'
+
+# A command: it is watched, its output does not mix with ours, and it goes on.
+run 0 -n 2 -d 0.2 -- "$leaky" 7 600
+out ' 7 .*wait_for_answer$'
+err 'goes on as process [0-9]+'
+child=$(sed -n 's/.*goes on as process \([0-9]*\)/\1/p' "$err")
+kill -9 "$child" || fail "the command did not go on"
+run 3 -- sleep 0.2
+err 'sleep ended with status 0'
+
+# The target ends in the middle.
+(sleep 1 && kill -9 "$target") &
+run 3 -b -n 0 -d 0.1 "$target"
+out '^G 201 '
+err "$target"
+
+# Nobody reads: no endless loop.
+"$leaky" 2 600 >/dev/null &
+target=$!
+timeout 20 "$gotop" -b -n 0 -d 0.1 "$target" 2>/dev/null | head -1 >"$out"
+[ "${PIPESTATUS[0]}" != 124 ] || fail "it goes on although nobody reads"
+echo "all seen"
