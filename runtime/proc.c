@@ -15,6 +15,8 @@
  *     always the waker blocks within a microsecond and runs it itself, in a warm cache. sysmon
  *     notices when it does not, and makes the next readies of that P eager. (tokio's LIFO slot, and
  *     what its users say of it when it cannot be stolen at all.)
+ *   - Goroutines that run for less than a microsecond at a time are not spread over workers while
+ *     they are few: handing them to another core costs more than they do. sysmon measures it.
  *
  * Rejected: running the scheduler on g0 for each switch (two switches instead of one); a bounded
  * queue that makes push wait (bthread hung on it); preemption by switching inside a signal handler
@@ -357,7 +359,8 @@ void goro_ready(struct m *mp, struct g *gp)
 	old = runq_set_next(pp, gp);
 	if (old) {
 		runq_put(pp, old);
-		goro_wake_worker();
+		if (runq_worth_stealing(pp))
+			goro_wake_worker();
 	} else if (unlikely(eager)) {
 		/* Not exact when sysmon sets it meanwhile, and need not be. */
 		atomic_store_explicit(&pp->eager, eager - 1, memory_order_relaxed);
@@ -643,6 +646,8 @@ static struct g *steal_work(struct m *mp)
 				seen[at].nswitch = nswitch;
 				seen[at].since = now;
 			}
+			if (now - start < SPIN_NS / 2 && !runq_worth_stealing(victim))
+				continue;
 			gp = goro_runq_steal(pp, victim, take_next);
 			if (gp) {
 				pp->nsteal++;
@@ -1101,6 +1106,7 @@ static void p_init(struct p *pp, uint32_t id)
 	pp->id = id;
 	pp->random = (cpu_ticks() ^ (id + 1) * 0x9e3779b97f4a7c15u) | 1;
 	atomic_init(&pp->timer_when, INT64_MAX);
+	atomic_init(&pp->spread, 1);
 	goro_ps[id] = pp;
 }
 

@@ -128,6 +128,18 @@ static inline struct g *runq_get(struct p *pp)
 	return runq_take_ring(pp);
 }
 
+static inline uint32_t runq_ring_len(struct p *pp)
+{
+	return atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) -
+	       atomic_load_explicit(&pp->runq_head, memory_order_relaxed);
+}
+
+/* Is what waits here worth another worker's while? Few goroutines with tiny slices are not. */
+static inline bool runq_worth_stealing(struct p *pp)
+{
+	return atomic_load_explicit(&pp->spread, memory_order_relaxed) || runq_ring_len(pp) >= 8;
+}
+
 static inline bool runq_empty(struct p *pp)
 {
 	return runq_ring_empty(pp) && !atomic_load_explicit(&pp->runnext, memory_order_relaxed);

@@ -129,6 +129,7 @@ struct p {
 	_Atomic uint64_t nswitch;
 	uint32_t nrunnext;	    /* times in a row that runnext was taken before the ring */
 	uint32_t eager;		    /* readies left that wake another worker at once; see ready() */
+	_Atomic uint32_t spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t id;
 	_Atomic uint32_t status;
@@ -150,6 +151,9 @@ struct p {
 
 	/* sysmon's notes */
 	uint64_t seen_nswitch;
+	uint64_t tick_nswitch; /* at the last tick */
+	int64_t tick_time;
+	uint32_t tick_head;
 	int64_t seen_time;
 	struct g *seen_runnext;
 	uint64_t seen_runnext_switch;

@@ -6,6 +6,7 @@
  *ms while something else waits, and gives it to another worker. The kernel then shares the cores
  *     between the two threads, and the goroutine queues for a P at its next call of the runtime;
  *   - wakes a worker when a goroutine that was made ready "next" is not run by its P after all;
+ *   - measures how long goroutines run at a time on each P, so that tiny ones stay together;
  *   - tells busy Ps that a timer is due, and moves the coarse clock.
  *
  * Taking a P is Dekker's algorithm with the fence on one side. The worker, in enter():
@@ -27,6 +28,7 @@ enum {
 	HOG_NS = 10 * 1000 * 1000,
 	QUIET_TICKS = 50, /* before ticks get longer */
 	EAGER_READIES = 100,
+	SPREAD_NS = 1000, /* a run slice that is worth a move to another core */
 };
 
 void goro_sysmon_wake(void)
@@ -69,13 +71,30 @@ static bool retake(struct p *pp)
 	return true;
 }
 
+/*
+ * The average run slice since the last tick. A pair of goroutines that exchange messages every 20
+ * ns is several times slower on two cores than on one; goroutines that work for 5 us are not.
+ */
+static void measure_slices(struct p *pp, uint64_t nswitch, int64_t now)
+{
+	uint64_t n = nswitch - pp->tick_nswitch;
+	bool tiny = n >= 16 && now - pp->tick_time < (int64_t)n * SPREAD_NS;
+
+	atomic_store_explicit(&pp->spread, !tiny, memory_order_relaxed);
+	pp->tick_nswitch = nswitch;
+	pp->tick_time = now;
+}
+
 /* One look at one P. True: something was done about it. */
 static bool watch(struct p *pp, int64_t now)
 {
 	uint64_t nswitch = atomic_load_explicit(&pp->nswitch, memory_order_relaxed);
 	struct g *next = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
-	bool acted = false;
+	uint32_t head = atomic_load_explicit(&pp->runq_head, memory_order_relaxed);
+	bool acted = false, stalled = head == pp->tick_head;
 
+	measure_slices(pp, nswitch, now);
+	pp->tick_head = head;
 	if (atomic_load_explicit(&pp->status, memory_order_relaxed) != P_RUNNING) {
 		pp->seen_nswitch = nswitch;
 		pp->seen_time = now;
@@ -100,7 +119,7 @@ static bool watch(struct p *pp, int64_t now)
 		acted |= retake(pp);
 	}
 	/* The backstop for a wake-up that was left out because a worker seemed to be looking. */
-	if (!runq_ring_empty(pp))
+	if (!runq_ring_empty(pp) && (stalled || runq_worth_stealing(pp)))
 		goro_wake_worker();
 	return acted;
 }
