@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "contract.h"
 
 #define BATCH	      1024u	   /* records in one go; also what one system call reads */
@@ -54,6 +55,7 @@ struct scan {
 	struct target *t;
 	struct snapshot_builder *b;
 	uint64_t now;
+	size_t max_goroutines; /* so that we do not eat up the machine's memory */
 	uint64_t deep_bytes;
 	size_t far_reads;
 	uint8_t *before, *after;   /* BATCH records */
@@ -456,6 +458,10 @@ static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_
 	s->nitems = 0;
 	for (uint32_t i = 0; i < n; i++)
 		classify(s, address + (uint64_t)i * g_size, i * g_size, &used);
+	if (s->b->snap->ng > s->max_goroutines)
+		return goro_error_new(GORO_PARTIAL,
+				      "its more than %zu goroutines do not fit in our memory",
+				      s->max_goroutines);
 	if (!s->nitems)
 		return NULL;
 	err = read_stacks(s);
@@ -653,7 +659,9 @@ static uint64_t monotonic(void)
 static bool scan_begin(struct scan *s)
 {
 	size_t records = (size_t)BATCH * s->r->contract.raw.g_size;
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
+	s->max_goroutines = memory / 4 / sizeof(struct goro_info);
 	s->now = monotonic();
 	s->before = malloc(records);
 	s->after = malloc(records);

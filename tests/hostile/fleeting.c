@@ -6,10 +6,12 @@
 #include <unistd.h>
 #include "goro.h"
 
-static void become_another(int signo)
+static volatile sig_atomic_t become_another;
+
+static void on_signal(int signo)
 {
 	(void)signo;
-	execl("/bin/sleep", "sleep", "1000", (char *)0);
+	become_another = 1;
 }
 
 static volatile int after;
@@ -24,9 +26,11 @@ int main(void)
 {
 	goro_chan *never = goro_chan_of(int, 0);
 
-	signal(SIGUSR1, become_another);
+	signal(SIGUSR1, on_signal);
 	for (int i = 0; i < 5000; i++)
 		go(wait_for_ever, never);
-	for (;;)
+	while (!become_another)
 		goro_sleep(GORO_MILLISECOND);
+	execl("/bin/sleep", "sleep", "1000", (char *)0);
+	return 1;
 }
