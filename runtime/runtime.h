@@ -127,9 +127,10 @@ struct p {
 	_Atomic uint32_t runq_tail;
 	_Atomic(struct g *) runnext;
 	_Atomic uint64_t nswitch;
-	uint32_t nrunnext;	    /* times in a row that runnext was taken before the ring */
-	uint32_t eager;		    /* readies left that wake another worker at once; see ready() */
-	_Atomic uint32_t spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
+	uint32_t nrunnext; /* times in a row that runnext was taken before the ring */
+	uint32_t eager;	   /* readies left that wake another worker at once; see ready() */
+	_Atomic uint32_t
+		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t id;
 	_Atomic uint32_t status;
@@ -386,6 +387,7 @@ void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n)
 void goro_leave_for(void (*fn)(void *)) __attribute__((noreturn));
 void goro_wake_worker_slow(void);
 void goro_start_m(struct p *pp, bool spinning); /* sched.lock held; released */
+bool goro_is_main(const struct g *gp);
 struct g *goro_g_by_index(uint64_t i);
 uint64_t goro_g_count(void);
 void goro_global_put(struct g *first, struct g *last, uint32_t n); /* sched.lock held */

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idle.c - what nobody owns: the global queue, idle Ps, idle workers, and new worker threads.
+ *
+ * All of it is under sched.lock; functions that want it held say so.
+ */
+#include "schedule.h"
+
+struct sched sched;
+struct p *goro_ps[P_MAX];
+struct m *goro_ms[M_MAX];
+__thread struct m *goro_tls_m __attribute__((tls_model("initial-exec")));
+
+extern void **__cxa_get_globals(void) __attribute__((weak));
+
+/* ---- the global queue, idle Ps and Ms -------------------------------------------------------- */
+
+void goro_global_put(struct g *first, struct g *last, uint32_t n)
+{
+	last->link = NULL;
+	if (sched.runq_last)
+		sched.runq_last->link = first;
+	else
+		sched.runq_first = first;
+	sched.runq_last = last;
+	atomic_store_explicit(&sched.runq_len,
+			      atomic_load_explicit(&sched.runq_len, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+	goro_introspect.sched_runq_len = sched.runq_len;
+}
+
+/* A fair share for pp: one is returned, the rest goes to its ring. */
+struct g *goro_global_get(struct p *pp)
+{
+	uint64_t len = atomic_load_explicit(&sched.runq_len, memory_order_relaxed);
+	uint64_t n = len / (uint64_t)sched.nprocs + 1;
+	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+	uint32_t room =
+		RUNQ_LEN - (tail - atomic_load_explicit(&pp->runq_head, memory_order_acquire));
+	struct g *gp = sched.runq_first;
+
+	if (!gp)
+		return NULL;
+	n = n < len ? n : len;
+	n = n < RUNQ_LEN / 2 ? n : RUNQ_LEN / 2;
+	n = n < room + 1 ? n : room + 1;
+	sched.runq_first = gp->link;
+	for (uint64_t i = 1; i < n; i++) {
+		struct g *more = sched.runq_first;
+
+		sched.runq_first = more->link;
+		runq_put(pp, more);
+	}
+	if (!sched.runq_first)
+		sched.runq_last = NULL;
+	atomic_store_explicit(&sched.runq_len, len - n, memory_order_relaxed);
+	goro_introspect.sched_runq_len = len - n;
+	return gp;
+}
+
+void goro_p_acquire(struct m *mp, struct p *pp)
+{
+	san_acquire(pp);
+	mp->p = pp;
+	atomic_store_explicit(&pp->m, mp, memory_order_release);
+	atomic_store_explicit(&pp->status, P_RUNNING, memory_order_release);
+}
+
+void goro_idle_p_put(struct p *pp)
+{
+	san_release(pp);
+	atomic_store_explicit(&pp->m, NULL, memory_order_release);
+	atomic_store_explicit(&pp->status, P_IDLE, memory_order_release);
+	pp->link = sched.idle_p;
+	sched.idle_p = pp;
+	atomic_fetch_add(&sched.nidle_p, 1);
+}
+
+struct p *goro_idle_p_get(void)
+{
+	struct p *pp = sched.idle_p;
+
+	if (!pp)
+		return NULL;
+	sched.idle_p = pp->link;
+	atomic_fetch_sub(&sched.nidle_p, 1);
+	if (atomic_load_explicit(&sched.sysmon_futex, memory_order_relaxed))
+		goro_sysmon_wake();
+	return pp;
+}
+
+void goro_idle_m_remove(struct m *mp)
+{
+	for (struct m **at = &sched.idle_m; *at; at = &(*at)->link) {
+		if (*at == mp) {
+			*at = mp->link;
+			return;
+		}
+	}
+}
+
+/*
+ * Nothing runs, nothing is about to, and no timer will change that: nobody can ever wake anybody.
+ * Everything this looks at is only changed under sched.lock.
+ */
+void goro_check_deadlock(void)
+{
+	if (atomic_load(&sched.nidle_p) != (uint32_t)sched.nprocs || atomic_load(&sched.nlost) ||
+	    sched.runq_first || atomic_load(&sched.dying))
+		return;
+	for (int i = 0; i < sched.nprocs; i++)
+		if (!runq_empty(goro_ps[i]))
+			return;
+	unlock_always(&sched.lock);
+	goro_die_deadlock();
+}
+
+/* ---- worker threads -------------------------------------------------------------------------- */
+
+void goro_m_init(struct m *mp)
+{
+	mp->tid = os_tid();
+	mp->errnop = goro_errno_location();
+	mp->eh_globals = __cxa_get_globals ? __cxa_get_globals() : NULL;
+	mp->sleep_until = INT64_MAX;
+	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
+	goro_tls_m = mp;
+	os_thread_signal_stack(mp);
+}
+
+static void m_main(void *arg)
+{
+	struct m *mp = arg;
+
+	goro_m_init(mp);
+	san_fiber_of_thread(&mp->g0.san);
+	os_thread_stack(&mp->g0.stack_lo, &mp->g0.stack_hi);
+	mp->curg = &mp->g0;
+	goro_p_acquire(mp, mp->next_p);
+	mp->next_p = NULL;
+	goro_schedule(mp);
+}
+
+/* sched.lock held. A new worker record, or NULL when there are too many. */
+static struct m *m_new(void)
+{
+	uint32_t n = goro_introspect.m_count;
+	struct m *mp = n < M_MAX ? os_reserve(sizeof(*mp)) : NULL;
+
+	if (!mp)
+		return NULL;
+	mp->id = n;
+	goro_ms[n] = mp;
+	__atomic_store_n(&goro_introspect.m_count, n + 1, __ATOMIC_RELEASE);
+	return mp;
+}
+
+/* Give pp to a sleeping worker, or to a new one. sched.lock held; released. */
+void goro_start_m(struct p *pp, bool spinning)
+{
+	struct m *mp = sched.idle_m;
+
+	if (mp) {
+		sched.idle_m = mp->link;
+		if (sched.timekeeper == mp)
+			sched.timekeeper = NULL;
+		mp->next_p = pp;
+		mp->spinning = spinning;
+		atomic_store_explicit(&mp->futex, 1, memory_order_release);
+		unlock_always(&sched.lock);
+		os_futex_wake(&mp->futex, 1);
+		return;
+	}
+	mp = m_new();
+	if (mp) {
+		int err;
+
+		mp->next_p = pp;
+		mp->spinning = spinning;
+		unlock_always(&sched.lock);
+		err = os_thread_start(m_main, mp, false);
+		if (!err)
+			return;
+		/* The record stays as an entry without a thread; work goes on with fewer. */
+		lock_always(&sched.lock);
+	}
+	if (spinning)
+		atomic_fetch_sub(&sched.nspinning, 1);
+	goro_idle_p_put(pp);
+	unlock_always(&sched.lock);
+}
+
+void goro_wake_worker_slow(void)
+{
+	uint32_t none = 0;
+	struct p *pp;
+
+	if (!atomic_compare_exchange_strong(&sched.nspinning, &none, 1))
+		return;
+	lock_always(&sched.lock);
+	pp = goro_idle_p_get();
+	if (!pp) {
+		unlock_always(&sched.lock);
+		atomic_fetch_sub(&sched.nspinning, 1);
+		return;
+	}
+	goro_start_m(pp, true);
+}
+
+void goro_lock_slow(uint32_t *l)
+{
+	for (uint32_t i = 0;; i++) {
+		uint32_t spins = i < 6 ? 1u << i : 64;
+
+		for (uint32_t k = 0; k < spins; k++)
+			cpu_relax();
+		if (!__atomic_load_n(l, __ATOMIC_RELAXED) &&
+		    !__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE))
+			return;
+		/* The holder may have lost its core: let it run. */
+		if (i > 20 && i < 40)
+			os_sched_yield();
+		else if (i >= 40)
+			os_sleep(50 * GORO_MICROSECOND);
+	}
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.c - what a worker does on its own stack: look for work, steal, give up its P, sleep.
+ */
+#include <string.h>
+
+#include "schedule.h"
+
+enum { SPIN_NS = 10000, NEXT_AGE_NS = 3000 };
+
+static void stop_spinning(struct m *mp)
+{
+	if (!mp->spinning)
+		return;
+	mp->spinning = false;
+	/* The last one that looked has found something: there may be more, so another shall look.
+	 */
+	if (atomic_fetch_sub(&sched.nspinning, 1) == 1)
+		goro_wake_worker();
+}
+
+/*
+ * Look at every other P, again and again for SPIN_NS. The goroutine in the slot in front of a P is
+ * taken only after it has lain there untouched for NEXT_AGE_NS: its owner is about to run it.
+ */
+static struct g *steal_work(struct m *mp)
+{
+	struct {
+		struct g *next;
+		uint64_t nswitch;
+		int64_t since;
+	} seen[P_MAX];
+	struct p *pp = mp->p;
+	int n = sched.nprocs;
+	int64_t start = goro_now(), now = start;
+
+	memset(seen, 0, (size_t)n * sizeof(seen[0]));
+	do {
+		int at = (int)(p_random(pp) % (uint64_t)n);
+
+		for (int i = 0; i < n; i++, at = at + 1 == n ? 0 : at + 1) {
+			struct p *victim = goro_ps[at];
+			struct g *next, *gp;
+			uint64_t nswitch;
+			bool take_next = false;
+
+			if (victim == pp)
+				continue;
+			if (atomic_load_explicit(&victim->timer_when, memory_order_relaxed) <=
+			    now) {
+				goro_timers_run(mp, victim, now);
+				gp = runq_get(pp);
+				if (gp)
+					return gp;
+			}
+			next = atomic_load_explicit(&victim->runnext, memory_order_relaxed);
+			nswitch = atomic_load_explicit(&victim->nswitch, memory_order_relaxed);
+			if (next && next == seen[at].next && nswitch == seen[at].nswitch) {
+				take_next = now - seen[at].since >= NEXT_AGE_NS;
+			} else {
+				seen[at].next = next;
+				seen[at].nswitch = nswitch;
+				seen[at].since = now;
+			}
+			if (now - start < SPIN_NS / 2 && !runq_worth_stealing(victim))
+				continue;
+			gp = goro_runq_steal(pp, victim, take_next);
+			if (gp) {
+				pp->nsteal++;
+				return gp;
+			}
+		}
+		if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
+			return NULL;
+		for (int i = 0; i < 16; i++)
+			cpu_relax();
+		now = goro_now();
+	} while (now - start < SPIN_NS);
+	return NULL;
+}
+
+static bool work_anywhere(void)
+{
+	if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
+		return true;
+	for (int i = 0; i < sched.nprocs; i++)
+		if (!runq_empty(goro_ps[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Give up the P. Whoever publishes work looks at nspinning afterwards with plain loads; we lower it
+ * and then look at the queues. The fence between the two that they lack is in our membarrier.
+ */
+static struct g *give_up_p(struct m *mp)
+{
+	struct p *pp = mp->p;
+	struct g *gp;
+
+	lock_always(&sched.lock);
+	gp = goro_global_get(pp);
+	if (gp || atomic_load_explicit(&pp->attention, memory_order_relaxed)) {
+		unlock_always(&sched.lock);
+		return gp;
+	}
+	mp->p = NULL;
+	goro_idle_p_put(pp);
+	unlock_always(&sched.lock);
+
+	if (mp->spinning) {
+		mp->spinning = false;
+		atomic_fetch_sub(&sched.nspinning, 1);
+	}
+	os_membarrier();
+	if (work_anywhere()) {
+		lock_always(&sched.lock);
+		pp = goro_idle_p_get();
+		unlock_always(&sched.lock);
+		if (pp) {
+			goro_p_acquire(mp, pp);
+			mp->spinning = true;
+			atomic_fetch_add(&sched.nspinning, 1);
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Sleep until somebody hands us a P. One of the sleepers, the time keeper, gets up for the next
+ * timer if there is an idle P to run it with; when there is none, sysmon sees to the timers.
+ */
+static void sleep_without_p(struct m *mp)
+{
+	int64_t when = goro_timers_next();
+	int64_t timeout = -1;
+
+	lock_always(&sched.lock);
+	if (when == INT64_MAX)
+		goro_check_deadlock();
+	if (when != INT64_MAX && atomic_load(&sched.nidle_p) &&
+	    (!sched.timekeeper || when < sched.timekeeper->sleep_until)) {
+		sched.timekeeper = mp;
+		mp->sleep_until = when;
+		timeout = when - goro_now();
+		timeout = timeout > 0 ? timeout : 0;
+	}
+	atomic_store_explicit(&mp->futex, 0, memory_order_relaxed);
+	mp->link = sched.idle_m;
+	sched.idle_m = mp;
+	unlock_always(&sched.lock);
+
+	os_futex_wait(&mp->futex, 0, timeout);
+
+	lock_always(&sched.lock);
+	mp->sleep_until = INT64_MAX;
+	if (sched.timekeeper == mp)
+		sched.timekeeper = NULL;
+	if (!mp->next_p) { /* nobody woke us: time is up */
+		goro_idle_m_remove(mp);
+		mp->next_p = goro_idle_p_get();
+	}
+	unlock_always(&sched.lock);
+	goro_clock_advance();
+	if (mp->next_p) {
+		goro_p_acquire(mp, mp->next_p);
+		mp->next_p = NULL;
+	}
+}
+
+/* Block until there is a goroutine to run, with a P to run it. */
+static struct g *find_runnable(struct m *mp)
+{
+	for (;;) {
+		struct p *pp;
+		struct g *gp;
+
+		if (!mp->p) {
+			sleep_without_p(mp);
+			continue;
+		}
+		pp = mp->p;
+		atomic_store_explicit(&pp->attention, 0, memory_order_relaxed);
+		if (atomic_load_explicit(&pp->timer_when, memory_order_relaxed) != INT64_MAX)
+			goro_timers_run(mp, pp, goro_now());
+		if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed)) {
+			lock_always(&sched.lock);
+			gp = goro_global_get(pp);
+			unlock_always(&sched.lock);
+			if (gp)
+				return gp;
+		}
+		gp = runq_get(pp);
+		if (gp)
+			return gp;
+		if (!mp->spinning) {
+			uint32_t busy = (uint32_t)sched.nprocs - atomic_load(&sched.nidle_p);
+
+			if (!sched.solo && 2 * atomic_load(&sched.nspinning) < busy) {
+				mp->spinning = true;
+				atomic_fetch_add(&sched.nspinning, 1);
+			}
+		}
+		if (mp->spinning) {
+			gp = steal_work(mp);
+			if (gp)
+				return gp;
+		}
+		gp = give_up_p(mp);
+		if (gp)
+			return gp;
+	}
+}
+
+/* Our goroutine's P was taken away while it was in the program's code; it is back. */
+static void settle_lost(struct m *mp, struct g *gp)
+{
+	struct p *pp;
+
+	lock_always(&sched.lock);
+	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_relaxed);
+	atomic_fetch_sub(&sched.nlost, 1);
+	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
+	pp = goro_idle_p_get();
+	if (pp)
+		mp->next_g = gp;
+	else
+		goro_global_put(gp, gp, 1);
+	unlock_always(&sched.lock);
+	if (pp)
+		goro_p_acquire(mp, pp);
+}
+
+/* What a worker does on its own stack, for ever. */
+void goro_schedule(struct m *mp)
+{
+	for (;;) {
+		struct g *gp;
+
+		if (mp->post == POST_LOST) {
+			mp->post = POST_NONE;
+			settle_lost(mp, mp->post_g);
+		}
+		gp = mp->next_g;
+		mp->next_g = NULL;
+		if (!gp)
+			gp = find_runnable(mp);
+		stop_spinning(mp);
+		g_set_running(mp, gp);
+		mp->post = POST_NONE;
+		switch_to(mp, &mp->g0, gp);
+	}
+}
+
+void goro_g0_main(void *unused)
+{
+	struct m *mp = getm();
+
+	(void)unused;
+	san_after_switch(&mp->g0.san);
+	after_switch(mp);
+	goro_schedule(mp);
+}
+
+/* enter() saw that sysmon wants or has our P. */
+struct m *goro_regain_p(struct m *mp)
+{
+	uint32_t lost;
+
+	for (int i = 0;
+	     (lost = atomic_load_explicit(&mp->lost_p, memory_order_acquire)) == LOST_ASKED; i++) {
+		if (i < 100)
+			cpu_relax();
+		else
+			os_sched_yield();
+	}
+	if (lost == LOST_NO)
+		return mp; /* it saw that we are in the runtime and let go */
+	count_park(mp->curg);
+	mp->post = POST_LOST;
+	return switch_to(mp, mp->curg, &mp->g0);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start.c - the runtime's start, when its library is loaded: before main(), without a thread.
+ */
+#include <stdlib.h>
+
+#include "schedule.h"
+
+static struct m m0;
+static struct g *main_g;
+
+bool goro_is_main(const struct g *gp)
+{
+	return gp == main_g;
+}
+
+static long env_number(const char *name, long min, long max, long otherwise)
+{
+	const char *s = getenv(name);
+	char *end;
+	long v;
+
+	if (!s || !*s)
+		return otherwise;
+	v = strtol(s, &end, 10);
+	if (end != s && (*end == 'k' || *end == 'K'))
+		v *= 1024, end++;
+	else if (end != s && (*end == 'm' || *end == 'M'))
+		v *= 1024 * 1024, end++;
+	if (end == s || *end || v < min || v > max)
+		goro_throw("%s=%s: not a number from %ld to %ld", name, s, min, max);
+	return v;
+}
+
+static void p_init(struct p *pp, uint32_t id)
+{
+	pp->id = id;
+	pp->random = (cpu_ticks() ^ (id + 1) * 0x9e3779b97f4a7c15u) | 1;
+	atomic_init(&pp->timer_when, INT64_MAX);
+	atomic_init(&pp->spread, 1);
+	goro_ps[id] = pp;
+}
+
+static void in_fork_child(void)
+{
+	sched.forked = true;
+	goro_tls_m = NULL;
+}
+
+/* The thread that starts the runtime becomes the main goroutine, on the stack that it has. */
+static void start(void)
+{
+	static struct g0_stack {
+		char bytes[256 * 1024];
+	} * g0_stack;
+	struct p *ps;
+	int n;
+
+	os_membarrier_init();
+	goro_introspect_init();
+	n = (int)env_number("GORO_MAXPROCS", 1, P_MAX, os_cores());
+	n = n > (int)P_MAX ? (int)P_MAX : n;
+	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));
+	sched.nprocs = n;
+	sched.solo = n == 1;
+	ps = os_reserve(sizeof(*ps) * (size_t)n);
+	g0_stack = os_reserve(sizeof(*g0_stack));
+	if (!ps || !g0_stack)
+		goro_throw("out of memory at start");
+	for (int i = 0; i < n; i++)
+		p_init(&ps[i], (uint32_t)i);
+	goro_introspect.p_count = (uint32_t)n;
+
+	goro_ms[0] = &m0;
+	goro_introspect.m_count = 1;
+	goro_m_init(&m0);
+	m0.g0.stack_lo = (uintptr_t)g0_stack;
+	m0.g0.stack_hi = (uintptr_t)(g0_stack + 1);
+	goro_g_prepare_stack(&m0.g0, m0.g0.stack_hi, goro_g0_main);
+	san_fiber_create(&m0.g0.san);
+	atomic_store(&sched.nidle_p, 0);
+	for (int i = n - 1; i > 0; i--)
+		goro_idle_p_put(goro_ps[i]);
+	goro_p_acquire(&m0, goro_ps[0]);
+
+	atomic_store(&sched.next_id, 1);
+	lock_always(&sched.lock);
+	goro_g_chunk_add();
+	unlock_always(&sched.lock);
+	main_g = g_alloc(m0.p);
+	os_main_stack(&main_g->stack_lo, &main_g->stack_hi);
+	main_g->sp = main_g->stack_hi;
+	san_fiber_of_thread(&main_g->san);
+	atomic_store(&main_g->status, GORO_FLAG_MAIN << 16 | GORO_STATE_RUNNING);
+	main_g->park_time = coarse_now();
+	m0.curg = main_g;
+	goro_signals_init();
+	os_at_fork(in_fork_child);
+	goro_gate_init();
+	atomic_store_explicit(&m0.in_runtime, 0, memory_order_release);
+}
+
+__attribute__((constructor(200))) static void start_at_load(void)
+{
+	if (!goro_ms[0])
+		start();
+}
+
+/* No m: the library's constructor has not run yet, or the thread is not one of ours. */
+struct m *goro_enter_slow(void)
+{
+	if (sched.forked)
+		goro_throw("goroutines do not exist in a fork()ed child; "
+			   "use posix_spawn(), or exec at once");
+	if (!goro_ms[0])
+		start();
+	if (!getm())
+		goro_throw("called from a thread that is not a goroutine's "
+			   "(made with pthread_create?)");
+	return getm();
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * switch.h - from one goroutine to the next: inlined where goroutines park, yield, end and are run.
+ */
+#ifndef GORO_SWITCH_H
+#define GORO_SWITCH_H
+
+#include "runq.h"
+
+enum { GFREE_MAX = 256, GFREE_BATCH = 128 };
+
+extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *value);
+
+void goro_g_chunk_add(void); /* sched.lock held */
+void goro_g_refill(struct p *pp);
+void goro_g_flush(struct p *pp);
+void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *));
+uintptr_t goro_g_stack_colour(const struct g *gp);
+void goro_g_give_stack(struct p *pp, struct g *gp);
+void goro_main(void *unused);
+
+static inline struct g *g_alloc(struct p *pp)
+{
+	struct g *gp;
+
+	if (unlikely(!pp->gfree))
+		goro_g_refill(pp);
+	gp = pp->gfree;
+	pp->gfree = gp->link;
+	pp->ngfree--;
+	if (unlikely(pp->next_id == pp->last_id)) {
+		pp->next_id = atomic_fetch_add_explicit(&sched.next_id, 64, memory_order_relaxed);
+		pp->last_id = pp->next_id + 64;
+	}
+	gp->id = pp->next_id++;
+	gp->link = NULL;
+	return gp;
+}
+
+static inline void g_free(struct p *pp, struct g *gp)
+{
+	gp->link = pp->gfree;
+	pp->gfree = gp;
+	if (unlikely(++pp->ngfree > GFREE_MAX))
+		goro_g_flush(pp);
+}
+
+/* Everything that belongs to a goroutine but lives in its thread moves with it. */
+static inline void thread_state_save(struct m *mp, struct g *gp)
+{
+	gp->saved_errno = *mp->errnop;
+	if (mp->eh_globals) {
+		gp->eh_globals[0] = mp->eh_globals[0];
+		gp->eh_globals[1] = mp->eh_globals[1];
+	}
+}
+
+static inline void thread_state_load(struct m *mp, const struct g *gp)
+{
+	*mp->errnop = gp->saved_errno;
+	if (mp->eh_globals) {
+		mp->eh_globals[0] = gp->eh_globals[0];
+		mp->eh_globals[1] = gp->eh_globals[1];
+	}
+}
+
+/* First thing on a stack that we switched to: what the one we left could not do itself. */
+static inline void after_switch(struct m *mp)
+{
+	struct g *gp = mp->post_g;
+	enum post post = mp->post;
+
+	if (post == POST_PARK) {
+		uint32_t *l = mp->post_lock;
+
+		mp->post = POST_NONE;
+		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		if (l)
+			unlock(l);
+	} else if (post == POST_PARK_LOCKS) {
+		uint32_t **order = mp->post_order;
+		int n = mp->post_norder;
+
+		mp->post = POST_NONE;
+		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		/* The array is on gp's stack; gp cannot get past locking them all again. */
+		for (int i = 0; i < n; i++)
+			unlock_always(order[i]);
+	} else if (post == POST_YIELD) {
+		mp->post = POST_NONE;
+		g_set_state(gp, GORO_STATE_RUNNABLE, 0);
+		runq_put(mp->p, gp);
+	} else if (post == POST_DEAD) {
+		mp->post = POST_NONE;
+		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
+		goro_stack_free(mp->p, gp);
+		g_free(mp->p, gp);
+	}
+	/* POST_LOST is left to schedule(), which may have to sleep for it. */
+}
+
+/*
+ * Run `to` on this m; mp->post says what to do for `from` afterwards. Returns when somebody runs
+ * `from` again, maybe on another m: that one is returned.
+ */
+static inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
+{
+	mp->post_g = from;
+	mp->curg = to;
+	thread_state_save(mp, from);
+	san_before_switch(&from->san, &to->san, to->stack_lo, to->stack_hi, mp->post == POST_DEAD);
+	goro_context_switch(&from->sp, to->sp, NULL);
+	mp = getm();
+	san_after_switch(&from->san);
+	thread_state_load(mp, from);
+	after_switch(mp);
+	return mp;
+}
+
+/* Bookkeeping of "this one runs now"; gives a fresh one its stack. */
+static inline void g_set_running(struct m *mp, struct g *gp)
+{
+	if (!gp->sp)
+		goro_g_give_stack(mp->p, gp);
+	gp->m_id = mp->id;
+	g_set_state(gp, GORO_STATE_RUNNING, 0);
+}
+
+/*
+ * What the current goroutine can hand its P to without the scheduler's own stack, or NULL. Every
+ * 61st time the global queue has its turn, so that a busy P cannot starve it.
+ */
+static inline struct g *pick(struct p *pp)
+{
+	uint64_t tick = atomic_load_explicit(&pp->nswitch, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&pp->nswitch, tick, memory_order_relaxed);
+	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
+		return NULL;
+	if (unlikely(tick % 61 == 0) && atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
+		return NULL;
+	return runq_get(pp);
+}
+
+static inline struct g *pick_or_g0(struct m *mp)
+{
+	struct g *next = pick(mp->p);
+
+	if (!next)
+		return &mp->g0;
+	g_set_running(mp, next);
+	return next;
+}
+
+static inline void count_park(struct g *gp)
+{
+	/* An observer that sees an unchanged number knows that the goroutine did not run. */
+	__atomic_store_n(&gp->park_seq, gp->park_seq + 1, __ATOMIC_RELEASE);
+}
+
+#endif /* GORO_SWITCH_H */
