@@ -8,7 +8,7 @@
 
 #include "stress.h"
 
-#define GENERATIONS 20
+#define GENERATIONS (20 / STRESS_SLOW)
 
 struct life {
 	goro_waitgroup wg;
