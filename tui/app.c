@@ -30,6 +30,8 @@ struct app {
 	struct screen screen;
 	int wake[2];
 	bool quit, kill_child;
+	bool attaching; /* to what was chosen in the picker; no answer yet */
+	int64_t listed; /* when the picker's processes were last asked for */
 	int status;
 	struct goro_error *fatal; /* told after the terminal is restored */
 };
@@ -53,9 +55,11 @@ static void show_error(struct app *a, struct goro_error *err)
 		a->quit = true;
 		return;
 	}
+	m->explain_pid = a->attaching ? m->picker_selected : 0;
+	a->attaching = false;
+	m->message[0] = '\0';
 	goro_error_free(m->explain);
 	m->explain = err;
-	m->explain_pid = m->picker_selected;
 	m->view = VIEW_PICKER;
 	m->nback = 0;
 }
@@ -76,13 +80,29 @@ static void take_news(struct app *a)
 		model_frame(m, news.frame);
 		feed_give_back(a->feed, m->spare);
 		m->spare = NULL;
-		if (m->view == VIEW_PICKER)
+		if (m->view == VIEW_PICKER) {
 			m->view = VIEW_GROUPS;
+			m->message[0] = '\0';
+		}
+		a->attaching = false;
 	}
 	if (news.error && news.ended && m->frame)
 		goro_error_free(news.error);
 	else if (news.error)
 		show_error(a, news.error);
+}
+
+static void list_processes(struct app *a)
+{
+	a->listed = a->m.now;
+	feed_list(a->feed, a->m.listing_all);
+}
+
+/* The picker shows what runs now; but a request to attach must not be overtaken. */
+static void keep_listing(struct app *a)
+{
+	if (a->m.view == VIEW_PICKER && !a->attaching && a->m.now - a->listed > 2 * NSEC_PER_SEC)
+		list_processes(a);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -97,7 +117,7 @@ static void leave_target(struct app *a)
 	feed_detach(a->feed);
 	a->m.view = VIEW_PICKER;
 	a->m.nback = 0;
-	feed_list(a->feed, a->m.listing_all);
+	list_processes(a);
 }
 
 static void attach_selected(struct app *a)
@@ -111,6 +131,7 @@ static void attach_selected(struct app *a)
 	m->from_picker = true;
 	m->picker_selected = m->listing->c[m->picker_table.selected].pid;
 	model_say(m, false, "attaching to %d", m->picker_selected);
+	a->attaching = true;
 	feed_attach_pid(a->feed, m->picker_selected);
 }
 
@@ -391,9 +412,9 @@ static void run_command(struct app *a, enum command c, long arg)
 		return explain(a);
 	case CMD_ALL:
 		m->listing_all = !m->listing_all;
-		return feed_list(a->feed, m->listing_all);
+		return list_processes(a);
 	case CMD_RESCAN:
-		return feed_list(a->feed, m->listing_all);
+		return list_processes(a);
 	case CMD_PAUSE:
 		return pause_or_go(a);
 	case CMD_SLOWER:
@@ -504,6 +525,7 @@ static void loop(struct app *a)
 		take_news(a);
 		if (a->quit)
 			break;
+		keep_listing(a);
 		draw(a);
 		/* Half a second: the age of data that are not renewed is on the screen. */
 		term_wait(a->wake[0], 500);
@@ -542,6 +564,7 @@ static void begin(struct app *a)
 	const struct app_options *opt = a->opt;
 	struct model *m = &a->m;
 
+	m->now = opt->clock();
 	m->interval_ns = opt->interval_ns;
 	m->filter = opt->filter;
 	m->group_key = opt->group_key == GORO_BY_NONE ? GORO_BY_SPAWN : opt->group_key;
@@ -556,7 +579,7 @@ static void begin(struct app *a)
 	} else {
 		m->from_picker = true;
 		m->view = VIEW_PICKER;
-		feed_list(a->feed, false);
+		list_processes(a);
 	}
 }
 

@@ -31,7 +31,7 @@ int batch_run(const struct app_options *opt, unsigned long iterations);
 struct model;
 bool app_apply_sort(struct model *m, const struct app_options *opt);
 
-/* Where suspicion by age begins. */
-#define SUSPECT_AGE_NS (UINT64_C(600) * 1000000000)
+/* Where suspicion by age begins: as in `goro leaks`. */
+#define SUSPECT_AGE_NS (UINT64_C(300) * 1000000000)
 
 #endif /* GOTOP_APP_H */

@@ -22,7 +22,7 @@
 #define AWAIT_LIMIT (15 * NSEC_PER_SEC)
 #define AWAIT_STEP  (20 * NSEC_PER_MSEC)
 
-enum request { REQ_NONE, REQ_LIST, REQ_ATTACH, REQ_ATTACH_PID, REQ_AWAIT_PID, REQ_DETACH };
+enum request { REQ_NONE, REQ_LIST, REQ_ATTACH, REQ_ATTACH_PID, REQ_AWAIT_PID };
 
 struct given_back {
 	struct frame *frame;
@@ -38,6 +38,7 @@ struct feed {
 	/* Under the lock. */
 	struct feed_options opt;
 	bool stop, hold, list_all;
+	bool leave; /* detach before anything else; until then no frame is handed out */
 	enum request request;
 	char *target;
 	int pid;
@@ -143,6 +144,8 @@ static void detach(struct feed *feed)
 	untaken = feed->news.frame;
 	feed->news.frame = NULL;
 	feed->news.attached = feed->news.ended = feed->news.waiting = false;
+	feed->news.busy_since = 0;
+	feed->leave = false;
 	pthread_mutex_unlock(&feed->lock);
 	feed->await_pid = 0;
 	free_returned(feed);
@@ -211,8 +214,6 @@ static void serve(struct feed *feed, enum request req, const char *target, int p
 		return;
 	}
 	detach(feed);
-	if (req == REQ_DETACH)
-		return;
 	if (req == REQ_AWAIT_PID) {
 		feed->await_pid = pid;
 		feed->await_until = clock_now() + AWAIT_LIMIT;
@@ -260,7 +261,7 @@ static int64_t next_tick(const struct feed *feed)
 /* When there is something to do next, or INT64_MAX. Under the lock. */
 static int64_t due(const struct feed *feed, int64_t now)
 {
-	if (feed->stop || feed->request || feed->back)
+	if (feed->stop || feed->leave || feed->request || feed->back)
 		return 0;
 	return feed->await_pid ? now + AWAIT_STEP : next_tick(feed);
 }
@@ -292,10 +293,13 @@ static void *run(void *arg)
 		struct feed_options opt = feed->opt;
 		feed->request = REQ_NONE;
 		feed->target = NULL;
+		bool leave = feed->leave;
 		stop = feed->stop;
 		pthread_mutex_unlock(&feed->lock);
 
-		if (feed->scope)
+		if (leave)
+			detach(feed);
+		else if (feed->scope)
 			free_returned(feed);
 		if (req != REQ_NONE && !stop)
 			serve(feed, req, target, pid, all);
@@ -375,7 +379,13 @@ void feed_await_pid(struct feed *feed, int pid)
 
 void feed_detach(struct feed *feed)
 {
-	request(feed, REQ_DETACH, NULL, 0);
+	pthread_mutex_lock(&feed->lock);
+	feed->leave = true;
+	free(feed->target);
+	feed->target = NULL;
+	feed->request = REQ_NONE;
+	pthread_cond_signal(&feed->changed);
+	pthread_mutex_unlock(&feed->lock);
 }
 
 void feed_set_interval(struct feed *feed, int64_t ns)
@@ -398,7 +408,10 @@ void feed_take(struct feed *feed, struct news *ret)
 {
 	pthread_mutex_lock(&feed->lock);
 	*ret = feed->news;
-	feed->news.frame = NULL;
+	if (feed->leave)
+		ret->frame = NULL;
+	else
+		feed->news.frame = NULL;
 	feed->news.listing = NULL;
 	feed->news.error = NULL;
 	pthread_mutex_unlock(&feed->lock);

@@ -43,7 +43,7 @@ void feed_attach(struct feed *feed, const char *target);
 void feed_attach_pid(struct feed *feed, int pid);
 /* A command that was just started: its runtime may take a moment to come up. */
 void feed_await_pid(struct feed *feed, int pid);
-/* Close the target. Every frame must have been given back. */
+/* Close the target. Every frame must have been given back; none comes after this call. */
 void feed_detach(struct feed *feed);
 
 void feed_set_interval(struct feed *feed, int64_t ns);

@@ -389,7 +389,7 @@ static void fill_switch_rates(struct model *m, const struct frame *old)
 	m->switch_rates = xrealloc(m->switch_rates, snap->nprocs, sizeof(*m->switch_rates));
 	for (size_t i = 0; i < snap->nprocs; i++) {
 		m->switch_rates[i] = 0;
-		if (seconds <= 0 || i >= old->snap->nprocs ||
+		if (!old || seconds <= 0 || i >= old->snap->nprocs ||
 		    snap->procs[i].nswitch < old->snap->procs[i].nswitch)
 			continue;
 		m->switch_rates[i] =

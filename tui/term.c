@@ -302,11 +302,15 @@ bool term_event(struct event *ev)
 
 void term_suspend(void)
 {
+	struct sigaction dfl = { .sa_handler = SIG_DFL }, old;
+
 	mousemask(0, NULL);
 	endwin();
-	/* SIGSTOP cannot be caught; SIGTSTP lets the shell see what it expects. */
-	signal(SIGTSTP, SIG_DFL);
+	/* Not SIGSTOP: the shell says "Stopped" of this one, and it can be ignored. */
+	sigemptyset(&dfl.sa_mask);
+	sigaction(SIGTSTP, &dfl, &old);
 	raise(SIGTSTP);
+	sigaction(SIGTSTP, &old, NULL);
 	term_mouse(true);
 	clearok(stdscr, TRUE);
 	refresh();

@@ -38,8 +38,13 @@ static void on_do(const char *name)
 		fake.fail = 1;
 	else if (strcmp(name, "succeed") == 0)
 		fake.fail = 0;
+	else if (strcmp(name, "start one") == 0)
+		fake.no_processes = 0;
 	else if (strcmp(name, "end") == 0)
 		fake.end_after = 1;
+	else if (strcmp(name, "wait until detached") == 0)
+		for (int64_t start = clock_now(); fake.open_scopes;)
+			assert_true(clock_now() - start < 10 * NSEC_PER_SEC);
 	else
 		fail_msg("no such thing: %s", name);
 }
@@ -194,7 +199,20 @@ static void test_picker(void **state)
 	    "key End", "key e", "see why 39777 cannot be attached", "see EPERM",
 	    "see sudo gotop 39777", "key Esc", "gone why 39777", "key Enter", "see why 39777",
 	    "key Home", "key Enter", "see net.c:398 watch_session", "see LIVE", "key Esc",
-	    "see choose a target", "key Enter", "see [1 Groups]", "key q");
+	    "see choose a target", "do wait until detached", "see choose a target",
+	    "gone attaching", "key Enter", "see LIVE", "gone attaching", "key q");
+	assert_true(script_done());
+}
+
+static void test_picker_keeps_looking(void **state)
+{
+	struct app_options opt = defaults();
+
+	(void)state;
+	opt.target = NULL;
+	opt.clock = moving_clock;
+	fake.no_processes = 1;
+	RUN(opt, "see No process with a goro runtime", "do start one", "see logship", "key ^C");
 	assert_true(script_done());
 }
 
@@ -341,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup(test_target_ends, reset),
 		cmocka_unit_test_setup(test_no_such_target, reset),
 		cmocka_unit_test_setup(test_picker, reset),
+		cmocka_unit_test_setup(test_picker_keeps_looking, reset),
 		cmocka_unit_test_setup(test_hanging_read, reset),
 		cmocka_unit_test_setup(test_failing_read, reset),
 		cmocka_unit_test_setup(test_mouse, reset),
