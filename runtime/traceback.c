@@ -95,21 +95,24 @@ static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 
 /*
  * Index of the first frame that is the program's. In front are the switch, or the report itself,
- * and the API function that was called.
+ * and the API function that was called; that one stands for the program if its caller called it in
+ * its last line and is gone.
  */
 static int user_frame(const struct walk *w)
 {
+	int api = 0, n = w->n < 16 ? w->n : 16;
 	struct line line;
-	int i, n = w->n < 16 ? w->n : 16;
 
-	for (i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++) {
 		goro_line_of(frame_pc(w, i), i > 0, &line);
-		if (is_runtime(line.function) && !is_inner(line.function))
+		if (!strcmp(line.function, "goro_main"))
 			break;
+		if (api && !is_runtime(line.function))
+			return i;
+		if (is_runtime(line.function) && !is_inner(line.function))
+			api = i;
 	}
-	for (; i < n && is_runtime(line.function); i++)
-		goro_line_of(frame_pc(w, i + 1), true, &line);
-	return i < n ? i : 0;
+	return api;
 }
 
 static void print_frames(const struct walk *w, bool exact_first)
