@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context_aarch64.S - the switch between two stacks, and the first frame of a goroutine.
+ *
+ * As in context_x86_64.S the layout of struct switch_frame is the same on the stack that is left and
+ * on the one that is entered, so "CFA = sp + 176" holds on every instruction on both sides of the
+ * move of sp, and a saved register's rule may stand from its store to its load.
+ *
+ * The return address is kept as it is: what pac-ret signs is each C function's own, in its own
+ * frame, with its own sp, and that travels with the stack. `bti c` is a no-op where there is no BTI.
+ * fpcr is loaded only where it differs, because writing it is slow.
+ */
+	.text
+
+/* A pair of registers to or from the frame, and what unwinders must know of it. */
+	.macro	save_pair a, b, a_number, b_number, at
+	stp	\a, \b, [sp, #\at]
+	.cfi_rel_offset \a_number, \at
+	.cfi_rel_offset \b_number, \at + 8
+	.endm
+
+	.macro	load_pair a, b, a_number, b_number, at
+	ldp	\a, \b, [sp, #\at]
+	.cfi_restore \a_number
+	.cfi_restore \b_number
+	.endm
+
+	.macro	each_pair op
+	\op	d8, d9, 72, 73, 16
+	\op	d10, d11, 74, 75, 32
+	\op	d12, d13, 76, 77, 48
+	\op	d14, d15, 78, 79, 64
+	\op	x19, x20, 19, 20, 80
+	\op	x21, x22, 21, 22, 96
+	\op	x23, x24, 23, 24, 112
+	\op	x25, x26, 25, 26, 128
+	\op	x27, x28, 27, 28, 144
+	\op	x29, x30, 29, 30, 160
+	.endm
+
+/*
+ * void *goro_context_switch(uintptr_t *save_sp [x0], uintptr_t load_sp [x1], void *value [x2])
+ * Returns `value` on the new stack.
+ */
+	.p2align 5
+	.globl	goro_context_switch
+	.hidden	goro_context_switch
+	.type	goro_context_switch, %function
+goro_context_switch:
+	.cfi_startproc
+	hint	#34		/* bti c */
+	sub	sp, sp, #176
+	.cfi_adjust_cfa_offset 176
+	each_pair save_pair
+	mrs	x9, fpcr
+	str	x9, [sp]
+	mov	x10, sp
+	str	x10, [x0]
+	mov	sp, x1
+	ldr	x10, [sp]
+	cmp	x9, x10
+	b.eq	1f
+	msr	fpcr, x10
+1:	mov	x0, x2
+	each_pair load_pair
+	add	sp, sp, #176
+	.cfi_adjust_cfa_offset -176
+	ret
+	.cfi_endproc
+	.size	goro_context_switch, . - goro_context_switch
+
+/*
+ * The outermost frame of every goroutine and of a worker's own stack. A fresh stack "returns" here
+ * from its first switch with x19 = the C function to call; x0 = the switch's value. Its return
+ * address and frame pointer are undefined for unwinders and zero for frame-pointer walkers.
+ */
+	.p2align 4
+	.globl	goro_entry
+	.hidden	goro_entry
+	.type	goro_entry, %function
+goro_entry:
+	.cfi_startproc
+	.cfi_undefined x30
+	.cfi_undefined x29
+	.cfi_def_cfa sp, 0
+	nop	/* so that pc - 1 of the first pc still lies inside */
+	.globl	goro_entry_start
+	.hidden	goro_entry_start
+goro_entry_start:
+	mov	x29, xzr
+	mov	x30, xzr
+	blr	x19
+	brk	#0
+	.cfi_endproc
+	.globl	goro_entry_end
+	.hidden	goro_entry_end
+goro_entry_end:
+	.size	goro_entry, . - goro_entry
+
+	/* This object may be linked into a program that enforces BTI: GNU_PROPERTY_AARCH64_FEATURE_1. */
+	.section .note.gnu.property, "a", %note
+	.p2align 3
+	.word	4, 16, 5	/* sizes of name and descriptor, NT_GNU_PROPERTY_TYPE_0 */
+	.asciz	"GNU"
+	.word	0xc0000000, 4, 1, 0	/* FEATURE_1_AND: BTI */
+
+	.section .note.GNU-stack, "", %progbits

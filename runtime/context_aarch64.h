@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context_aarch64.h - what the scheduler needs of the machine, AAPCS64 on Linux.
+ *
+ * The same set of names as context_x86_64.h. Of the vector registers only the lower halves of v8 to
+ * v15 belong to the caller; fpcr (rounding, flush to zero, traps) does too, fpsr does not.
+ */
+#ifndef GORO_CONTEXT_AARCH64_H
+#define GORO_CONTEXT_AARCH64_H
+
+#include <stdint.h>
+#include <string.h>
+
+/*
+ * The frame that the switch leaves at a goroutine's saved stack pointer, lowest address first. Both
+ * sides of a switch have this layout, so one CFA rule holds on every instruction of it. Its size is
+ * a multiple of 16, as the stack pointer must always be.
+ *
+ * The scheduler fills in a fresh one by the names of x86-64: the function to call in rbx, and two
+ * control words, for which there is room here and which mean nothing.
+ */
+struct switch_frame {
+	uint64_t fpcr;
+	uint32_t mxcsr;
+	uint16_t x87cw, pad;
+	uint64_t d8, d9, d10, d11, d12, d13, d14, d15;
+	union {
+		uint64_t x19, rbx;
+	};
+	uint64_t x20, x21, x22, x23, x24, x25, x26, x27, x28, x29;
+	uint64_t pc;
+};
+
+/* DWARF register numbers of what the frame holds: X(number, field). */
+#define SWITCH_FRAME_REGS(X) \
+	X(19, x19)           \
+	X(20, x20)           \
+	X(21, x21)           \
+	X(22, x22)           \
+	X(23, x23) X(24, x24) X(25, x25) X(26, x26) X(27, x27) X(28, x28) X(29, x29)
+
+/* Give a switch_frame to libunwind's local context, which begins as a ucontext_t does. */
+#define SWITCH_FRAME_TO_UCONTEXT(frame, sp_after, uc)                                          \
+	do {                                                                                   \
+		memcpy(&(uc)->uc_mcontext.regs[19], &(frame)->x19, 11 * sizeof((frame)->x19)); \
+		(uc)->uc_mcontext.regs[30] = (frame)->pc;                                      \
+		(uc)->uc_mcontext.pc = (frame)->pc;                                            \
+		(uc)->uc_mcontext.sp = (sp_after);                                             \
+	} while (0)
+#define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.pc)
+#define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.sp)
+
+#define GORO_ELF_MACHINE 183 /* EM_AARCH64 */
+
+struct m;
+
+/*
+ * The calling thread's m. A compiler may keep the address of a thread-local variable over a call
+ * that moves the goroutine to another thread; a volatile asm that reads the thread's base it may
+ * not.
+ */
+static inline struct m *getm(void)
+{
+	struct m *mp;
+	uintptr_t offset;
+
+	__asm__ volatile("mrs	%0, tpidr_el0\n\t"
+			 "adrp	%1, :gottprel:goro_tls_m\n\t"
+			 "ldr	%1, [%1, :gottprel_lo12:goro_tls_m]\n\t"
+			 "ldr	%0, [%0, %1]"
+			 : "=&r"(mp), "=&r"(offset));
+	return mp;
+}
+
+/* `yield` is a no-op on most cores; `isb` waits some ten nanoseconds. */
+static inline void cpu_relax(void)
+{
+	__asm__ volatile("isb");
+}
+
+/* Ticks of a clock that is cheap to read and only used for random seeds and short spins. */
+static inline uint64_t cpu_ticks(void)
+{
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return ticks;
+}
+
+#endif /* GORO_CONTEXT_AARCH64_H */

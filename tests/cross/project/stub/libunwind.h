@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* libunwind.h - the one thing that fatal reports ask of libunwind outside traceback.c. */
+#ifndef STUB_LIBUNWIND_H
+#define STUB_LIBUNWIND_H
+
+#include <ucontext.h>
+
+#define unw_getcontext(uc) getcontext(uc)
+
+#endif /* STUB_LIBUNWIND_H */
