@@ -112,9 +112,9 @@ GORO_API int goro_maxprocs(void);
 GORO_API int64_t goro_now(void);
 
 /*
- * errno, in files that include this header. The C library promises the compiler that errno's address
- * never changes within a function; after a call that moved the goroutine to another thread it has.
- * Our function makes no such promise.
+ * errno, in files that include this header. The C library promises the compiler that errno's
+ * address never changes within a function; after a call that moved the goroutine to another thread
+ * it has. Our function makes no such promise.
  */
 GORO_API int *goro_errno_location(void);
 #undef errno
