@@ -366,8 +366,9 @@ static void test_deleted_executable(void **state)
 	close(from);
 	close(to);
 	pid = program_start(argv);
-	scope = program_open(pid);
+	goro_scope_close(program_open(pid)); /* it runs now */
 	unlink(path);
+	scope = program_open(pid);
 	snap = program_snapshot(scope, some_stack, NULL);
 	frames = goro_scope_frames(scope, snap, snap->g[snap->ng - 1].stack_id, &n, &user);
 	assert_true(user < n);
