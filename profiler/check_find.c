@@ -255,7 +255,8 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 		if (counts(scope, &snap->g[i], opt, what, caller))
 			which[n++] = (uint32_t)i;
 	}
-	add_goroutines(f, scope, snap, verdicts, what, which, n);
+	if (n)
+		add_goroutines(f, scope, snap, verdicts, what, which, n);
 	free(which);
 	goro_verdicts_free(verdicts);
 	return NULL;

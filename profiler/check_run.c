@@ -20,8 +20,6 @@
 
 #define AFTER_TERM INT64_C(2000000000) /* from SIGTERM to SIGKILL */
 
-extern char **environ;
-
 struct run {
 	const struct check_options *opt;
 	struct check_findings *findings;

@@ -44,6 +44,8 @@ run() {
 	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
 }
 
+[ -x "$GORO" ] || fail "no program $GORO"
+
 has() { # has FILE TEXT
 	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
 }
