@@ -76,7 +76,10 @@ static void take_news(struct app *a)
 	m->busy_since = news.busy_since;
 	if (news.listing)
 		model_listing(m, news.listing);
-	if (news.frame) {
+	if (news.frame && m->paused) {
+		/* It was under way when the screen was frozen. */
+		feed_give_back(a->feed, news.frame);
+	} else if (news.frame) {
 		model_frame(m, news.frame);
 		feed_give_back(a->feed, m->spare);
 		m->spare = NULL;

@@ -442,8 +442,10 @@ bool feed_stop(struct feed *feed)
 	pthread_mutex_unlock(&feed->lock);
 	clock_gettime(CLOCK_REALTIME, &limit);
 	limit.tv_sec += 2;
-	if (pthread_timedjoin_np(feed->thread, NULL, &limit) != 0)
+	if (pthread_timedjoin_np(feed->thread, NULL, &limit) != 0) {
+		pthread_detach(feed->thread);
 		return false;
+	}
 	listing_free(feed->news.listing);
 	goro_error_free(feed->news.error);
 	pthread_mutex_destroy(&feed->lock);

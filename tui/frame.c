@@ -10,6 +10,7 @@
 #include "screen.h"
 #include "util.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,8 @@ struct namer *namer_new(struct goro_scope *scope)
 
 void namer_free(struct namer *n)
 {
+	for (size_t i = 0; i < NBUCKETS; i++)
+		assert(!n->buckets[i]); /* a frame was not given back */
 	free(n);
 }
 

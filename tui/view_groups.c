@@ -101,25 +101,42 @@ int groups_compare(const struct model *m, const struct group_row *a, const struc
 	}
 }
 
+/* Which state the next letter of the bar is for: one each first, then by d'Hondt's method. */
+static int next_share(const uint32_t *counts, const int *letters)
+{
+	double greatest = 0;
+	int best = -1;
+
+	for (int a = 0; a < NACTIVITIES; a++) {
+		double share = (double)counts[a] / (letters[a] + 1);
+
+		if (counts[a] && !letters[a])
+			share += UINT32_MAX;
+		if (share > greatest) {
+			greatest = share;
+			best = a;
+		}
+	}
+	return best;
+}
+
 /* A letter for each share of the group, the commonest first; what is there gets at least one. */
 static void states_bar(const struct group_row *row, struct cell_text *out)
 {
-	uint32_t left[NACTIVITIES];
-	int used = 0;
+	int letters[NACTIVITIES] = { 0 }, used = 0;
 
-	memcpy(left, row->counts, sizeof(left));
+	for (int i = 0, a; i < BAR && (a = next_share(row->counts, letters)) >= 0; i++)
+		letters[a]++;
 	out->roles = out->role_room;
-	while (used < BAR) {
+	for (;;) {
 		int best = 0;
 
 		for (int a = 1; a < NACTIVITIES; a++)
-			if (left[a] > left[best])
+			if (letters[a] && (!letters[best] || row->counts[a] > row->counts[best]))
 				best = a;
-		if (!left[best])
+		if (!letters[best])
 			break;
-		uint64_t share = ((uint64_t)row->counts[best] * BAR + row->g->n / 2) / row->g->n;
-		left[best] = 0;
-		for (uint64_t i = 0; i < (share ? share : 1) && used < BAR; i++) {
+		for (; letters[best]; letters[best]--) {
 			out->role_room[used] = (uint8_t)activities[best].role;
 			out->text[used++] = activities[best].letter;
 		}

@@ -94,6 +94,7 @@ static void test_selects(void **state)
 		{ "on~\"held by g77\"", 8 },
 		{ "on~mutex", 10 },
 		{ "where~cache.c:240", 10 },
+		{ "where~CACHE.c:240", 10 },
 		{ "spawn~watch", 1000 },
 		{ "not spawn~watch", 28 },
 		{ "! spawn~watch", 28 },
@@ -204,6 +205,10 @@ static void test_bounded(void **state)
 			filter_free(f);
 			free(text);
 		}
+	char *deep = repeat("(", 66);
+	assert_null(filter_parse(deep, err, sizeof(err)));
+	assert_non_null(strstr(err, "nested deeper than 64"));
+	free(deep);
 	assert_true(kept("where~((((a*)*)*)*)*$ or stack~(x+x+)+y") > 0);
 	assert_true(clock_now() - start < 20 * NSEC_PER_SEC);
 }

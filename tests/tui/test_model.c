@@ -2,6 +2,7 @@
 /* From frames to rows: the selection follows its item, history and rates, groups, marks. */
 #include "fake_scope.h"
 #include "filter.h"
+#include "screen.h"
 #include "util.h"
 #include "view.h"
 
@@ -265,6 +266,35 @@ static void test_activity_counts(void **state)
 	assert_int_equal(activity_of('%'), ACT_OTHER);
 }
 
+/* One goroutine among a thousand that does something else is still seen in the bar. */
+static void test_states_bar(void **state)
+{
+	static const struct {
+		uint32_t chan, run, lock;
+		const char *bar;
+	} cases[] = {
+		{ 1000, 1, 0, "cccccccr" }, { 1000, 0, 0, "cccccccc" }, { 1, 0, 0, "cccccccc" },
+		{ 50, 50, 0, "rrrrcccc" },  { 30, 1, 70, "lllllccr" },	{ 0, 0, 3, "llllllll" },
+	};
+	int column;
+
+	(void)state;
+	tick();
+	for (column = 0; strcmp(m.group_table.columns[column].title, "STATES") != 0; column++)
+		;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct cell_text cell;
+
+		memset(m.groups[0].counts, 0, sizeof(m.groups[0].counts));
+		m.groups[0].counts[ACT_CHAN] = cases[i].chan;
+		m.groups[0].counts[ACT_RUN] = cases[i].run;
+		m.groups[0].counts[ACT_LOCK] = cases[i].lock;
+		groups_cell(&m, 0, column, &cell);
+		assert_string_equal(cell.text, cases[i].bar);
+		assert_int_equal(cell.roles[7] == ROLE_RUN, cell.text[7] == 'r');
+	}
+}
+
 static void test_search_wraps(void **state)
 {
 	(void)state;
@@ -309,6 +339,7 @@ int main(void)
 		TEST(test_filter_thins_groups),
 		TEST(test_members_of_each_kind),
 		TEST(test_activity_counts),
+		TEST(test_states_bar),
 		TEST(test_search_wraps),
 		TEST(test_back),
 	};
