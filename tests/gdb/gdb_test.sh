@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# goro-gdb.py as its user sees it, and what a debugger sees of a switch.
+#   gdb_test.sh CASE, with GDB, SCRIPT (goro-gdb.py), PARKED, SWITCHER and HERE in the environment
+set -uo pipefail
+export GORO_MAXPROCS=1 LC_ALL=C
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+gdb() {
+	command "$GDB" -nx -batch -ex 'set debuginfod enabled off' -ex 'set width 0' "$@" \
+		</dev/null >"$scratch/out" 2>&1
+}
+
+fail() {
+	echo "failed: $*"
+	cat "$scratch/out"
+	exit 1
+}
+
+# says LINE... - regular expressions that must be found in the output, in this order.
+says() {
+	local from=1 at line
+	for line in "$@"; do
+		at=$(tail -n +$from "$scratch/out" | grep -nEm1 -- "$line" | cut -d: -f1)
+		[ -n "$at" ] || fail "the output lacks (in this order): $line"
+		from=$((from + at))
+	done
+}
+
+listed=('^ +1  \[running\]  '
+	'^ +2  \[chan receive\]  receive_at_depth at .*/parked\.c:[0-9]+$'
+	'^ +created by main at .*/parked\.c:[0-9]+ in goroutine 1$'
+	'^ +3  \[sync\.Mutex\.Lock\]  locker at '
+	'^ +4  \[sync\.WaitGroup\.Wait\]  waiter at '
+	'^ +5  \[new\]  fresh \(has not run yet\)$')
+second=('^goroutine 2 \[chan receive\]:$' '^#[0-9]+ .* goro_chan_recv ' ' receive_at_depth '
+	' receive_at_depth ' ' receive_at_depth ' ' receive_at_depth ' ' receiver ' ' goro_main '
+	' goro_entry ')
+rest=('^goroutine 3 \[sync\.Mutex\.Lock\]:$' ' goro_mutex_lock ' ' locker ' ' goro_entry '
+	'^goroutine 4 \[sync\.WaitGroup\.Wait\]:$' ' goro_waitgroup_wait ' ' waiter ' ' goro_entry '
+	'^goroutine 5 \[new\]:$' '^  has not run yet$')
+
+live() {
+	gdb -x "$SCRIPT" -ex 'break look' -ex run -ex 'info goroutines' -ex 'goroutine all bt' \
+		-ex 'goroutine 3 up 2' -ex 'echo afterwards\n' -ex bt -ex continue "$PARKED"
+	says 'look at ' "${listed[@]:1}" '^goroutine 1 \[running\]:$' '^#0 +look ' '^#1 .* main ' \
+		"${second[@]}" "${rest[@]}" \
+		'^afterwards$' '^#0 +look ' '^#1 .* main ' 'exited normally'
+}
+
+# Written by the kernel, which alone reads past guard pages.
+core() {
+	local core
+	if [ "$(cat /proc/sys/kernel/core_pattern)" != core ] || ! ulimit -c unlimited 2>/dev/null; then
+		echo "skipped: core files do not go to the current directory here"
+		exit 77
+	fi
+	(cd "$scratch" && exec "$PARKED" abort) >"$scratch/out" 2>&1
+	core=$(ls "$scratch"/core* 2>/dev/null) || fail "no core file"
+	gdb -x "$SCRIPT" -ex 'info goroutines' -ex 'goroutine all bt' "$PARKED" "$core"
+	says "${listed[@]}" '^goroutine 1 \[running\]:$' 'abort \(' ' main ' "${second[@]}" "${rest[@]}"
+}
+
+misuse() {
+	gdb -x "$SCRIPT" -ex 'info goroutines' "$PARKED"
+	says '^the runtime has not started yet$'
+	gdb -x "$SCRIPT" -ex 'info goroutines' /bin/true
+	says '^this is no goro program'
+	gdb -x "$SCRIPT" -ex 'break look' -ex run -ex 'goroutine 99 bt' "$PARKED"
+	says '^no goroutine 99; `info goroutines` lists them$'
+	gdb -x "$SCRIPT" -ex 'goroutine bt' "$PARKED"
+	says '^usage: goroutine N\|all COMMAND; for example: goroutine 7 bt$'
+}
+
+every_instruction() {
+	gdb -x "$HERE/every_instruction.py" "$SWITCHER" || fail "status $?"
+	says '^every instruction is good$'
+}
+
+case ${1:-} in
+live | core | misuse | every_instruction) "$1" ;;
+*) echo "usage: $0 live|core|misuse|every_instruction" >&2; exit 2 ;;
+esac
