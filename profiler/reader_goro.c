@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "contract.h"
+#include "park_memo.h"
 
 #define BATCH	      1024u	   /* records in one go; also what one system call reads */
 #define FIRST_WINDOW  2048u	   /* bytes of a stack: nearly always all that is used */
@@ -32,6 +33,7 @@ struct reader_goro {
 	struct reader base;
 	struct modules *modules;
 	struct contract contract;
+	struct park_memo memo;
 };
 
 /* A goroutine whose stack is to be read. */
@@ -415,6 +417,7 @@ static void finish_all(struct scan *s)
 static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *used)
 {
 	struct item it = { .record = address, .slot = slot, .window = FIRST_WINDOW };
+	const struct parked *parked;
 	struct goro_info g;
 
 	decode(s, s->before + slot, address, &g);
@@ -423,9 +426,17 @@ static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *us
 	if (!is_there(&g))
 		return;
 	find_stack_end(s, &g);
+	parked = park_memo_find(&s->r->memo, &g);
+	if (parked)
+		g.stack_used = g.stack_hi - g.sp;
 	it.g = snapshot_add_g(s->b, &g);
 	if (it.g == UINT32_MAX)
 		return;
+	if (parked) {
+		park_memo_reuse(&s->r->memo, parked, s->b, it.g);
+		add_rlocks(s, it.g, s->before + slot);
+		return;
+	}
 	if (has_stack(s, &g) && place(s, &it, &g, used)) {
 		s->items[s->nitems++] = it;
 		return;
@@ -694,11 +705,16 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		return err;
 	if (!scan_begin(&s))
 		err = &goro_enomem;
+	/* Who compares unwinders wants every stack unwound. */
+	if (unwinder_compares(b->unwinder))
+		park_memo_free(&r->memo);
+	park_memo_rewind(&r->memo);
 	if (!err)
 		err = scan_chunks(&s);
 	if (!err)
 		err = scan_again(&s);
 	if (!err) {
+		park_memo_save(&r->memo, b->snap);
 		snapshot_sort(b);
 		snapshot_collect_objects(b);
 		if (!b->no_memory)
@@ -767,8 +783,11 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 	return NULL;
 }
 
-static void goro_close(struct reader *r)
+static void goro_close(struct reader *base)
 {
+	struct reader_goro *r = (struct reader_goro *)base;
+
+	park_memo_free(&r->memo);
 	free(r);
 }
 

@@ -132,7 +132,8 @@ static bool rehash(struct snapshot_builder *b)
 	return true;
 }
 
-static uint32_t intern_stack(struct snapshot_builder *b, const struct unwind_result *r)
+uint32_t snapshot_intern_stack(struct snapshot_builder *b, const struct goro_stack *st,
+			       const uint64_t *pcs)
 {
 	struct goro_snapshot *s = b->snap;
 	size_t at, mask;
@@ -140,25 +141,21 @@ static uint32_t intern_stack(struct snapshot_builder *b, const struct unwind_res
 	if (s->nstacks * 2 >= b->stack_table_size && !rehash(b))
 		return GORO_NO_STACK;
 	mask = b->stack_table_size - 1;
-	for (at = hash_pcs(r->pcs, r->n) & mask; b->stack_table[at]; at = (at + 1) & mask) {
-		const struct goro_stack *st = &s->stacks[b->stack_table[at] - 1];
+	for (at = hash_pcs(pcs, st->n) & mask; b->stack_table[at]; at = (at + 1) & mask) {
+		const struct goro_stack *old = &s->stacks[b->stack_table[at] - 1];
 
-		if (st->n == r->n && st->complete == r->complete &&
-		    st->by_frame_pointer == r->by_frame_pointer &&
-		    memcmp(s->pcs + st->first, r->pcs, r->n * sizeof *r->pcs) == 0)
+		if (old->n == st->n && old->complete == st->complete &&
+		    old->by_frame_pointer == st->by_frame_pointer &&
+		    memcmp(s->pcs + old->first, pcs, st->n * sizeof *pcs) == 0)
 			return b->stack_table[at] - 1;
 	}
 	if (!GROW(b, s->stacks, s->nstacks, 1, b->stacks_cap) ||
-	    !GROW(b, s->pcs, s->npcs, r->n, b->pcs_cap))
+	    !GROW(b, s->pcs, s->npcs, st->n, b->pcs_cap))
 		return GORO_NO_STACK;
-	memcpy(s->pcs + s->npcs, r->pcs, r->n * sizeof *r->pcs);
-	s->stacks[s->nstacks] = (struct goro_stack){
-		.first = (uint32_t)s->npcs,
-		.n = r->n,
-		.complete = r->complete,
-		.by_frame_pointer = r->by_frame_pointer,
-	};
-	s->npcs += r->n;
+	memcpy(s->pcs + s->npcs, pcs, st->n * sizeof *pcs);
+	s->stacks[s->nstacks] = *st;
+	s->stacks[s->nstacks].first = (uint32_t)s->npcs;
+	s->npcs += st->n;
 	b->stack_table[at] = (uint32_t)++s->nstacks;
 	return (uint32_t)s->nstacks - 1;
 }
@@ -170,8 +167,15 @@ enum unwind_status snapshot_add_stack(struct snapshot_builder *b, uint32_t g,
 		return UNWIND_MORE;
 	if (!b->result.complete)
 		b->snap->truncated++;
-	if (b->result.n)
-		b->snap->g[g].stack_id = intern_stack(b, &b->result);
+	if (b->result.n) {
+		struct goro_stack st = {
+			.n = b->result.n,
+			.complete = b->result.complete,
+			.by_frame_pointer = b->result.by_frame_pointer,
+		};
+
+		b->snap->g[g].stack_id = snapshot_intern_stack(b, &st, b->result.pcs);
+	}
 	return UNWIND_DONE;
 }
 

@@ -37,6 +37,10 @@ void snapshot_add_rlock(struct snapshot_builder *b, uint32_t g, uint64_t rwmutex
 enum unwind_status snapshot_add_stack(struct snapshot_builder *b, uint32_t g,
 				      const struct unwind_stack *s);
 
+/* The id of a stack that was unwound before: only n, complete and by_frame_pointer of st count. */
+uint32_t snapshot_intern_stack(struct snapshot_builder *b, const struct goro_stack *st,
+			       const uint64_t *pcs);
+
 void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p);
 void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);
 

@@ -69,6 +69,11 @@ void unwinder_compare(struct unwinder *u, struct unwind_comparison *c)
 	u->comparison = c;
 }
 
+bool unwinder_compares(const struct unwinder *u)
+{
+	return u->comparison != NULL;
+}
+
 size_t unwinder_unknown(const struct unwinder *u)
 {
 	return u->unknown;

@@ -68,6 +68,7 @@ void unwinder_modules_changed(struct unwinder *u);
 
 /* From now on unwind every stack in both ways and count into *c; NULL: stop that. */
 void unwinder_compare(struct unwinder *u, struct unwind_comparison *c);
+bool unwinder_compares(const struct unwinder *u);
 
 /* Unwind: by rows, and where they cannot by libunwind. DONE or MORE. */
 enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s,

@@ -148,6 +148,7 @@ static void test_reads_again_what_ran(void **state)
 	goro_snapshot_free(snap);
 
 	times = 1000;
+	fake_set(f, 0, GORO_FIELD_g_park_seq, 50);
 	snap = take(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->torn, 1);
@@ -155,6 +156,53 @@ static void test_reads_again_what_ran(void **state)
 	assert_int_equal(snap->g[0].stack_id, GORO_NO_STACK);
 	assert_string_equal(goro_state_text(&snap->g[0]), "chan receive");
 	assert_true(times > 1000 - 10);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+}
+
+static void count_stack_reads(struct fake *f, uint64_t address)
+{
+	unsigned *reads = f->arg;
+
+	*reads += address >= FAKE_STACKS;
+}
+
+static void test_reads_no_stack_twice(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope = open_fake(f);
+	unsigned reads = 0;
+	struct goro_snapshot *snap;
+	uint64_t *stack = fake_at(f, FAKE_STACKS + FAKE_STACK - 256);
+
+	(void)state;
+	f->arg = &reads;
+	f->on_read = count_stack_reads;
+	goro_snapshot_free(take(scope));
+	assert_int_equal(reads, FAKE_NG);
+
+	/* Goroutine 1 has parked elsewhere, another one has its record's place, one runs. */
+	stack[2] = FAKE_CODE + 0x50;
+	fake_set(f, 0, GORO_FIELD_g_park_seq, 4);
+	fake_set(f, 1, GORO_FIELD_g_id, 100);
+	fake_set(f, 2, GORO_FIELD_g_status, GORO_STATE_RUNNING);
+	reads = 0;
+	snap = take(scope);
+	assert_int_equal(reads, 2);
+	assert_int_equal(snap->ng, FAKE_NG);
+	assert_int_equal(snap->nstacks, 2);
+	assert_int_equal(snap->pcs[snap->stacks[snap->g[0].stack_id].first], FAKE_CODE + 0x50);
+	assert_int_equal(goro_snapshot_find(snap, 15)->stack_id, GORO_NO_STACK);
+	for (size_t i = 1; i < snap->ng; i++) {
+		const struct goro_info *g = &snap->g[i];
+
+		if (g->state != GORO_STATE_WAITING)
+			continue;
+		assert_int_equal(snap->pcs[snap->stacks[g->stack_id].first], FAKE_CODE + 0x20);
+		assert_int_equal(g->nwaits, 1);
+		assert_int_equal(snap->waits[g->waits_first].object, g->wait_object);
+		assert_int_equal(g->stack_used, 256);
+	}
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
 }
@@ -452,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_reads_by_the_contract),
 		cmocka_unit_test(test_older_and_newer_contracts),
 		cmocka_unit_test(test_reads_again_what_ran),
+		cmocka_unit_test(test_reads_no_stack_twice),
 		cmocka_unit_test(test_leaves_out_what_ended),
 		cmocka_unit_test(test_reports_the_end),
 		cmocka_unit_test(test_select),
