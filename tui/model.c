@@ -251,6 +251,9 @@ static int by_group_column(const void *a, const void *b, void *arg)
 
 	if (!table_rising(&m->group_table))
 		order = -order;
+	/* Among equals the worst is on top. */
+	if (!order)
+		order = compare_u64(y->g->verdict, x->g->verdict);
 	return order ? order : compare_u64(x->key, y->key);
 }
 

@@ -151,6 +151,31 @@ int screen_put_right(struct screen *s, int y, int x, int w, enum role role, cons
 	return pad + screen_put(s, y, x + pad, w - pad, role, text);
 }
 
+size_t text_line(const char *text, int w)
+{
+	size_t i = 0, blank = 0;
+	int columns = 0;
+
+	for (; text[i] && text[i] != '\n'; i++) {
+		if (text[i] == ' ')
+			blank = i;
+		/* Bytes that go on with a character take no column. */
+		if (((unsigned char)text[i] & 0xc0) != 0x80 && ++columns > w)
+			return blank && text[i] != ' ' ? blank : i;
+	}
+	return i;
+}
+
+const char *text_after(const char *text, size_t line)
+{
+	text += line;
+	if (*text == '\n')
+		return text + 1;
+	while (*text == ' ')
+		text++;
+	return text;
+}
+
 void screen_reverse(struct screen *s, int y, int x, int w)
 {
 	for (int i = x; i < x + w; i++)

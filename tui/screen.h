@@ -77,6 +77,12 @@ int screen_put_right(struct screen *s, int y, int x, int w, enum role role, cons
 /* Columns that a text takes. */
 int screen_width(const struct screen *s, const char *text);
 
+/* How many bytes of a text make its first line when it is wrapped at w columns: up to a newline or
+ * to the last blank that fits. */
+size_t text_line(const char *text, int w);
+/* What follows that line, its newline or blanks left out. */
+const char *text_after(const char *text, size_t line);
+
 void screen_reverse(struct screen *s, int y, int x, int w);
 
 /* A frame with a title in its upper edge; the inside is (y+1, x+2) to (y+h-2, x+w-3). */

@@ -213,6 +213,7 @@ static void draw_source(const struct model *m, struct screen *s, int y, int h, i
 		source_line(m, first + i, first + i == f->line, s, y + (int)i, x, w);
 }
 
+/* Lines of a box; without a screen they are only counted. */
 struct out {
 	struct screen *s;
 	int y, end, w;
@@ -220,8 +221,11 @@ struct out {
 
 static void line_out(struct out *o, enum role role, const char *text)
 {
-	if (o->y < o->end)
-		screen_put(o->s, o->y++, 2, o->w, role, text);
+	if (o->y >= o->end)
+		return;
+	if (o->s)
+		screen_put(o->s, o->y, 2, o->w, role, text);
+	o->y++;
 }
 
 static void chain_line(const struct model *m, uint64_t id, const char *mark, struct out *o)
@@ -276,44 +280,71 @@ static void evidence_out(const struct model *m, const struct goro_info *g, struc
 	snprintf(text, sizeof(text), "%s, by %s", verdict_name(g->verdict), proof_name(g->proof));
 	line_out(o, role_of_verdict(g->verdict), text);
 	for (p = v->findings[g->finding].evidence; p && *p;) {
-		size_t n = strcspn(p, "\n");
+		size_t n = text_line(p, o->w - 2);
 
 		snprintf(text, sizeof(text), "  %.*s", (int)n, p);
 		line_out(o, ROLE_TEXT, text);
-		p += n + (p[n] == '\n');
+		p = text_after(p, n);
 	}
 }
 
 enum { MAX_CHAIN = 16 };
 
+struct chain {
+	uint64_t ids[MAX_CHAIN];
+	size_t n;
+	bool cycle;
+};
+
+static struct chain chain_of(const struct model *m, const struct goro_info *g)
+{
+	struct chain c = { .n = 0 };
+
+	c.n = goro_wait_chain(m->frame->snap, g->id, c.ids, MAX_CHAIN, &c.cycle);
+	if (!c.n)
+		c.ids[c.n++] = g->id;
+	return c;
+}
+
+static void wait_lines(const struct model *m, const struct goro_info *g, const struct chain *c,
+		       struct out *o)
+{
+	const char *end = c->cycle ? "  <- back to one above" : c->n > 1 ? "  <- the root" : "";
+
+	for (size_t i = 0; i < c->n; i++)
+		chain_line(m, c->ids[i], i + 1 < c->n ? "" : end, o);
+	object_lines(m, g, o);
+	evidence_out(m, g, o);
+}
+
 static void draw_waits(const struct model *m, const struct goro_info *g, struct screen *s, int y,
 		       int h)
 {
-	uint64_t chain[MAX_CHAIN];
-	bool cycle = false;
-	size_t n = goro_wait_chain(m->frame->snap, g->id, chain, MAX_CHAIN, &cycle);
+	struct chain c = chain_of(m, g);
 	struct out o = { s, y + 1, y + h - 1, s->w - 4 };
-	char title[96];
+	char title[96] = "WAITS FOR";
 
-	if (n > MAX_CHAIN)
-		n = MAX_CHAIN;
-	if (n > 1 || cycle)
-		snprintf(title, sizeof(title), "WAIT-FOR CHAIN of %zu, %s  (w: go there)", n,
-			 cycle ? "a CYCLE" : "no cycle");
-	else
-		snprintf(title, sizeof(title), "WAITS FOR");
+	if (c.n > 1 || c.cycle)
+		snprintf(title, sizeof(title), "WAIT-FOR CHAIN of %zu, %s  (w: go there)", c.n,
+			 c.cycle ? "a CYCLE" : "no cycle");
 	screen_box(s, y, 0, h, s->w, title);
-	if (!n)
-		chain_line(m, g->id, "", &o);
-	for (size_t i = 0; i < n; i++)
-		chain_line(m, chain[i],
-			   i + 1 < n ? ""
-			   : cycle   ? "  <- waits for one above"
-			   : n > 1   ? "  <- the root"
-				     : "",
-			   &o);
-	object_lines(m, g, &o);
-	evidence_out(m, g, &o);
+	wait_lines(m, g, &c, &o);
+}
+
+/* Lines for stack and source, of h: three fifths, less when what it waits for needs more. */
+static int upper_lines(const struct model *m, const struct goro_info *g, int w, int h)
+{
+	enum { LEAST = 6 };
+	struct chain c = chain_of(m, g);
+	struct out o = { NULL, 0, h, w - 4 };
+	int upper = h - h * 2 / 5;
+
+	if (h < 10)
+		return h;
+	wait_lines(m, g, &c, &o);
+	if (h - upper < o.y + 2 && upper > LEAST)
+		upper = h - (o.y + 2) > LEAST ? h - (o.y + 2) : LEAST;
+	return upper;
 }
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
@@ -336,7 +367,7 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 		draw_source(m, s, y + h - 1, 1, 0, s->w);
 		return;
 	}
-	boxes = h >= 10 ? h - h * 2 / 5 : h;
+	boxes = upper_lines(m, g, s->w, h);
 	if (s->w < 80) {
 		int half = boxes / 2;
 

@@ -31,16 +31,16 @@ enum { BAR = 8, TREND = 24 };
 		[C_COUNT] = { "count", "COUNT", 9, 0, true, false }, [C_MARK] = { "mark", "+MARK", \
 										  8,	  66,      \
 										  true,	  false }, \
-		[C_RATE] = { "rate", "/S", 7, 90, true, false }, [C_STATES] = { NULL,  "STATES",   \
-										BAR,   80,         \
-										false, false },    \
+		[C_RATE] = { "rate", "/S", 7, 100, true, false }, [C_STATES] = { NULL,	"STATES",  \
+										 BAR,	80,        \
+										 false, false },   \
 		[C_WAIT] = { "wait", "WAIT50", 7, 0, true, false }, [C_OLDEST] = { "oldest",       \
 										   "OLDEST",       \
 										   7,              \
 										   0,              \
 										   true,           \
 										   false },        \
-		[C_MEM] = { "mem", "STACK", 6, 70, true, false },                                  \
+		[C_MEM] = { "mem", "STACK", 6, 90, true, false },                                  \
 		[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false }, [C_TREND] = { NULL,    \
 											  "TREND", \
 											  TREND,   \
@@ -285,6 +285,9 @@ static void stack_line(const struct model *m, const struct goro_info *g, char *b
 		place_text(&s->frames[i], place, sizeof(place));
 		int n = snprintf(buf + used, size - used, "%s%s", used ? " < " : "", place);
 		used += n > 0 ? (size_t)n : 0;
+		/* What the C library does to call main is of no interest. */
+		if (s->frames[i].function && strcmp(s->frames[i].function, "main") == 0)
+			break;
 	}
 }
 
@@ -303,18 +306,18 @@ static void box_line(struct box *b, enum role role, const char *label, const cha
 
 static void evidence_lines(struct box *b, const struct goro_finding *f)
 {
+	enum role role = f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT;
 	char label[32], line[512];
 	const char *p = f->evidence ? f->evidence : "";
 
 	snprintf(label, sizeof(label), "%-8s ", verdict_name(f->verdict));
 	do {
-		size_t n = strcspn(p, "\n");
+		size_t n = text_line(p, b->w - 9);
 
 		snprintf(line, sizeof(line), "%.*s", (int)n, p);
-		box_line(b, f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT, label,
-			 line);
+		box_line(b, role, label, line);
 		snprintf(label, sizeof(label), "%9s", "");
-		p += n + (p[n] == '\n');
+		p = text_after(p, n);
 	} while (*p);
 }
 
@@ -355,25 +358,23 @@ static void draw_detail(const struct model *m, struct screen *s, int y, int h)
 }
 
 /* How many lines the box can use. */
-static int detail_lines(const struct model *m)
+static int detail_lines(const struct model *m, int w)
 {
+	const struct goro_finding *f = m->detail.finding;
 	int n = 2 + 2;
 
 	for (size_t i = 0; i < TOP_STACKS && m->detail.stacks[i].n; i++)
 		n++;
-	if (m->detail.finding) {
-		n++;
-		for (const char *p = m->detail.finding->evidence; p && *p; p++)
-			n += p[0] == '\n' && p[1];
-	}
+	for (const char *p = f ? f->evidence : NULL; p && *p; n++)
+		p = text_after(p, text_line(p, w - 4 - 9));
 	return n;
 }
 
 /* The table needs its rows; the box below gets what is left, or a half when both want more. */
-static int table_lines(const struct model *m, int h)
+static int table_lines(const struct model *m, int w, int h)
 {
 	int want = m->group_table.n < 1000 ? (int)m->group_table.n + 2 : 1000;
-	int box = detail_lines(m);
+	int box = detail_lines(m, w);
 
 	if (h < 10)
 		return h;
@@ -386,13 +387,12 @@ static int table_lines(const struct model *m, int h)
 
 static void layout(struct model *m, int w, int h)
 {
-	(void)w;
-	table_fit(&m->group_table, table_lines(m, h) - 1);
+	table_fit(&m->group_table, table_lines(m, w, h) - 1);
 }
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
-	int lines = table_lines(m, h);
+	int lines = table_lines(m, s->w, h);
 
 	if (!m->frame)
 		return;

@@ -566,8 +566,10 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	(void)opt;
 	v->findings = calloc(2, sizeof(*v->findings));
 	find(s, v, 300, 302, GORO_VERDICT_LEAKED, GORO_PROOF_CYCLE,
-	     "g300 holds mutex 0x7f20 and waits for mutex 0x7f40, lru_touch cache.c:240\n"
-	     "g301 holds mutex 0x7f40 and waits for mutex 0x7f20, lru_touch cache.c:240");
+	     "goroutine 300 waits in sync.Mutex.Lock at /srv/shop/src/cache.c:240 (lru_touch) for"
+	     " the mutex at 0x7f40, held by goroutine 301\n"
+	     "goroutine 301 waits in sync.Mutex.Lock at /srv/shop/src/cache.c:240 (lru_touch) for"
+	     " the mutex at 0x7f20, held by goroutine 300");
 	if (fake.leaks_per_tick)
 		find(s, v, FAKE_FIRST_LEAK, UINT64_MAX, GORO_VERDICT_LIKELY, GORO_PROOF_GROWTH,
 		     "grew at every scan and none was woken");

@@ -187,6 +187,23 @@ static void test_segments(void **state)
 	screen_free(&s);
 }
 
+static void test_wrapping(void **state)
+{
+	static const char *const lines[] = { "one two", "three", "", "abcdefgh", "ijk é é", "é é" };
+	const char *p = "one two three\n\nabcdefghijk é é é é";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		size_t n = text_line(p, 8);
+
+		if (n != strlen(lines[i]) || strncmp(p, lines[i], n) != 0)
+			fail_msg("line %zu is \"%.*s\", not \"%s\"", i, (int)n, p, lines[i]);
+		p = text_after(p, n);
+	}
+	assert_string_equal(p, "");
+	assert_int_equal(text_line("", 8), 0);
+}
+
 static void test_hots(void **state)
 {
 	struct screen s;
@@ -294,11 +311,12 @@ static void test_bindings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts),	     cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_sizes),	     cmocka_unit_test(test_sparkline),
-		cmocka_unit_test(test_grid),	     cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_hots),	     cmocka_unit_test(test_table),
-		cmocka_unit_test(test_sort_columns), cmocka_unit_test(test_bindings),
+		cmocka_unit_test(test_counts),	 cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_sizes),	 cmocka_unit_test(test_sparkline),
+		cmocka_unit_test(test_grid),	 cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_wrapping), cmocka_unit_test(test_hots),
+		cmocka_unit_test(test_table),	 cmocka_unit_test(test_sort_columns),
+		cmocka_unit_test(test_bindings),
 	};
 
 	setlocale(LC_ALL, "C.UTF-8");
