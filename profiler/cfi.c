@@ -21,11 +21,12 @@
 /* DWARF register numbers of the three that are followed. */
 struct machine {
 	unsigned elf_machine, sp, fp, ra;
+	bool exact; /* CFA = fp + 16 */
 };
 
 static const struct machine machines[] = {
-	{ EM_X86_64, 7, 6, 16 },
-	{ EM_AARCH64, 31, 29, 30 },
+	{ EM_X86_64, 7, 6, 16, true },
+	{ EM_AARCH64, 31, 29, 30, false },
 };
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -610,6 +611,13 @@ unsigned cfi_frame_pointer(unsigned machine)
 	const struct machine *m = find_machine(machine);
 
 	return m ? m->fp : 0;
+}
+
+bool cfi_frame_pointer_is_exact(unsigned machine)
+{
+	const struct machine *m = find_machine(machine);
+
+	return m && m->exact;
 }
 
 /* The functions, sorted. False: out of memory, a machine we do not know, or none. */

@@ -63,6 +63,9 @@ struct cfi_entry *cfi_index(const struct cfi_section *s, size_t *n);
 /* The rule of pc (an address of the file), or NULL. */
 const struct cfi_rule *cfi_find(const struct cfi_table *t, uint64_t pc);
 
+/* Does the frame pointer, where a function keeps one, tell the CFA (CFA = frame pointer + 16)? */
+bool cfi_frame_pointer_is_exact(unsigned machine);
+
 /* DWARF's number of the frame pointer; 0: a machine that we do not know. */
 unsigned cfi_frame_pointer(unsigned machine);
 

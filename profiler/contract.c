@@ -235,6 +235,7 @@ static void make_layout(struct contract *c)
 	l->saved_pc = c->raw.saved_pc;
 	l->saved_size = c->raw.saved_size;
 	l->frame_pointer = cfi_frame_pointer(c->raw.machine);
+	l->frame_pointer_is_exact = cfi_frame_pointer_is_exact(c->raw.machine);
 	l->entry_lo = c->raw.entry_lo;
 	l->entry_hi = c->raw.entry_hi;
 }

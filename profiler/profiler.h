@@ -217,7 +217,7 @@ const char *goro_state_text(const struct goro_info *g);
 /* One line of a stack. Strings belong to the scope; any of them may be NULL. */
 struct goro_frame {
 	uint64_t pc;
-	const char *function;	/* demangled */
+	const char *function;	/* as in the source, or the symbol as it is */
 	const char *file;	/* as the compiler was told it, made absolute when that is known */
 	const char *module;	/* path of the executable or library */
 	uint32_t line;		/* 0: unknown */

@@ -185,7 +185,7 @@ static enum unwind_status step(const struct unwind_stack *s, const struct cfi_ru
 	return UNWIND_DONE;
 }
 
-/* What every function that keeps a frame pointer does, on x86-64 and aarch64 alike. */
+/* What every function that keeps a frame pointer does, where it lies at the top of the frame. */
 static const struct cfi_rule frame_pointer_rule = {
 	.cfa = CFI_FP,
 	.cfa_offset = 16,
@@ -223,7 +223,7 @@ enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack 
 		    (rule->ra == CFI_SAME && r->n > 1)) {
 			if (!guess)
 				return UNWIND_CANNOT;
-			if (c->place == PLACE_RULE)
+			if (c->place == PLACE_RULE || !layout->frame_pointer_is_exact)
 				return UNWIND_DONE;
 			rule = &frame_pointer_rule;
 			r->by_frame_pointer = true;

@@ -22,7 +22,8 @@
 struct unwind_layout {
 	uint16_t saved_reg[64];
 	uint16_t saved_pc, saved_size;
-	unsigned frame_pointer; /* index in saved_reg */
+	unsigned frame_pointer;	     /* index in saved_reg */
+	bool frame_pointer_is_exact; /* see cfi.h */
 	uint64_t entry_lo, entry_hi;
 };
 

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plugged.c - loads a library at SIGUSR1, and starts a goroutine in it.
+ *
+ *	plugged LIBRARY
+ */
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include "goro.h"
+
+static volatile sig_atomic_t asked;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	asked = 1;
+}
+
+int main(int argc, char **argv)
+{
+	goro_fn *fn;
+	void *library;
+
+	if (argc != 2)
+		return 2;
+	signal(SIGUSR1, on_signal);
+	while (!asked)
+		goro_sleep(GORO_MILLISECOND);
+	library = dlopen(argv[1], RTLD_NOW);
+	fn = library ? (goro_fn *)dlsym(library, "plugin_wait") : NULL;
+	if (!fn) {
+		fprintf(stderr, "%s\n", dlerror());
+		return 1;
+	}
+	go(fn, goro_chan_of(int, 0));
+	for (;;)
+		goro_sleep(GORO_SECOND);
+}
