@@ -36,6 +36,17 @@ static inline void elem_copy(const goro_chan *c, void *to, const void *from)
 		memcpy(to, from, c->elem_size);
 }
 
+/* False: something else was faster. */
+static inline bool selection_claim(struct selection *sel)
+{
+	if (!sched.solo)
+		return !atomic_exchange_explicit(&sel->claimed, 1, memory_order_acq_rel);
+	if (atomic_load_explicit(&sel->claimed, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&sel->claimed, 1, memory_order_relaxed);
+	return true;
+}
+
 /* The first waiter that is still there to be woken, out of its queue: a select may be claimed. */
 static inline struct goro_waiter *chan_dequeue(struct waitq *q)
 {
@@ -46,13 +57,8 @@ static inline struct goro_waiter *chan_dequeue(struct waitq *q)
 
 		if (!sel)
 			return w;
-		if (sched.solo) {
-			if (atomic_load_explicit(&sel->claimed, memory_order_relaxed))
-				continue;
-			atomic_store_explicit(&sel->claimed, 1, memory_order_relaxed);
-		} else if (atomic_exchange_explicit(&sel->claimed, 1, memory_order_acq_rel)) {
-			continue; /* one of its other channels was faster */
-		}
+		if (!selection_claim(sel))
+			continue;
 		sel->fired = w;
 		return w;
 	}

@@ -270,6 +270,16 @@ uint64_t goro_go(goro_fn *fn, void *arg)
 	return id;
 }
 
+void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent)
+{
+	struct g *gp = g_new(mp, fn, pc);
+
+	gp->arg = arg;
+	gp->parent = parent;
+	runq_put(mp->p, gp);
+	goro_wake_worker();
+}
+
 uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size)
 {
 	struct m *mp = enter();

@@ -109,9 +109,10 @@ struct waitq {
 /* ---- P ----------------------------------------------------------------------------------------
  */
 
-struct timer {
+/* An entry of the heap of timers; see time.c. */
+struct due {
 	int64_t when;
-	struct g *g; /* made ready when it fires */
+	uintptr_t what; /* a struct timer, or a goroutine that sleeps, with the lowest bit set */
 };
 
 enum p_status { P_IDLE = 0, P_RUNNING = 1, P_STOPPED = 2 };
@@ -146,7 +147,7 @@ struct p {
 	uint64_t random;
 
 	uint32_t timer_lock;
-	struct timer *timers; /* 4-ary heap by when */
+	struct due *timers; /* 4-ary heap by when */
 	uint32_t ntimers, timers_cap;
 	_Atomic int64_t timer_when; /* timers[0].when, or INT64_MAX */
 
@@ -383,6 +384,9 @@ void goro_park_forever(enum goro_reason reason) __attribute__((noreturn));
 void goro_ready(struct m *mp, struct g *gp);
 /* The same for a chain of them (through g.link), behind what waits already. */
 void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n);
+
+/* A go statement of the runtime's own, between enter() and leave(); at the tail of the queue. */
+void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent);
 
 void goro_leave_for(void (*fn)(void *)) __attribute__((noreturn));
 void goro_wake_worker_slow(void);

@@ -54,6 +54,14 @@ static inline void san_root_region(const void *addr, size_t size)
 #endif
 }
 
+static inline void san_root_region_end(const void *addr, size_t size)
+{
+	(void)addr, (void)size;
+#if GORO_ASAN
+	__lsan_unregister_root_region(addr, size);
+#endif
+}
+
 struct san_fiber {
 #if GORO_ASAN
 	void *fake_stack;

@@ -132,10 +132,11 @@ static struct g *give_up_p(struct m *mp)
  */
 static void sleep_without_p(struct m *mp)
 {
-	int64_t when = goro_timers_next();
-	int64_t timeout = -1;
+	int64_t when, timeout = -1;
 
 	lock_always(&sched.lock);
+	/* Under the lock: a P that has become idle had published its timers before. */
+	when = goro_timers_next();
 	if (when == INT64_MAX)
 		goro_check_deadlock();
 	if (when != INT64_MAX && atomic_load(&sched.nidle_p) &&

@@ -6,19 +6,30 @@
  * only. When none looks ready, all channels are locked in the order of their addresses, the cases
  * are looked at once more (one may have become ready meanwhile), and then a waiter is queued on
  * each channel. Whoever wants to complete one of them claims the whole select with one exchange.
+ * A timeout is one more that may claim it: a timer on the waiting goroutine's stack.
  */
 #include <stdlib.h>
 
 #include "chan.h"
+#include "timer.h"
 
 enum { INLINE_CASES = 8 };
+enum { NO_WAIT = 0 };
+#define FOR_EVER NEVER
 
 struct select_state {
 	struct goro_case *cases;
 	int n;
-	uint32_t **order; /* the locks of the channels by address, each once */
+	int64_t timeout;
+	uint32_t **order; /* the locks of the channels by address, each once; room for one more */
 	int norder;
 	struct goro_waiter *waiters;
+};
+
+struct timeout {
+	struct timer timer;
+	struct selection *selection;
+	struct g *g;
 };
 
 /* c->lock held; released if the case was done. */
@@ -129,11 +140,47 @@ static struct waitq *queue_of(const struct goro_case *k)
 	return k->send ? &k->chan->sendq : &k->chan->recvq;
 }
 
-/* All channels locked: queue up everywhere and sleep. Returns the case that was completed. */
+static bool has_timeout(const struct select_state *s)
+{
+	return s->timeout != FOR_EVER && s->timeout != NO_WAIT;
+}
+
+static int64_t time_out(struct m *mp, struct timer *timer, int64_t when, struct fired *fired)
+{
+	struct timeout *t = (struct timeout *)timer;
+
+	(void)mp, (void)when;
+	if (selection_claim(t->selection)) /* its `fired` stays NULL: no case */
+		fired_add(fired, t->g);
+	return NEVER;
+}
+
+/*
+ * All locked: sleep. Nobody may complete a case before we are parked, nor the time run out, so all
+ * locks are held over the switch. The timer's comes last: disarm() waits for it, and until then the
+ * list of locks must live.
+ */
+static void park(struct m **mp, struct select_state *s, struct timeout *t)
+{
+	struct g *gp = (*mp)->curg;
+	int nlocks = s->norder;
+
+	if (!has_timeout(s)) {
+		*mp = goro_park_locks(*mp, GORO_REASON_SELECT, gp->waiting, s->order, nlocks);
+		return;
+	}
+	if (!sched.solo)
+		s->order[nlocks++] = &(*mp)->p->timer_lock;
+	goro_timer_arm_locked(*mp, &t->timer, goro_when(s->timeout));
+	*mp = goro_park_locks(*mp, GORO_REASON_SELECT_TIMEOUT, gp->waiting, s->order, nlocks);
+}
+
+/* All locked: queue up everywhere and sleep. Returns the case that was completed; -1: timeout. */
 static int wait_all(struct m **mp, struct select_state *s)
 {
 	struct g *gp = (*mp)->curg;
 	struct selection sel = { .fired = NULL };
+	struct timeout timeout = { { .fire = time_out }, &sel, gp };
 	struct goro_waiter **link = &gp->waiting;
 	struct goro_waiter *fired;
 	int done;
@@ -155,13 +202,12 @@ static int wait_all(struct m **mp, struct select_state *s)
 		link = &w->next_of_g;
 		waitq_push(&queue_of(k)->first, &queue_of(k)->last, w);
 	}
-	/* Nobody may complete a case before we are parked, so all locks are held over the switch.
-	 */
-	*mp = goro_park_locks(*mp, GORO_REASON_SELECT, gp->waiting, s->order, s->norder);
+	*link = NULL;
+	park(mp, s, &timeout);
 
 	lock_all(s);
 	fired = sel.fired;
-	done = (int)(fired - s->waiters);
+	done = fired ? (int)(fired - s->waiters) : -1;
 	for (int i = 0; i < s->n; i++) {
 		struct goro_waiter *w = &s->waiters[i];
 		struct waitq *q;
@@ -174,24 +220,35 @@ static int wait_all(struct m **mp, struct select_state *s)
 			waitq_remove(&q->first, &q->last, w);
 	}
 	unlock_all(s, NULL);
+	if (has_timeout(s))
+		goro_timer_disarm(&timeout.timer);
 	return done;
 }
 
 /* -2: a case that sends was woken by close. */
-static int try_or_wait(struct m **mp, struct select_state *s, bool may_wait)
+static int try_or_wait(struct m **mp, struct select_state *s)
 {
+	/* Before the channels': that is the order in which a timer sends. */
+	uint32_t *timer_lock = has_timeout(s) ? &(*mp)->p->timer_lock : NULL;
 	int done;
 
 	sort_locks(s);
+	if (timer_lock)
+		lock(timer_lock);
 	lock_all(s);
 	done = try_locked(*mp, s);
-	if (done >= 0)
+	if (done >= 0) {
+		if (timer_lock)
+			unlock(timer_lock);
 		return done;
-	if (!may_wait) {
+	}
+	if (s->timeout == NO_WAIT) {
 		unlock_all(s, NULL);
 		return -1;
 	}
 	done = wait_all(mp, s);
+	if (done < 0)
+		return done;
 	if (s->cases[done].send)
 		return s->waiters[done].ok ? done : -2;
 	s->cases[done].ok = s->waiters[done].ok;
@@ -200,13 +257,14 @@ static int try_or_wait(struct m **mp, struct select_state *s, bool may_wait)
 	return done;
 }
 
-static int select_cases(struct goro_case *cases, int n, bool may_wait)
+static int select_cases(struct goro_case *cases, int n, int64_t timeout)
 {
 	struct goro_waiter inline_waiters[INLINE_CASES];
-	uint32_t *inline_order[INLINE_CASES];
+	uint32_t *inline_order[INLINE_CASES + 1];
 	struct select_state s = {
 		.cases = cases,
 		.n = n,
+		.timeout = timeout,
 		.waiters = inline_waiters,
 		.order = inline_order,
 	};
@@ -215,7 +273,8 @@ static int select_cases(struct goro_case *cases, int n, bool may_wait)
 	int done;
 
 	if (n > INLINE_CASES) {
-		more = malloc((size_t)n * (sizeof(*s.waiters) + sizeof(*s.order)));
+		more = malloc((size_t)n * (sizeof(*s.waiters) + sizeof(*s.order)) +
+			      sizeof(*s.order));
 		if (!more)
 			goro_throw("out of memory: select with %d cases", n);
 		s.waiters = more;
@@ -223,7 +282,7 @@ static int select_cases(struct goro_case *cases, int n, bool may_wait)
 	}
 	done = try_unlocked(mp, &s);
 	if (done < 0)
-		done = try_or_wait(&mp, &s, may_wait);
+		done = try_or_wait(&mp, &s);
 	leave(mp);
 	free(more);
 	if (unlikely(done == -2))
@@ -235,10 +294,18 @@ int goro_select(struct goro_case *cases, int n)
 {
 	if (n <= 0)
 		goro_park_forever(GORO_REASON_SELECT_NONE);
-	return select_cases(cases, n, true);
+	return select_cases(cases, n, FOR_EVER);
 }
 
 int goro_select_default(struct goro_case *cases, int n)
 {
-	return n <= 0 ? -1 : select_cases(cases, n, false);
+	return n <= 0 ? -1 : select_cases(cases, n, NO_WAIT);
+}
+
+int goro_select_timeout(struct goro_case *cases, int n, int64_t ns)
+{
+	if (n > 0)
+		return select_cases(cases, n, ns > 0 ? ns : NO_WAIT);
+	goro_sleep(ns);
+	return -1;
 }

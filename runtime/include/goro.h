@@ -205,6 +205,66 @@ GORO_API int goro_select(struct goro_case *cases, int n);
 /* Select with a default: returns -1 at once when no case can go on. */
 GORO_API int goro_select_default(struct goro_case *cases, int n);
 
+/* Select for at most `ns` nanoseconds: returns -1 when no case could go on until then. Makes no
+ * timer that anybody would have to free. */
+GORO_API int goro_select_timeout(struct goro_case *cases, int n, int64_t ns);
+
+/* ------------------------------------------------------------------------------------------------
+ * Timers: something happens later, once or again and again
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * A timer sends the time, an int64_t as goro_now() gives it, into its channel once:
+ *
+ *	goro_timer *t = goro_timer_new(GORO_SECOND);
+ *	struct goro_case cases[] = {
+ *		goro_recv_case(work, &job),
+ *		goro_recv_case(goro_timer_chan(t), NULL),
+ *	};
+ *	... goro_select(cases, 2) ... goro_timer_reset(t, GORO_SECOND) ...
+ *	goro_timer_free(t);
+ *
+ * Any goroutine may stop or reset it at any time. Who made it frees it, fired or not; its channel
+ * belongs to it and goes with it.
+ */
+typedef struct goro_timer goro_timer;
+
+/* In `ns` nanoseconds; zero or less: at once. */
+GORO_API goro_timer *goro_timer_new(int64_t ns);
+
+/* Start fn(arg) in a goroutine of its own in `ns` nanoseconds. It has no channel, and is freed like
+ * any timer; the goroutine that it has started does not mind. */
+GORO_API goro_timer *goro_after_func(int64_t ns, goro_fn *fn, void *arg);
+
+/* Borrowed: do not free or close it. NULL for goro_after_func(). */
+GORO_API goro_chan *goro_timer_chan(const goro_timer *t);
+
+/*
+ * True: it was running, and nobody will receive its value, or its function will not be started.
+ * False: it had fired (and its value been received) or been stopped before. After stop, as after
+ * reset, no value of an earlier time is received: no need to drain the channel.
+ */
+GORO_API bool goro_timer_stop(goro_timer *t);
+
+/* Stop it and start it again; returns what stop would. */
+GORO_API bool goro_timer_reset(goro_timer *t, int64_t ns);
+
+/* Stop it and give its memory back. Nobody may wait on its channel any more (panics). NULL is fine.
+ */
+GORO_API void goro_timer_free(goro_timer *t);
+
+/*
+ * A ticker sends the time every `ns` nanoseconds. To a receiver that is late it does not send what
+ * was missed. The period must be positive (panics). Freed by who made it, with its channel.
+ */
+typedef struct goro_ticker goro_ticker;
+
+GORO_API goro_ticker *goro_ticker_new(int64_t ns);
+GORO_API goro_chan *goro_ticker_chan(const goro_ticker *k); /* borrowed */
+GORO_API void goro_ticker_stop(goro_ticker *k);		    /* its channel is not closed */
+GORO_API void goro_ticker_reset(goro_ticker *k, int64_t ns);
+GORO_API void goro_ticker_free(goro_ticker *k); /* as goro_timer_free() */
+
 /* ------------------------------------------------------------------------------------------------
  * Sync: locks and meeting points. Zero value ready. FIFO with barging, as Go's.
  * ---------------------------------------------------------------------------------------------- */

@@ -65,7 +65,9 @@
 	X(SLEEP, 'z', "sleep", EXTERNAL)                        \
 	X(IO, 'i', "IO wait", EXTERNAL)                         \
 	X(SEMA, 'm', "semacquire", SEMA)                        \
-	X(BLOCKING, 'y', "blocking call", EXTERNAL)
+	X(BLOCKING, 'y', "blocking call", EXTERNAL)             \
+	X(SELECT_TIMEOUT, 's', "select (timeout)", EXTERNAL)    \
+	X(SEMA_CONTEXT, 'm', "semacquire (context)", EXTERNAL)
 
 /*
  * What `wait_object` points to, by class of the reason. EXTERNAL waits end by time or by the
