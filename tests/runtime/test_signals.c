@@ -65,6 +65,55 @@ static void quit_while_one_computes(void)
 		goro_sleep(GORO_MILLISECOND);
 }
 
+/* Before anything was started that could watch. */
+static void quit_alone(void)
+{
+	kill(getpid(), SIGQUIT);
+	computer(NULL);
+}
+
+/* Who is told to ignore it, does: nohup. */
+static void quit_ignored(void)
+{
+	signal(SIGQUIT, SIG_IGN);
+	kill(getpid(), SIGQUIT);
+	goro_sleep(20 * GORO_MILLISECOND);
+}
+
+static volatile sig_atomic_t caught;
+
+static void catch (int signo)
+{
+	caught = signo;
+}
+
+/* A program may take the signals that the runtime would take. */
+static void quit_taken(void)
+{
+	signal(SIGQUIT, catch);
+	kill(getpid(), SIGQUIT);
+	check_eventually(caught == SIGQUIT);
+}
+
+/* A fault that is no stack overflow kills as it would without us; AddressSanitizer has its own end.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define STATUS_OF_FAULT 1
+#else
+#define STATUS_OF_FAULT (128 + SIGSEGV)
+#endif
+
+static void plain_fault(void *arg)
+{
+	*(volatile char *)arg = 1;
+}
+
+static void fault_in_goroutine(void)
+{
+	go(plain_fault, (void *)8);
+	goro_sleep(100 * GORO_SECOND);
+}
+
 /* ---- stack overflow -------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) int dig(int depth)
@@ -132,6 +181,15 @@ static const struct check_case cases[] = {
 	  .run = quit_while_one_computes,
 	  DIES = { "^SIGQUIT: quit$" },
 	  .anywhere = { "^goroutine " ANY " \\[running" } },
+	{ .name = "quit_alone",
+	  .run = quit_alone,
+	  DIES = { "^SIGQUIT: quit$", "^goroutine 1 \\[running" } },
+	{ .name = "quit_ignored", .run = quit_ignored },
+	{ .name = "quit_taken", .run = quit_taken },
+	{ .name = "fault_in_goroutine",
+	  .run = fault_in_goroutine,
+	  .status = STATUS_OF_FAULT,
+	  .never = "stack overflow" },
 	{ .name = "stack_overflow",
 	  .run = stack_overflow,
 	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",

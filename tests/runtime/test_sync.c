@@ -302,6 +302,48 @@ static void unlock_unlocked_rw(void)
 	goro_rwmutex_unlock(&rw);
 }
 
+static void runlock_it(void *arg)
+{
+	goro_rwmutex_runlock(arg);
+}
+
+static void runlock_by_another(void)
+{
+	goro_rwmutex rw = { 0 };
+
+	goro_rwmutex_rlock(&rw);
+	go(runlock_it, &rw);
+	goro_chan_recv(goro_chan_make(0, 0), NULL);
+}
+
+static void unlock_rw_it(void *arg)
+{
+	goro_rwmutex_unlock(arg);
+}
+
+static void unlock_rw_by_another(void)
+{
+	goro_rwmutex rw = { 0 };
+
+	goro_rwmutex_lock(&rw);
+	go(unlock_rw_it, &rw);
+	goro_chan_recv(goro_chan_make(0, 0), NULL);
+}
+
+/* More read locks at once than a goroutine's record has room for, given back in any order. */
+static void many_read_locks(void)
+{
+	goro_rwmutex rw[10] = { 0 };
+
+	for (int i = 0; i < 10; i++)
+		goro_rwmutex_rlock(&rw[i]);
+	for (int i = 0; i < 10; i++) {
+		check(!goro_rwmutex_try_lock(&rw[i * 7 % 10]));
+		goro_rwmutex_runlock(&rw[i * 7 % 10]);
+		check(goro_rwmutex_try_lock(&rw[i * 7 % 10]));
+	}
+}
+
 /* ---- cond ------------------------------------------------------------------------------------ */
 
 struct queue {
@@ -354,6 +396,32 @@ static void signal_wakes_one_in_order(void)
 		check_eventually(queue.n == i + 1);
 		check_eq(queue.order[i], i);
 	}
+}
+
+static void wait_once(void *arg)
+{
+	struct queue *queue = arg;
+
+	goro_mutex_lock(&queue->mu);
+	goro_cond_wait(&queue->cond, &queue->mu);
+	queue->n++;
+	goro_mutex_unlock(&queue->mu);
+}
+
+static void signal_wakes_no_more_than_one(void)
+{
+	struct queue queue = { 0 };
+	uint64_t ids[4];
+
+	for (int i = 0; i < 4; i++) {
+		ids[i] = go(wait_once, &queue);
+		check_parked(ids[i], GORO_REASON_COND);
+	}
+	goro_cond_signal(&queue.cond);
+	check_eventually(queue.n == 1);
+	for (int i = 1; i < 4; i++)
+		check_parked(ids[i], GORO_REASON_COND);
+	check_eq(queue.n, 1);
 }
 
 static void broadcast_wakes_all(void)
@@ -509,7 +577,16 @@ static const struct check_case cases[] = {
 	{ .name = "unlock_unlocked_rw",
 	  .run = unlock_unlocked_rw,
 	  DIES = { "^fatal error: sync: Unlock of unlocked RWMutex$" } },
+	{ .name = "runlock_by_another",
+	  .run = runlock_by_another,
+	  DIES = { "^panic: sync: RUnlock of RWMutex that this goroutine has not locked$",
+		   "^runlock_it\\(" } },
+	{ .name = "unlock_rw_by_another",
+	  .run = unlock_rw_by_another,
+	  DIES = { "^panic: sync: Unlock of RWMutex held by goroutine 1$", "^unlock_rw_it\\(" } },
+	{ .name = "many_read_locks", .run = many_read_locks },
 	{ .name = "signal_wakes_one_in_order", .run = signal_wakes_one_in_order },
+	{ .name = "signal_wakes_no_more_than_one", .run = signal_wakes_no_more_than_one },
 	{ .name = "broadcast_wakes_all", .run = broadcast_wakes_all },
 	{ .name = "cond_wait_needs_the_lock",
 	  .run = cond_wait_needs_the_lock,
