@@ -65,26 +65,23 @@ static void write_edge(struct writer *w, const struct goro_info *g, const struct
 /* Follow the causes from one member: they lead into a loop, which is what is shown. */
 static void write_cycle(struct writer *w, const struct goro_finding *f)
 {
-	uint32_t start = f->members[0], first = WAIT_NONE, at, lines = 0, all = 0;
+	uint32_t start = f->members[0], at, lines = 0, all = 0;
 
 	/* No loop is longer than the finding, so that many steps end inside one. */
 	for (size_t i = 0; i < f->n; i++)
 		start = w->stuck[start].cause;
-	for (at = w->stuck[start].cause; at != start; at = w->stuck[at].cause)
-		first = at < first ? at : first;
-	first = start < first ? start : first;
-	at = first;
+	at = start;
 	do {
 		if (lines++ < MOST_LINES) {
 			write_edge(w, &w->snap->g[at], &w->stuck[at]);
 			fputc('\n', w->out);
 		}
 		at = w->stuck[at].cause;
-	} while (at != first);
+	} while (at != start);
 	if (lines > MOST_LINES)
 		fprintf(w->out, "and so on: %" PRIu32 " goroutines in a ring\n", lines);
 	for (size_t i = 0; i < f->n; i++)
-		all += w->stuck[f->members[i]].cycle == w->stuck[first].cycle;
+		all += w->stuck[f->members[i]].cycle == w->stuck[start].cycle;
 	if (all > lines)
 		fprintf(w->out, "%" PRIu32 " more goroutines close rings with these\n",
 			all - lines);
