@@ -83,15 +83,25 @@ static void read_both(struct check_run *run, const int fds[2], pid_t pid, int64_
 static pid_t start(char *const argv[], const int out[2], const int err[2])
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t signals;
 	pid_t pid;
 	int error;
+
+	/* A shell that starts us in the background has us ignore it, and so would the program. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGQUIT);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigdefault(&attributes, &signals);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out[1], 1);
 	posix_spawn_file_actions_adddup2(&actions, err[1], 2);
-	error = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
+	error = posix_spawn(&pid, argv[0], &actions, &attributes, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
 	if (error) {
 		fprintf(stderr, "cannot start %s: %s\n", argv[0], strerror(error));
 		exit(STATUS_OF_FAIL);
