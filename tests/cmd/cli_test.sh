@@ -402,7 +402,7 @@ no_litter() {
 }
 
 check_leftover() {
-	run 23 "$GORO" check --grace 100ms -- "$PROGS/leftover"
+	run 23 "$GORO" check --grace 2s -- "$PROGS/leftover"
 	same "$(cat "$out")" "main ends"
 	has "$err" "leftover: 2 goroutines left over at exit [chan receive, "
 	count "$err" "left over at exit" 1
@@ -475,11 +475,11 @@ check_deadlock() {
 check_children() {
 	for how in "" fork; do
 		# shellcheck disable=SC2086
-		run 23 "$GORO" check --grace 50ms -- "$PROGS/parent" $how "$PROGS/leftover"
+		run 23 "$GORO" check --grace 2s -- "$PROGS/parent" $how "$PROGS/leftover"
 		has "$err" "leftover: 2 goroutines left over at exit"
 	done
 	# The same in several processes is one group.
-	run 23 "$GORO" check --grace 50ms -- \
+	run 23 "$GORO" check --grace 2s -- \
 		sh -c "'$PROGS/leftover' & '$PROGS/leftover' & '$PROGS/leftover'; wait"
 	has "$err" "leftover: 6 goroutines left over at exit"
 	has "$err" "goro: check: 6 goroutines in 1 group"
@@ -530,10 +530,10 @@ has_child() {
 }
 
 check_report_forms() {
-	run 23 "$GORO" check --grace 50ms -o "$scratch/report" -- "$PROGS/leftover"
+	run 23 "$GORO" check --grace 2s -o "$scratch/report" -- "$PROGS/leftover"
 	[ ! -s "$err" ] || fail "a report on stderr in spite of -o"
 	has "$scratch/report" "leftover: 2 goroutines left over at exit"
-	run 23 "$GORO" check --grace 50ms -f json -o "$scratch/report" -- "$PROGS/leftover" 0 3
+	run 23 "$GORO" check --grace 2s -f json -o "$scratch/report" -- "$PROGS/leftover" 0 3
 	same "$(json schema_version "$scratch/report")" 1
 	same "$(json command_status "$scratch/report")" 7
 	same "$(json findings "$scratch/report")" 1
