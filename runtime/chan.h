@@ -32,7 +32,7 @@ static inline void elem_copy(const goro_chan *c, void *to, const void *from)
 {
 	if (c->elem_size == 8)
 		memcpy(to, from, 8);
-	else
+	else if (c->elem_size) /* an element of no size may have no address */
 		memcpy(to, from, c->elem_size);
 }
 

@@ -156,7 +156,7 @@ static inline void g_end(struct m *mp, struct g *gp)
 {
 	if (unlikely(gp->held_locks))
 		bury(gp);
-	mp->p->nexit++;
+	count_up(&mp->p->nexit);
 	g_set_state(gp, GORO_STATE_DEAD, 0);
 }
 
@@ -212,7 +212,7 @@ void goro_exit(void)
 		sched.main_exited = true;
 		if (gp->held_locks)
 			bury(gp);
-		mp->p->nexit++;
+		count_up(&mp->p->nexit);
 		goro_park(mp, GORO_REASON_NONE, NULL, NULL);
 		goro_throw("main was woken after goro_exit");
 	}
@@ -242,7 +242,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	gp->held_locks = 0;
 	gp->rlocks[0] = gp->rlocks[1] = NULL;
 	gp->rlocks_more = 0;
-	pp->nspawn++;
+	count_up(&pp->nspawn);
 	gp->park_time = coarse_now();
 	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
 	return gp;

@@ -152,6 +152,12 @@ static inline struct g *pick_or_g0(struct m *mp)
 	return next;
 }
 
+/* A counter of a P: only its owner writes, everybody reads. */
+static inline void count_up(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
 static inline void count_park(struct g *gp)
 {
 	/* An observer that sees an unchanged number knows that the goroutine did not run. */
