@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "model.h"
+#include "groups.h"
 #include "util.h"
 #include "view.h"
 
@@ -27,18 +28,9 @@ void model_init(struct model *m, bool ascii)
 	picker_columns(&m->picker_table);
 }
 
-static void free_groups(struct model *m)
-{
-	goro_groups_free(m->raw_groups, m->nraw_groups);
-	free(m->groups);
-	m->raw_groups = NULL;
-	m->groups = NULL;
-	m->nraw_groups = m->group_table.n = 0;
-}
-
 void model_free(struct model *m)
 {
-	free_groups(m);
+	groups_free(m);
 	listing_free(m->listing);
 	filter_free(m->filter);
 	goro_error_free(m->explain);
@@ -57,256 +49,6 @@ const char *group_key_name(enum goro_group_key key)
 	static const char *const names[] = { "spawn", "stack", "state", "none" };
 
 	return names[key];
-}
-
-/* ---- groups ---------------------------------------------------------------------------------- */
-
-/* A stack's index changes from frame to frame, its hash does not. */
-static uint64_t stable_key(const struct frame *f, enum goro_group_key kind,
-			   const struct goro_group *g)
-{
-	const struct stack_names *s;
-
-	if (kind != GORO_BY_STACK || !g->n)
-		return g->key;
-	s = frame_stack(f, &f->snap->g[g->members[0]]);
-	return s ? s->hash : 0;
-}
-
-static int by_wait(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* What the filter leaves of a group; the sums are made again. */
-static void thin_out(const struct frame *f, struct goro_group *g, const bool *keep)
-{
-	size_t n = 0;
-	uint64_t *waits;
-
-	for (size_t i = 0; i < g->n; i++)
-		if (keep[g->members[i]])
-			g->members[n++] = g->members[i];
-	if (n == g->n)
-		return;
-	g->n = n;
-	g->oldest_wait_ns = g->median_wait_ns = g->stack_resident = 0;
-	g->verdict = GORO_VERDICT_OK;
-	waits = xcalloc(n, sizeof(*waits));
-	for (size_t i = 0; i < n; i++) {
-		const struct goro_info *info = &f->snap->g[g->members[i]];
-
-		waits[i] = info->wait_ns;
-		g->stack_resident += info->stack_resident;
-		if (info->verdict > g->verdict)
-			g->verdict = info->verdict;
-	}
-	if (n) {
-		qsort(waits, n, sizeof(*waits), by_wait);
-		g->oldest_wait_ns = waits[n - 1];
-		g->median_wait_ns = waits[n / 2];
-	}
-	free(waits);
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct mark_row *x = a, *y = b;
-
-	return (x->key > y->key) - (x->key < y->key);
-}
-
-/* Count the marked frame's groups by the key and the filter that hold now. */
-static void count_mark(struct model *m)
-{
-	struct goro_group *groups;
-	bool *keep = NULL;
-	size_t n;
-
-	free(m->marks);
-	m->marks = NULL;
-	m->nmarks = 0;
-	if (!m->mark)
-		return;
-	if (m->filter) {
-		keep = xcalloc(m->mark->snap->ng, sizeof(*keep));
-		filter_apply(m->filter, m->mark, keep);
-	}
-	groups = goro_groups(m->mark->snap, m->group_key, &n);
-	m->marks = xcalloc(n, sizeof(*m->marks));
-	for (size_t i = 0; i < n; i++) {
-		uint64_t key = stable_key(m->mark, m->group_key, &groups[i]);
-
-		if (keep)
-			thin_out(m->mark, &groups[i], keep);
-		m->marks[m->nmarks++] = (struct mark_row){ key, groups[i].n };
-	}
-	qsort(m->marks, m->nmarks, sizeof(*m->marks), by_key);
-	goro_groups_free(groups, n);
-	free(keep);
-}
-
-static size_t marked(const struct model *m, uint64_t key)
-{
-	const struct mark_row want = { .key = key }, *r;
-
-	if (!m->nmarks)
-		return 0;
-	r = bsearch(&want, m->marks, m->nmarks, sizeof(want), by_key);
-	return r ? r->n : 0;
-}
-
-static int by_track_key(const void *a, const void *b)
-{
-	const struct track *x = a, *y = b;
-
-	return (x->key > y->key) - (x->key < y->key);
-}
-
-static struct track *find_track(struct model *m, uint64_t key)
-{
-	struct track want = { .key = key };
-
-	if (!m->ntracks)
-		return NULL;
-	return bsearch(&want, m->tracks, m->ntracks, sizeof(want), by_track_key);
-}
-
-static void push(uint32_t *ring, uint32_t *n, uint32_t value)
-{
-	if (*n == HISTORY)
-		memmove(ring, ring + 1, (HISTORY - 1) * sizeof(*ring));
-	else
-		++*n;
-	ring[*n - 1] = value;
-}
-
-/* One more tick for the biggest groups; a group that has gone drops to zero and then out. */
-static void track_groups(struct model *m)
-{
-	enum { MOST = 4096 };
-	size_t known = m->ntracks, kept = 0, n = m->group_table.n;
-
-	if (n > MOST)
-		n = MOST;
-	for (size_t i = 0; i < n; i++) {
-		const struct group_row *row = &m->groups[i];
-		struct track *t;
-
-		m->ntracks = known;
-		t = find_track(m, row->key);
-		if (t) {
-			push(t->counts, &t->n, (uint32_t)row->g->n);
-			t->seen = m->ticks;
-			continue;
-		}
-		m->tracks = xrealloc(m->tracks, known + kept + 1, sizeof(*m->tracks));
-		m->tracks[known + kept++] = (struct track){
-			.key = row->key, .counts = { (uint32_t)row->g->n }, .n = 1, .seen = m->ticks
-		};
-	}
-	m->ntracks = known + kept;
-	kept = 0;
-	for (size_t i = 0; i < m->ntracks; i++) {
-		struct track *t = &m->tracks[i];
-
-		if (t->seen + TRACK_TICKS < m->ticks)
-			continue;
-		if (t->seen != m->ticks)
-			push(t->counts, &t->n, 0);
-		m->tracks[kept++] = *t;
-	}
-	m->ntracks = kept;
-	if (kept)
-		qsort(m->tracks, kept, sizeof(*m->tracks), by_track_key);
-}
-
-/* Change per second of a series whose last value is the newest tick's. */
-static double rate_of(const struct model *m, const uint32_t *counts, uint32_t n)
-{
-	uint32_t span = n < TRACK_TICKS ? n : TRACK_TICKS;
-	int64_t time;
-
-	if (span < 2 || m->nhistory < span)
-		return 0;
-	time = m->times[m->nhistory - 1] - m->times[m->nhistory - span];
-	if (time <= 0)
-		return 0;
-	return ((double)counts[n - 1] - (double)counts[n - span]) * (double)NSEC_PER_SEC /
-	       (double)time;
-}
-
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-static int by_group_column(const void *a, const void *b, void *arg)
-{
-	const struct group_row *x = a, *y = b;
-	const struct model *m = arg;
-	int order = groups_compare(m, x, y);
-
-	if (!table_rising(&m->group_table))
-		order = -order;
-	/* Among equals the worst is on top. */
-	if (!order)
-		order = compare_u64(y->g->verdict, x->g->verdict);
-	return order ? order : compare_u64(x->key, y->key);
-}
-
-static void sort_groups(struct model *m)
-{
-	struct table *t = &m->group_table;
-
-	if (t->n && t->sort >= 0)
-		qsort_r(m->groups, t->n, sizeof(*m->groups), by_group_column, m);
-	for (size_t i = 0; m->group_chosen && i < t->n; i++)
-		if (m->groups[i].key == m->group_selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	if (t->n)
-		m->group_selected = m->groups[t->selected].key;
-}
-
-static void fill_groups(struct model *m)
-{
-	struct frame *f = m->frame;
-	size_t used = 0;
-
-	free_groups(m);
-	if (!f)
-		return;
-	m->raw_groups = goro_groups(f->snap, m->group_key, &m->nraw_groups);
-	m->groups = xcalloc(m->nraw_groups, sizeof(*m->groups));
-	for (size_t i = 0; i < m->nraw_groups; i++) {
-		struct goro_group *g = &m->raw_groups[i];
-		struct group_row *row = &m->groups[used];
-
-		row->key = stable_key(f, m->group_key, g);
-		if (m->keep)
-			thin_out(f, g, m->keep);
-		if (!g->n)
-			continue;
-		row->g = g;
-		for (size_t k = 0; k < g->n; k++)
-			row->counts[activity_of(f->snap->g[g->members[k]].letter)]++;
-		row->since_mark = (int64_t)g->n - (int64_t)marked(m, row->key);
-		used++;
-	}
-	m->group_table.n = used;
-}
-
-static void fill_rates(struct model *m)
-{
-	for (size_t i = 0; i < m->group_table.n; i++) {
-		struct group_row *row = &m->groups[i];
-
-		row->track = find_track(m, row->key);
-		row->rate = row->track ? rate_of(m, row->track->counts, row->track->n) : 0;
-	}
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */
@@ -404,11 +146,11 @@ static void push_history(struct model *m)
 {
 	uint32_t n = m->nhistory;
 
-	push(m->history, &m->nhistory, (uint32_t)m->frame->snap->ng);
+	ring_push(m->history, &m->nhistory, (uint32_t)m->frame->snap->ng);
 	if (n == HISTORY)
 		memmove(m->times, m->times + 1, (HISTORY - 1) * sizeof(*m->times));
 	m->times[m->nhistory - 1] = m->frame->snap->time;
-	m->rate = rate_of(m, m->history, m->nhistory);
+	m->rate = ring_rate(m, m->history, m->nhistory);
 }
 
 void model_frame(struct model *m, struct frame *f)
@@ -423,13 +165,13 @@ void model_frame(struct model *m, struct frame *f)
 	push_history(m);
 	if (!m->mark) {
 		m->mark = f;
-		count_mark(m);
+		groups_count_mark(m);
 	}
 	fill_keep(m);
-	fill_groups(m);
-	track_groups(m);
-	fill_rates(m);
-	sort_groups(m);
+	groups_fill(m);
+	groups_track(m);
+	groups_rates(m);
+	groups_sort(m);
 	fill_list(m);
 	view_new_frame(m);
 	if (old != m->mark)
@@ -441,7 +183,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	out[0] = m->frame;
 	out[1] = m->mark != m->frame ? m->mark : NULL;
 	m->frame = m->mark = NULL;
-	free_groups(m);
+	groups_free(m);
 	free(m->list);
 	m->list = NULL;
 	m->list_table.n = 0;
@@ -462,9 +204,9 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 void model_refresh(struct model *m)
 {
 	fill_keep(m);
-	fill_groups(m);
-	fill_rates(m);
-	sort_groups(m);
+	groups_fill(m);
+	groups_rates(m);
+	groups_sort(m);
 	fill_list(m);
 	view_new_frame(m);
 }
@@ -474,7 +216,7 @@ void model_set_filter(struct model *m, struct filter *f)
 	filter_free(m->filter);
 	m->filter = f;
 	m->ntracks = 0;
-	count_mark(m);
+	groups_count_mark(m);
 	model_refresh(m);
 }
 
@@ -484,7 +226,7 @@ void model_set_group_key(struct model *m, enum goro_group_key key)
 	m->ntracks = 0;
 	m->group_chosen = false;
 	m->group_table.selected = m->group_table.top = 0;
-	count_mark(m);
+	groups_count_mark(m);
 	model_refresh(m);
 }
 
@@ -493,7 +235,7 @@ void model_mark(struct model *m)
 	if (m->mark != m->frame)
 		m->spare = m->mark;
 	m->mark = m->frame;
-	count_mark(m);
+	groups_count_mark(m);
 	model_refresh(m);
 }
 
