@@ -143,8 +143,9 @@ void goro_die_overflow(struct g *gp, void *ucontext)
 	say("runtime: goroutine stack exceeds %zu-byte limit\n"
 	    "runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n"
 	    "fatal error: stack overflow\n",
-	    goro_stack_size(), (unsigned long)UCONTEXT_SP((ucontext_t *)ucontext),
-	    (unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
+	    (size_t)(gp->stack_hi - gp->stack_lo),
+	    (unsigned long)UCONTEXT_SP((ucontext_t *)ucontext), (unsigned long)gp->stack_lo,
+	    (unsigned long)gp->stack_hi);
 	end(gp, ucontext, true);
 }
 

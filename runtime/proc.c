@@ -156,6 +156,8 @@ static inline void g_end(struct m *mp, struct g *gp)
 {
 	if (unlikely(gp->held_locks))
 		bury(gp);
+	if (unlikely(gp->ext))
+		goro_ext_free(gp);
 	count_up(&mp->p->nexit);
 	g_set_state(gp, GORO_STATE_DEAD, 0);
 }
@@ -168,6 +170,7 @@ void goro_main(void *unused)
 {
 	struct m *mp = getm();
 	struct g *gp = mp->curg, *next;
+	bool special; /* an extension: the stack may not be of the usual size */
 
 	(void)unused;
 	san_after_switch(&gp->san);
@@ -178,11 +181,14 @@ void goro_main(void *unused)
 		thread_state_load(mp, gp);
 		leave(mp);
 		((goro_fn *)gp->entry)(gp->arg);
+		if (unlikely(gp->ext))
+			goro_locals_destroy(gp);
 		mp = enter();
 		gp = mp->curg;
+		special = gp->ext;
 		g_end(mp, gp);
 		next = pick(mp->p);
-		if (!next || next->sp)
+		if (!next || next->sp || unlikely(special || next->ext))
 			break;
 		next->stack_lo = gp->stack_lo;
 		next->stack_hi = gp->stack_hi;
@@ -207,6 +213,11 @@ void goro_exit(void)
 	struct m *mp = enter();
 	struct g *gp = mp->curg;
 
+	if (unlikely(gp->ext)) {
+		leave(mp);
+		goro_locals_destroy(gp);
+		mp = enter();
+	}
 	if (goro_is_main(gp)) {
 		/* The process stack stays; its goroutine is no more, and nobody can wake it. */
 		sched.main_exited = true;
@@ -242,6 +253,8 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	gp->held_locks = 0;
 	gp->rlocks[0] = gp->rlocks[1] = NULL;
 	gp->rlocks_more = 0;
+	if (unlikely(mp->curg->ext))
+		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);
 	gp->park_time = coarse_now();
 	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
@@ -265,6 +278,21 @@ uint64_t goro_go(goro_fn *fn, void *arg)
 	uint64_t id = gp->id;
 
 	gp->arg = arg;
+	g_enqueue(mp, gp);
+	leave(mp);
+	return id;
+}
+
+uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg)
+{
+	uint32_t class = options ? goro_stack_class(options->stack_size) : 0;
+	struct m *mp = enter();
+	struct g *gp = g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
+	uint64_t id = gp->id;
+
+	gp->arg = arg;
+	if (options)
+		goro_ext_options(gp, options->name, class);
 	g_enqueue(mp, gp);
 	leave(mp);
 	return id;

@@ -71,12 +71,29 @@ struct g {
 	void *arg;
 	uint32_t held_locks;  /* [o] */
 	uint32_t rlocks_more; /* [o] */
+	struct g_ext *ext;    /* [o] what few goroutines have, or NULL; see local.c */
 
 	goro_rwmutex *rlocks[G_NRLOCKS] __attribute__((aligned(CACHE_LINE))); /* [o] */
 	void *eh_globals[2]; /* __cxa_eh_globals of C++, swapped at a switch */
 	unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
 	struct san_fiber san; /* empty but in sanitizer builds */
 } __attribute__((aligned(CACHE_LINE)));
+
+_Static_assert(sizeof(struct san_fiber) || sizeof(struct g) == 3 * CACHE_LINE,
+	       "three cache lines a goroutine: a million of them are 192 MB");
+
+/*
+ * What few goroutines have. The name comes first, so that its address is that of the record: the
+ * contract's g.name.
+ */
+struct g_ext {
+	char name[GORO_NAME_MAX];     /* [o] */
+	char labels[GORO_LABELS_MAX]; /* [o] lines of key=value */
+	struct local *locals;
+	int round;	      /* of destroying them */
+	struct g_ext *link;   /* in the free list */
+	uint32_t stack_class; /* see stack.c; 0: the default */
+};
 
 /* ---- waiting ----------------------------------------------------------------------------------
  */
@@ -435,6 +452,16 @@ void goro_stack_alloc(struct p *pp, struct g *gp);
 void goro_stack_free(struct p *pp, struct g *gp);
 bool goro_stack_guard_hit(const struct g *gp, uintptr_t addr);
 size_t goro_stack_size(void);
+uint32_t goro_stack_class(size_t size); /* of the smallest stack with so much room */
+
+/* ---- local.c -----------------------------------------------------------------------------------
+ */
+
+void goro_ext_options(struct g *gp, const char *name, uint32_t stack_class);
+void goro_ext_inherit(const struct g *parent, struct g *gp);
+void goro_ext_free(struct g *gp);
+/* Run the destructors of its values: the program's code, so outside the runtime. */
+void goro_locals_destroy(struct g *gp);
 
 /* ---- time.c ------------------------------------------------------------------------------------
  */

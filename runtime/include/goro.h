@@ -84,6 +84,18 @@ GORO_API uint64_t goro_go(goro_fn *fn, void *arg);
  */
 GORO_API uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size);
 
+/*
+ * The same with wishes; what is zero is as usual. The options are copied.
+ *
+ *	goro_go_with(&(struct goro_options){ .name = "parser", .stack_size = 1 << 20 }, parse, doc);
+ */
+struct goro_options {
+	size_t stack_size; /* it has at least so many bytes; more than 1023 MiB panics */
+	const char *name;  /* as for goro_set_name() */
+};
+
+GORO_API uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg);
+
 #ifndef GORO_NO_SHORT_NAMES
 #define go(fn, arg)	  goro_go((fn), (arg))
 #define go_copy(fn, argp) goro_go_copy((fn), (argp), sizeof *(argp))
@@ -119,6 +131,58 @@ GORO_API int64_t goro_now(void);
 GORO_API int *goro_errno_location(void);
 #undef errno
 #define errno (*goro_errno_location())
+
+/* ------------------------------------------------------------------------------------------------
+ * What a goroutine carries with it: a name, labels, values
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Sizes in bytes, each with the NUL at the end. */
+#define GORO_NAME_MAX	48
+#define GORO_LABELS_MAX 192
+
+/* Name the calling goroutine for those who look at it from outside. Copied, and cut to fit. NULL
+ * or "" takes the name away. */
+GORO_API void goro_set_name(const char *name);
+
+/* The calling goroutine's name, or "". Belongs to the runtime; valid until the next goro_set_name()
+ * of this goroutine, or its end. */
+GORO_API const char *goro_name(void);
+
+/*
+ * Say what the calling goroutine works on: request=1234, customer=acme. Goroutines that it starts
+ * from now on begin with the same labels. Both strings are copied; value NULL takes the label away.
+ * -E2BIG: all labels together ("key=value" and a byte each) are more than GORO_LABELS_MAX; -EINVAL:
+ * an empty key, a '=' in the key, or a line feed in either. Then nothing has changed.
+ */
+GORO_API int goro_set_label(const char *key, const char *value);
+
+/* Copy a label of the calling goroutine to `value`, cut to `size`. Returns its whole length, or
+ * -ENOENT. */
+GORO_API int goro_label(const char *key, char *value, size_t size);
+
+/*
+ * A value of its own for each goroutine: what thread_local is for threads, which a goroutine
+ * changes. The key is a variable of static storage, and is what finds the value again:
+ *
+ *	static goro_local buffer = { free };
+ *
+ *	if (!goro_local_get(&buffer))
+ *		goro_local_set(&buffer, malloc(4096));
+ *
+ * When a goroutine ends, by return or by goro_exit(), each of its values that is not NULL is given
+ * to the key's destroy function (if there is one), in that goroutine, the last one set first. A
+ * destroy function may set values; after four rounds of that the rest is dropped. Those of main are
+ * not destroyed when main() returns: the process ends.
+ */
+typedef struct goro_local {
+	void (*destroy)(void *value);
+} goro_local;
+
+/* The calling goroutine's value, or NULL. */
+GORO_API void *goro_local_get(const goro_local *key);
+
+/* Set it. The value that was there is the caller's again: it is not destroyed. */
+GORO_API void goro_local_set(const goro_local *key, void *value);
 
 /* ------------------------------------------------------------------------------------------------
  * Panic: end the process with a report, in Go's words and with Go's exit status 2

@@ -121,6 +121,8 @@ struct goro_name {
  *   p        one processor (what runs goroutines; `GORO_MAXPROCS` of them)
  *   m        one worker thread
  *   tomb     one goroutine that ended while it held locks
+ *   ext      what few goroutines have: a name of at most 47 bytes and a NUL, and labels. Stays
+ *            mapped, as a record does; a NUL always comes in time, also while it is rewritten
  */
 #define GORO_FIELDS(X)                                                                  \
 	X(g, id, "u64, never reused; 1 is main; 0: the record was never used")          \
@@ -179,7 +181,9 @@ struct goro_name {
 	X(tomb, entry, "u64")                                                           \
 	X(tomb, parent, "u64")                                                          \
 	X(tomb, time, "u64, coarse ns when it ended")                                   \
-	X(tomb, locks, "u32, how many it held")
+	X(tomb, locks, "u32, how many it held")                                         \
+	X(g, name, "u64, address of its name, which begins its ext record; 0: none")    \
+	X(ext, labels, "char[], lines of key=value, and a NUL")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };
