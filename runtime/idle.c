@@ -106,7 +106,8 @@ void goro_idle_m_remove(struct m *mp)
 void goro_check_deadlock(void)
 {
 	if (atomic_load(&sched.nidle_p) != (uint32_t)sched.nprocs || atomic_load(&sched.nlost) ||
-	    sched.runq_first || atomic_load(&sched.dying))
+	    atomic_load(&sched.nblocking) || goro_netpoll_waiters() || sched.runq_first ||
+	    atomic_load(&sched.dying))
 		return;
 	for (int i = 0; i < sched.nprocs; i++)
 		if (!runq_empty(goro_ps[i]))

@@ -59,6 +59,27 @@ struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, u
 	return switch_to(mp, gp, pick_or_g0(mp));
 }
 
+struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
+			 _Atomic uintptr_t *word)
+{
+	struct g *gp = mp->curg;
+
+	gp->wait_object = object;
+	count_park(gp);
+	mp->p->npark++;
+	mp->post = POST_PARK_WORD;
+	mp->post_reason = reason;
+	mp->post_word = word;
+	return switch_to(mp, gp, pick_or_g0(mp));
+}
+
+noinline void goro_after_park_word(struct m *mp, struct g *gp)
+{
+	g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+	if (!goro_netpoll_commit(mp->post_word, gp))
+		goro_ready(mp, gp);
+}
+
 void goro_park_forever(enum goro_reason reason)
 {
 	struct m *mp = enter();

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "goro.h"
 #include "goro_introspect.h"
@@ -184,7 +185,16 @@ struct p {
  */
 
 /* What must be done for the goroutine that we left, once its registers are saved. */
-enum post { POST_NONE, POST_PARK, POST_PARK_LOCKS, POST_YIELD, POST_DEAD, POST_LOST };
+enum post {
+	POST_NONE,
+	POST_PARK,
+	POST_PARK_LOCKS,
+	POST_YIELD,
+	POST_DEAD,
+	POST_PARK_WORD,
+	POST_LOST,
+	POST_BLOCKING
+};
 
 struct m {
 	_Atomic uint32_t in_runtime; /* between enter() and leave() */
@@ -197,6 +207,7 @@ struct m {
 	uint32_t *post_lock;
 	uint32_t **post_order;
 	int post_norder;
+	_Atomic uintptr_t *post_word;
 	int *errnop;	   /* this thread's errno */
 	void **eh_globals; /* this thread's __cxa_eh_globals, or NULL */
 
@@ -233,8 +244,10 @@ struct sched {
 	_Atomic uint32_t nidle_p;
 	struct m *idle_m;
 	_Atomic uint32_t nspinning;
-	_Atomic uint32_t nlost; /* Ms whose goroutine runs without a P */
-	struct m *timekeeper;	/* the idle M that sleeps until the next timer */
+	_Atomic uint32_t nlost;	    /* Ms whose goroutine runs without a P */
+	_Atomic uint32_t nblocking; /* Ms in a goro_blocking() call */
+	_Atomic(struct m *) poller; /* the M that sleeps in netpoll; it is not in idle_m */
+	struct m *timekeeper;	    /* the idle M that sleeps until the next timer */
 	struct g *gfree;
 	uint32_t ngfree;
 	_Atomic uint64_t next_id;
@@ -395,6 +408,9 @@ struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_
 /* The same with several locks: those of a select. */
 struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, uint32_t **order,
 			  int norder);
+/* The same without a lock: *word says who waits, see netpoll.c. */
+struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
+			 _Atomic uintptr_t *word);
 void goro_park_forever(enum goro_reason reason) __attribute__((noreturn));
 
 /* Make a parked goroutine runnable, next on this P. */
@@ -471,6 +487,25 @@ int64_t goro_timers_run(struct m *mp, struct p *pp, int64_t now);
 int64_t goro_timers_next(void);
 int64_t goro_clock_advance(void); /* returns goro_now() */
 
+/* ---- netpoll.c ---------------------------------------------------------------------------------
+ */
+
+/* Goroutines through g.link. */
+struct g_chain {
+	struct g *first, *last;
+	uint32_t n;
+};
+
+bool goro_netpoll_waiters(void);
+/* Wait for events, < 0: for ever, 0: not at all. Needs no P. Who is in the chain is not parked any
+ * more and must be made runnable: by one of the two that follow. */
+struct g_chain goro_netpoll(int64_t timeout_ns);
+struct g *goro_netpoll_take(struct m *mp, struct g_chain list); /* with a P: the first, to run */
+void goro_netpoll_inject(struct g_chain list);			/* without */
+void goro_netpoll_backstop(uint64_t now);
+/* The second half of goro_park_word(), registers saved. False: there are news, gp goes on. */
+bool goro_netpoll_commit(_Atomic uintptr_t *word, struct g *gp);
+
 /* ---- sysmon.c ----------------------------------------------------------------------------------
  */
 
@@ -525,6 +560,48 @@ void os_exit_now(int status) __attribute__((noreturn));
 void os_main_stack(uintptr_t *lo, uintptr_t *hi);
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
 void os_at_fork(void (*child)(void));
+
+/* Each of these returns -errno when it fails, and leaves errno alone. */
+struct os_event {
+	uint64_t data;
+	bool in, out, hangup;
+};
+
+int os_poll_create(void);
+int os_poll_add(int poll_fd, int fd, uint64_t data);
+void os_poll_remove(int poll_fd, int fd);
+int os_poll_wait(int poll_fd, struct os_event *events, int max, int64_t timeout_ns);
+
+/*
+ * How a descriptor can be waited for. STREAM is a stream socket that we made ourselves: there a
+ * short read means that nothing is left, which is not so for a terminal, a packet, or a socket that
+ * carries descriptors.
+ */
+enum fd_kind { FD_UNKNOWN, FD_SOCKET, FD_STREAM, FD_POLLABLE, FD_BLOCKING };
+int os_fd_kind(int fd); /* makes sockets non-blocking */
+
+int os_open(const char *path, int flags, unsigned mode);
+int os_close(int fd);
+ssize_t os_read(int fd, enum fd_kind kind, void *buf, size_t n);
+ssize_t os_write_some(int fd, enum fd_kind kind, const void *buf, size_t n);
+ssize_t os_pread(int fd, void *buf, size_t n, int64_t offset);
+ssize_t os_pwrite(int fd, const void *buf, size_t n, int64_t offset);
+
+struct os_addr {
+	uint32_t len;
+	int family;
+	unsigned char bytes[128] __attribute__((aligned(8)));
+};
+
+/* Addresses of a host; returns how many. `numeric`: never ask a server. */
+int os_resolve(const char *host, int port, bool passive, bool numeric, struct os_addr *to, int max);
+int os_tcp_socket(int family);
+int os_listen(int fd, const struct os_addr *addr, int backlog);
+int os_accept(int fd);
+int os_connect(int fd, const void *addr, uint32_t len);
+int os_connect_result(int fd); /* -EINPROGRESS: not yet */
+int os_port(int fd);
+
 int os_gate_connect(const char *path);
 bool os_gate_ask(int fd, const char *line);
 

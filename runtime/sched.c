@@ -133,6 +133,8 @@ static struct g *give_up_p(struct m *mp)
 static void sleep_without_p(struct m *mp)
 {
 	int64_t when, timeout = -1;
+	struct g_chain ready = { 0 };
+	bool poll;
 
 	lock_always(&sched.lock);
 	/* Under the lock: a P that has become idle had published its timers before. */
@@ -146,27 +148,41 @@ static void sleep_without_p(struct m *mp)
 		timeout = when - goro_now();
 		timeout = timeout > 0 ? timeout : 0;
 	}
-	atomic_store_explicit(&mp->futex, 0, memory_order_relaxed);
-	mp->link = sched.idle_m;
-	sched.idle_m = mp;
+	poll = goro_netpoll_waiters() && !sched.poller;
+	if (poll) {
+		sched.poller = mp;
+	} else {
+		atomic_store_explicit(&mp->futex, 0, memory_order_relaxed);
+		mp->link = sched.idle_m;
+		sched.idle_m = mp;
+	}
 	unlock_always(&sched.lock);
 
-	os_futex_wait(&mp->futex, 0, timeout);
+	if (poll)
+		ready = goro_netpoll(timeout);
+	else
+		os_futex_wait(&mp->futex, 0, timeout);
 
 	lock_always(&sched.lock);
+	if (poll)
+		sched.poller = NULL;
 	mp->sleep_until = INT64_MAX;
 	if (sched.timekeeper == mp)
 		sched.timekeeper = NULL;
-	if (!mp->next_p) { /* nobody woke us: time is up */
-		goro_idle_m_remove(mp);
+	if (!mp->next_p) { /* nobody woke us: time is up, or descriptors are ready */
+		if (!poll)
+			goro_idle_m_remove(mp);
 		mp->next_p = goro_idle_p_get();
 	}
 	unlock_always(&sched.lock);
 	goro_clock_advance();
-	if (mp->next_p) {
-		goro_p_acquire(mp, mp->next_p);
-		mp->next_p = NULL;
+	if (!mp->next_p) {
+		goro_netpoll_inject(ready);
+		return;
 	}
+	goro_p_acquire(mp, mp->next_p);
+	mp->next_p = NULL;
+	mp->next_g = goro_netpoll_take(mp, ready);
 }
 
 /* Block until there is a goroutine to run, with a P to run it. */
@@ -178,6 +194,11 @@ static struct g *find_runnable(struct m *mp)
 
 		if (!mp->p) {
 			sleep_without_p(mp);
+			if (mp->next_g) {
+				gp = mp->next_g;
+				mp->next_g = NULL;
+				return gp;
+			}
 			continue;
 		}
 		pp = mp->p;
@@ -194,6 +215,11 @@ static struct g *find_runnable(struct m *mp)
 		gp = runq_get(pp);
 		if (gp)
 			return gp;
+		if (goro_netpoll_waiters()) {
+			gp = goro_netpoll_take(mp, goro_netpoll(0));
+			if (gp)
+				return gp;
+		}
 		if (!mp->spinning) {
 			uint32_t busy = (uint32_t)sched.nprocs - atomic_load(&sched.nidle_p);
 
@@ -213,14 +239,13 @@ static struct g *find_runnable(struct m *mp)
 	}
 }
 
-/* Our goroutine's P was taken away while it was in the program's code; it is back. */
-static void settle_lost(struct m *mp, struct g *gp)
+/* Our goroutine is back from where it needed no P; `counter` is of those that are there. */
+static void settle(struct m *mp, struct g *gp, _Atomic uint32_t *counter)
 {
 	struct p *pp;
 
 	lock_always(&sched.lock);
-	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_relaxed);
-	atomic_fetch_sub(&sched.nlost, 1);
+	atomic_fetch_sub(counter, 1);
 	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
 	pp = goro_idle_p_get();
 	if (pp)
@@ -232,6 +257,78 @@ static void settle_lost(struct m *mp, struct g *gp)
 		goro_p_acquire(mp, pp);
 }
 
+/* Its P was taken away while it was in the program's code. */
+static void settle_lost(struct m *mp, struct g *gp)
+{
+	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_relaxed);
+	settle(mp, gp, &sched.nlost);
+}
+
+/* ---- blocking calls -------------------------------------------------------------------------- */
+
+struct blocking_call {
+	goro_fn *fn;
+	void *arg;
+};
+
+/* sched.lock held. Must somebody hold pp, or see to timers and descriptors, while it is idle? */
+static bool p_is_needed(struct p *pp)
+{
+	int64_t when = goro_timers_next();
+
+	if (!runq_empty(pp) || sched.runq_first)
+		return true;
+	if (goro_netpoll_waiters() && !sched.poller)
+		return true;
+	return when < (sched.timekeeper ? sched.timekeeper->sleep_until : INT64_MAX);
+}
+
+/*
+ * The goroutine is parked; its call runs here, on the thread's own stack, which is the bigger one.
+ * in_runtime stays set, so sysmon leaves us alone. There is no m for the call to find: it must not
+ * come back into the runtime, and is told so.
+ */
+static void run_blocking(struct m *mp, struct g *gp)
+{
+	struct blocking_call *call = gp->wait_object;
+	struct p *pp = mp->p;
+
+	lock_always(&sched.lock);
+	g_set_state(gp, GORO_STATE_WAITING, GORO_REASON_BLOCKING);
+	atomic_fetch_add(&sched.nblocking, 1);
+	mp->p = NULL;
+	atomic_store_explicit(&pp->m, NULL, memory_order_release);
+	if (p_is_needed(pp)) {
+		san_release(pp);
+		goro_start_m(pp, false);
+	} else {
+		goro_idle_p_put(pp);
+		unlock_always(&sched.lock);
+	}
+	goro_tls_m = NULL;
+	call->fn(call->arg);
+	goro_tls_m = mp;
+	settle(mp, gp, &sched.nblocking);
+}
+
+void goro_blocking(goro_fn *fn, void *arg)
+{
+	struct m *mp = enter();
+	struct blocking_call call = { fn, arg };
+
+	if (unlikely(!fn))
+		goro_throw("goro_blocking of nil func value");
+	mp->curg->wait_object = &call;
+	mp->curg->waiting = NULL;
+	count_park(mp->curg);
+	mp->p->npark++;
+	mp->post = POST_BLOCKING;
+	mp = switch_to(mp, mp->curg, &mp->g0);
+	leave(mp);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
 /* What a worker does on its own stack, for ever. */
 void goro_schedule(struct m *mp)
 {
@@ -241,6 +338,9 @@ void goro_schedule(struct m *mp)
 		if (mp->post == POST_LOST) {
 			mp->post = POST_NONE;
 			settle_lost(mp, mp->post_g);
+		} else if (mp->post == POST_BLOCKING) {
+			mp->post = POST_NONE;
+			run_blocking(mp, mp->post_g);
 		}
 		gp = mp->next_g;
 		mp->next_g = NULL;

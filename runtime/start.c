@@ -116,6 +116,6 @@ struct m *goro_enter_slow(void)
 		start();
 	if (!getm())
 		goro_throw("called from a thread that is not a goroutine's "
-			   "(made with pthread_create?)");
+			   "(made with pthread_create, or in goro_blocking?)");
 	return getm();
 }

@@ -18,6 +18,7 @@ void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *));
 uintptr_t goro_g_stack_colour(const struct g *gp);
 void goro_g_give_stack(struct p *pp, struct g *gp);
 void goro_main(void *unused);
+void goro_after_park_word(struct m *mp, struct g *gp);
 
 static inline struct g *g_alloc(struct p *pp)
 {
@@ -95,8 +96,11 @@ static inline void after_switch(struct m *mp)
 		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
 		goro_stack_free(mp->p, gp);
 		g_free(mp->p, gp);
+	} else if (post == POST_PARK_WORD) {
+		mp->post = POST_NONE;
+		goro_after_park_word(mp, gp);
 	}
-	/* POST_LOST is left to schedule(), which may have to sleep for it. */
+	/* POST_LOST and POST_BLOCKING are left to schedule(), which may have to sleep for it. */
 }
 
 /*

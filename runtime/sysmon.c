@@ -164,6 +164,7 @@ static void sysmon(void *unused)
 			goro_die_quit();
 		for (int i = 0; i < sched.nprocs; i++)
 			acted |= watch(goro_ps[i], now);
+		goro_netpoll_backstop((uint64_t)now);
 		quiet = acted ? 0 : quiet + 1;
 		if (acted)
 			tick = TICK_MIN_NS;

@@ -44,6 +44,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -396,6 +397,95 @@ typedef struct goro_once {
 } goro_once;
 
 GORO_API void goro_once_do(goro_once *once, goro_fn *fn, void *arg);
+
+/* ------------------------------------------------------------------------------------------------
+ * Sockets and files: calls that block the goroutine, never its thread
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * They take ordinary descriptors and return what the system call of that name does, or -errno. An
+ * echo server is this, with a goroutine for each connection:
+ *
+ *	static void serve(void *arg)
+ *	{
+ *		int fd = *(int *)arg;
+ *		char buf[4096];
+ *		ssize_t n;
+ *
+ *		while ((n = goro_read(fd, buf, sizeof(buf))) > 0)
+ *			if (goro_write(fd, buf, (size_t)n) < 0)
+ *				break;
+ *		goro_close(fd);
+ *	}
+ *
+ *	int listener = goro_listen_tcp(NULL, 7, 128), fd;
+ *
+ *	while ((fd = goro_accept(listener)) >= 0)
+ *		go_copy(serve, &fd);
+ *
+ * Any number of goroutines may use one descriptor. Reads take turns, and so do writes, so that what
+ * two of them write is never mixed. A goroutine that waits for a descriptor is not asleep in the
+ * sense of a deadlock: the news come from outside.
+ *
+ *   - Sockets, whoever made them, are made non-blocking when first used here. A write to one that
+ *     the other side has closed is -EPIPE, and no SIGPIPE.
+ *   - Pipes, terminals and the like are waited for in the same way if O_NONBLOCK is set.
+ *   - All else (files, a terminal in its usual state) goes through goro_blocking().
+ *
+ * What was used here is closed by goro_close(), not by close(): the runtime must know.
+ */
+
+/* Up to n bytes, as soon as there are some; 0 at the end. */
+GORO_API ssize_t goro_read(int fd, void *buf, size_t n);
+
+/* All n bytes: returns n. When it fails, some of them may have been written. */
+GORO_API ssize_t goro_write(int fd, const void *buf, size_t n);
+
+/* At `offset` of a file. */
+GORO_API ssize_t goro_pread(int fd, void *buf, size_t n, int64_t offset);
+GORO_API ssize_t goro_pwrite(int fd, const void *buf, size_t n, int64_t offset);
+
+/* open(2), with O_CLOEXEC. */
+GORO_API int goro_open(const char *path, int flags, unsigned mode);
+
+/*
+ * Wait until all calls on the descriptor are over and give it back. Those that wait, and those that
+ * come meanwhile, return -ECANCELED (Go's "use of closed network connection"). Only a read or write
+ * that sits in the kernel, of a file or a terminal, is not waited for: the last one closes it.
+ */
+GORO_API int goro_close(int fd);
+
+/*
+ * A point in time, by goro_now(), after which calls on fd return -ETIMEDOUT at once: those that
+ * wait now and all that come, until it is set again. 0: none, as at first. GORO_SAME_DEADLINE
+ * leaves one of the two as it is. Connecting is a kind of writing, accepting a kind of reading.
+ * -ENOTSUP for what cannot be waited for.
+ */
+#define GORO_SAME_DEADLINE INT64_MIN
+GORO_API int goro_set_deadline(int fd, int64_t read_deadline, int64_t write_deadline);
+
+/*
+ * TCP. The host is a name or an address; NULL is every address of this machine to listen on, and
+ * this machine to dial. Port 0 to listen: one that is free, which goro_port() tells. A name that
+ * does not exist is -ENOENT.
+ */
+GORO_API int goro_listen_tcp(const char *host, int port, int backlog);
+GORO_API int goro_dial_tcp(const char *host, int port);
+GORO_API int goro_port(int fd);
+
+/* The next connection of a listening socket, non-blocking and closed on exec. */
+GORO_API int goro_accept(int fd);
+
+/* Any kind of socket and address (struct sockaddr). */
+GORO_API int goro_connect(int fd, const void *addr, uint32_t len);
+
+/*
+ * Run fn(arg), which may sit in the kernel or in a library for long, while other goroutines use the
+ * processor: name lookups, file locks, wait(). It runs on a big stack of its thread's own, is not
+ * limited by GORO_MAXPROCS, and must not call this API. It takes some microseconds; a call that
+ * blocks without it only delays others for 10 ms, after which its processor is taken away.
+ */
+GORO_API void goro_blocking(goro_fn *fn, void *arg);
 
 #ifdef __cplusplus
 }

@@ -4,9 +4,11 @@
  * as it is; figures only by range, since they are the machine's.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +159,57 @@ static void workers(void)
 	       "1 + 4 + 9 + ... + 10000 = 338350\n");
 }
 
+static void fan_out(void)
+{
+	prints("45 servers answered, 5 were too late\n"
+	       "sum: 37425\n");
+}
+
+static int connect_to(int port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	check(fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	return fd;
+}
+
+/* Two clients at once, the second being served while the first says nothing. */
+static void echo_server(void)
+{
+	char *argv[] = { path, NULL }, text[64] = "";
+	posix_spawn_file_actions_t actions;
+	int pipe_fds[2], idle, fd;
+	struct check_run run;
+	pid_t pid;
+
+	check(pipe2(pipe_fds, O_CLOEXEC) == 0);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], 1);
+	check(posix_spawn(&pid, path, &actions, NULL, argv, environ) == 0);
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipe_fds[1]);
+	check(read(pipe_fds[0], text, sizeof(text) - 1) > 0);
+	check(check_match(text, "^[1-9][0-9]*\n$"));
+	idle = connect_to(atoi(text));
+	fd = connect_to(atoi(text));
+	run = check_run((char *[]){ path, strtok(text, "\n"), NULL }, SECONDS);
+	check_eq(run.status, 1);
+	check(check_match(run.err,
+			  "^echo_server: cannot listen on port .*: Address already in use$"));
+	check(write(fd, "hello", 5) == 5);
+	check(recv(fd, text, 5, MSG_WAITALL) == 5 && memcmp(text, "hello", 5) == 0);
+	check(shutdown(fd, SHUT_WR) == 0 && read(fd, text, 1) == 0);
+	check(write(idle, "x", 1) == 1 && read(idle, text, 1) == 1);
+	check(kill(pid, SIGTERM) == 0);
+	check(waitpid(pid, NULL, 0) == pid);
+	snprintf(text, sizeof(text), "70000");
+	run = check_run((char *[]){ path, text, NULL }, SECONDS);
+	check_eq(run.status, 2);
+	check(check_match(run.err, "^usage: "));
+}
+
 static void leaky_ends_by_itself(void)
 {
 	char n[] = "100", seconds[] = "0";
@@ -232,7 +285,8 @@ static const struct {
 } examples[] = {
 	EXAMPLE(hello),		 EXAMPLE(hello_join),	  EXAMPLE(fork_join),  EXAMPLE(closures),
 	EXAMPLE(count_100k),	 EXAMPLE(goroutine_size), EXAMPLE(gomaxprocs), EXAMPLE(pipeline),
-	EXAMPLE(context_switch), EXAMPLE(workers),	  EXAMPLE(leaky),
+	EXAMPLE(context_switch), EXAMPLE(workers),	  EXAMPLE(leaky),      EXAMPLE(echo_server),
+	EXAMPLE(fan_out),
 };
 
 int main(int argc, char **argv)
