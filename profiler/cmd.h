@@ -42,6 +42,9 @@ int cmd_fail(const char *name, struct goro_error *err);
 /* Flush stdout; a full disk or a closed pipe turns `status` into a failure. */
 int cmd_finish(const char *name, int status);
 
+/* Is the picture whole? If not, say so on stderr and return GORO_PARTIAL. */
+int cmd_completeness(const char *name, const struct goro_snapshot *snap);
+
 /* "500ms", "2s", "1m", "1h", "0": to nanoseconds. */
 bool cmd_duration(const char *text, uint64_t *ns);
 

@@ -66,6 +66,7 @@ int cmd_dump(int argc, char **argv)
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_error *err;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	err = cmd_open(o.target, &scope, &snap);
@@ -82,7 +83,8 @@ int cmd_dump(int argc, char **argv)
 	else
 		report_dump_text(&r, key_ids[o.key]);
 	goro_verdicts_free(verdicts);
+	status = cmd_finish("dump", cmd_completeness("dump", snap));
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
-	return cmd_finish("dump", GORO_OK);
+	return status;
 }

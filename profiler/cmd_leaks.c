@@ -155,7 +155,10 @@ int cmd_leaks(int argc, char **argv)
 			report_leaks_json(&r, verdicts);
 		else
 			report_leaks_text(&r, verdicts);
-		status = cmd_finish("leaks", verdict_status(verdicts, o.level));
+		status = cmd_completeness("leaks", snap);
+		if (verdict_status(verdicts, o.level))
+			status = GORO_FINDINGS;
+		status = cmd_finish("leaks", status);
 	}
 	goro_verdicts_free(verdicts);
 	goro_snapshot_free(snap);

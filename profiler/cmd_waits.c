@@ -54,6 +54,7 @@ int cmd_waits(int argc, char **argv)
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_error *err;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	err = cmd_open(o.target, &scope, &snap);
@@ -67,7 +68,8 @@ int cmd_waits(int argc, char **argv)
 		report_waits_dot(&r);
 	else
 		report_waits_text(&r);
+	status = cmd_finish("waits", cmd_completeness("waits", snap));
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
-	return cmd_finish("waits", GORO_OK);
+	return status;
 }

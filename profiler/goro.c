@@ -84,6 +84,18 @@ int cmd_finish(const char *name, int status)
 	return GORO_PARTIAL;
 }
 
+int cmd_completeness(const char *name, const struct goro_snapshot *snap)
+{
+	if (!snap->bad_records && !snap->truncated)
+		return GORO_OK;
+	fflush(stdout);
+	fprintf(stderr,
+		"goro: %s: this is not all: %" PRIu32 " records could not be read, %" PRIu32
+		" stacks not to their end; see `goro doctor'\n",
+		name, snap->bad_records, snap->truncated);
+	return GORO_PARTIAL;
+}
+
 bool cmd_duration(const char *text, uint64_t *ns)
 {
 	static const struct {

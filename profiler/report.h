@@ -50,6 +50,14 @@ json_t *report_json_head(const struct report *r); /* schema_version, pid, ..., t
 json_t *report_json_goroutine(const struct report *r, const struct goro_info *g);
 json_t *report_json_stack(const struct report *r, uint32_t stack_id);
 
+/*
+ * Long documents are written piece by piece: as one tree they would cost kilobytes a goroutine.
+ * Begin with what report_json_head() gives, not closed; then elements of an array. Takes value
+ * over.
+ */
+bool report_json_begin(const struct report *r);
+void report_json_element(FILE *out, json_t *value, bool first);
+
 /* ---- whole reports --------------------------------------------------------------------------- */
 
 void report_dump_text(const struct report *r, enum goro_group_key key);

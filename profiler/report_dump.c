@@ -2,8 +2,7 @@
 /*
  * report_dump.c - all goroutines of a snapshot: as text in groups, as JSON, as Go prints them.
  *
- * Ten thousand goroutines have a handful of stacks, so each stack is written once. JSON is written
- * piece by piece: the whole document as one jansson tree would cost kilobytes a goroutine.
+ * Ten thousand goroutines have a handful of stacks, so each stack is written once.
  */
 #include "report.h"
 
@@ -178,31 +177,16 @@ void report_dump_text(const struct report *r, enum goro_group_key key)
 	put_trust(r);
 }
 
-/* One element of an array that is written piece by piece. */
-static void put_element(FILE *out, json_t *value, bool first)
-{
-	fputs(first ? "\n" : ",\n", out);
-	json_dumpf(value, out, JSON_COMPACT);
-	json_decref(value);
-}
-
 void report_dump_json(const struct report *r)
 {
-	json_t *head = report_json_head(r);
-	char *text = json_dumps(head, JSON_COMPACT);
-	size_t length = text ? strlen(text) : 0;
-
-	json_decref(head);
-	if (!length)
+	if (!report_json_begin(r))
 		return;
-	text[length - 1] = '\0'; /* the object goes on */
-	fprintf(r->out, "%s,\n\"goroutines\":[", text);
-	free(text);
+	fputs(",\n\"goroutines\":[", r->out);
 	for (size_t i = 0; i < r->snap->ng; i++)
-		put_element(r->out, report_json_goroutine(r, &r->snap->g[i]), i == 0);
+		report_json_element(r->out, report_json_goroutine(r, &r->snap->g[i]), i == 0);
 	fputs("],\n\"stacks\":[", r->out);
 	for (size_t i = 0; i < r->snap->nstacks; i++)
-		put_element(r->out, report_json_stack(r, (uint32_t)i), i == 0);
+		report_json_element(r->out, report_json_stack(r, (uint32_t)i), i == 0);
 	fputs("]}\n", r->out);
 }
 

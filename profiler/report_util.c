@@ -268,3 +268,23 @@ json_t *report_json_stack(const struct report *r, uint32_t stack_id)
 	return json_pack("{s:i, s:b, s:o}", "id", (int)stack_id, "complete",
 			 r->snap->stacks[stack_id].complete, "frames", list);
 }
+
+bool report_json_begin(const struct report *r)
+{
+	json_t *head = report_json_head(r);
+	char *text = json_dumps(head, JSON_COMPACT);
+	size_t length = text ? strlen(text) : 0;
+
+	json_decref(head);
+	if (length)
+		fwrite(text, 1, length - 1, r->out); /* without its "}" */
+	free(text);
+	return length != 0;
+}
+
+void report_json_element(FILE *out, json_t *value, bool first)
+{
+	fputs(first ? "\n" : ",\n", out);
+	json_dumpf(value, out, JSON_COMPACT);
+	json_decref(value);
+}

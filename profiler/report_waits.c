@@ -282,27 +282,31 @@ static json_t *object_json(const struct report *r, const struct view *v, uint64_
 
 void report_waits_json(const struct report *r)
 {
-	json_t *all = report_json_head(r), *objects = json_array(), *object = NULL;
 	struct view v;
-	bool ok = view_make(r->snap, &v);
+	size_t end;
 
-	for (size_t i = 0; ok && i < v.n; i++) {
-		const struct goro_info *g = &r->snap->g[v.w[i].g];
-
-		if (i == 0 || v.w[i].object != v.w[i - 1].object) {
-			object = object_json(r, &v, v.w[i].object);
-			json_array_append_new(objects, object);
-		}
-		json_array_append_new(json_object_get(object, "waiters"),
-				      json_pack("{s:I, s:s, s:I}", "goroutine", (json_int_t)g->id,
-						"wait_reason", reason_name(v.w[i].reason),
-						"wait_ns", (json_int_t)g->wait_ns));
+	if (!view_make(r->snap, &v) || !report_json_begin(r)) {
+		view_free(&v);
+		return;
 	}
+	fputs(",\n\"objects\":[", r->out);
+	for (size_t i = 0; i < v.n; i = end) {
+		json_t *object = object_json(r, &v, v.w[i].object);
+		json_t *waiters = json_object_get(object, "waiters");
+
+		for (end = i; end < v.n && v.w[end].object == v.w[i].object; end++) {
+			const struct goro_info *g = &r->snap->g[v.w[end].g];
+
+			json_array_append_new(waiters,
+					      json_pack("{s:I, s:s, s:I}", "goroutine",
+							(json_int_t)g->id, "wait_reason",
+							reason_name(v.w[end].reason), "wait_ns",
+							(json_int_t)g->wait_ns));
+		}
+		report_json_element(r->out, object, i == 0);
+	}
+	fputs("]}\n", r->out);
 	view_free(&v);
-	json_object_set_new(all, "objects", objects);
-	json_dumpf(all, r->out, JSON_INDENT(2));
-	fputc('\n', r->out);
-	json_decref(all);
 }
 
 /* ---- dot ------------------------------------------------------------------------------------- */

@@ -283,6 +283,18 @@ waits_formats() {
 	matches "$out" "^  held for reading by goroutine $(gid_of reader) "
 }
 
+what_is_missing_is_said() {
+	start damaged
+	eventually grep -q 'main goroutine' <("$GORO" dump "$pid" 2>/dev/null)
+	for command in dump waits leaks; do
+		run 6 "$GORO" $command "$pid"
+		matches "$err" "^goro: $command: this is not all: 1 records could not be read, 0 stacks"
+		[ -s "$out" ] || fail "nothing at all"
+	done
+	run 0 "$GORO" doctor "$pid"
+	matches "$out" '^warning +goroutines +1 read in .*, 1 records unreadable$'
+}
+
 list_processes() {
 	start abba
 	eventually leaked_is 2
