@@ -74,6 +74,17 @@ static void who_sleeps_is_no_deadlock(void)
 	wait_here(b);
 }
 
+/* Main needs the worker that the other one blocks; then nobody has it, and yet it is no deadlock.
+ */
+static void who_blocks_without_a_worker_is_no_deadlock(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+
+	go(libc_sleeper, c);
+	goro_sleep(30 * GORO_MILLISECOND);
+	wait_here(c);
+}
+
 /* ---- panic ----------------------------------------------------------------------------------- */
 
 static __attribute__((noinline)) void panic_here(void)
@@ -133,6 +144,8 @@ static const struct check_case cases[] = {
 	  .run = deadlock_comes_when_the_last_sleeper_ends,
 	  DIES = { "^no deadlock so far$", ASLEEP } },
 	{ .name = "who_sleeps_is_no_deadlock", .run = who_sleeps_is_no_deadlock },
+	{ .name = "who_blocks_without_a_worker_is_no_deadlock",
+	  .run = who_blocks_without_a_worker_is_no_deadlock },
 	{ .name = "panic_in_main",
 	  .run = panic_in_main,
 	  DIES = { PANIC, "^goroutine 1 \\[running\\]:$", "^panic_here\\(", "^panic_in_main\\(" } },
