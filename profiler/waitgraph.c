@@ -187,6 +187,16 @@ static void first_writers(const struct graph *gr, uint32_t *writer)
 	}
 }
 
+static bool seems_to_hold(const struct goro_snapshot *snap, const struct goro_info *g,
+			  const struct goro_object *lock)
+{
+	bool holds = lock->owner == g->id;
+
+	for (uint32_t k = 0; k < g->nrlocks; k++)
+		holds |= snap->rlocks[g->rlocks_first + k] == lock->address;
+	return holds;
+}
+
 /*
  * A lock that is handed over belongs to its waiter a moment before that one is woken: it looks as
  * if the goroutine waited for itself. It does only if it is in the lock's queue as well.
@@ -195,11 +205,11 @@ static bool was_handed_over(const struct graph *gr, const struct goro_info *g,
 			    const struct goro_object *lock)
 {
 	const struct goro_info *h = goro_snapshot_find(gr->again, g->id);
-	bool holds = lock->owner == g->id;
 
-	for (uint32_t k = 0; k < g->nrlocks; k++)
-		holds |= gr->snap->rlocks[g->rlocks_first + k] == lock->address;
-	return holds && !(g->queued && h && h->queued);
+	if (!h)
+		return true;
+	return (seems_to_hold(gr->snap, g, lock) && !g->queued) ||
+	       (seems_to_hold(gr->again, h, lock) && !h->queued);
 }
 
 static void add_waiters(struct graph *gr, const uint32_t *writer)

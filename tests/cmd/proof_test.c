@@ -194,7 +194,7 @@ static void self_lock(void **state)
 /* A lock is given to its waiter a moment before that one is woken. */
 static void handed_over_is_no_self_lock(void **state)
 {
-	struct fake f = { 0 };
+	struct fake f = { 0 }, later;
 
 	(void)state;
 	fake_g(&f, 1);
@@ -211,6 +211,33 @@ static void handed_over_is_no_self_lock(void **state)
 	for (size_t i = 0; i < f.ng; i++)
 		f.g[i].queued = true;
 	assert_int_equal(prove(&f), 5);
+
+	/* Handed over between the two looks. */
+	later = f;
+	for (size_t i = 0; i < f.ng; i++)
+		later.g[i].queued = false;
+	assert_int_equal(prove_both(&f, &later), 0);
+}
+
+/* 5 was in the queue, then a reader left and 5 was let in; the number of readers is the same. */
+static void let_in_between_the_looks(void **state)
+{
+	struct fake f = { 0 }, later;
+
+	(void)state;
+	fake_wait(&f, 2, GORO_REASON_RWMUTEX_W, B); /* reads A: stuck, if 5 were */
+	fake_g(&f, 3);
+	fake_wait(&f, 5, GORO_REASON_RWMUTEX_R, A);
+	fake_wait(&f, 6, GORO_REASON_RWMUTEX_W, A)->wait_ns = UINT64_C(100000000000);
+	fake_rwmutex(&f, A, 0, 2);
+	fake_rwmutex(&f, B, 0, 1);
+	fake_rlock(&f, 2, A);
+	fake_rlock(&f, 5, B);
+	later = f;
+	fake_rlock(&f, 3, A);
+	fake_rlock(&later, 5, A);
+	assert_int_equal(prove(&f), 3);
+	assert_int_equal(prove_both(&f, &later), 0);
 }
 
 /* 2 reads, 3 wants to write, 2 wants to read again and queues behind 3. */
@@ -432,6 +459,7 @@ int main(void)
 		cmocka_unit_test(never),
 		cmocka_unit_test(self_lock),
 		cmocka_unit_test(handed_over_is_no_self_lock),
+		cmocka_unit_test(let_in_between_the_looks),
 		cmocka_unit_test(read_write_read),
 		cmocka_unit_test(unknown_reader_is_no_proof),
 		cmocka_unit_test(reader_that_waits_for_no_writer_is_no_proof),
