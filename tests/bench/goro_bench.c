@@ -6,14 +6,18 @@
  * prints one line for each figure it took: "name value". DIVISOR makes the work smaller, for the
  * tests. Each benchmark checks its result, so that nobody wins by leaving work out.
  */
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "goro.h"
+
+extern char **environ;
 
 static int divisor = 1;
 
@@ -471,6 +475,62 @@ static void bench_timers(void)
 	print_figure("timers_cpu", cpu_ms() - cpu);
 }
 
+/* ---- sockets ----------------------------------------------------------------------------------
+ */
+
+static void echo_conn(void *arg)
+{
+	int fd = *(int *)arg;
+	char buf[512];
+	ssize_t n;
+
+	while ((n = goro_read(fd, buf, sizeof(buf))) > 0)
+		if (goro_write(fd, buf, (size_t)n) < 0)
+			break;
+	goro_close(fd);
+}
+
+static void echo_serve(void *arg)
+{
+	int fd;
+
+	while ((fd = goro_accept(*(int *)arg)) >= 0)
+		go_copy(echo_conn, &fd);
+}
+
+struct child {
+	pid_t pid;
+	int status;
+};
+
+static void wait_for(void *arg)
+{
+	struct child *child = arg;
+
+	if (waitpid(child->pid, &child->status, 0) < 0)
+		child->status = -1;
+}
+
+/* 64 connections, 64 bytes there and back; the client, a process of its own, prints the figure. */
+static void bench_echo(void)
+{
+	int listener = goro_listen_tcp("127.0.0.1", 0, 128);
+	char path[4096], port[16], requests[16];
+	char *argv[] = { path, port, requests, NULL };
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+	struct child child = { 0 };
+
+	must(n > 0 && listener >= 0, "echo");
+	path[n] = '\0';
+	strcpy(strrchr(path, '/') + 1, "echo_client");
+	snprintf(port, sizeof(port), "%d", goro_port(listener));
+	snprintf(requests, sizeof(requests), "%d", scaled(200000));
+	go(echo_serve, &listener);
+	must(posix_spawn(&child.pid, path, NULL, NULL, argv, environ) == 0, "no echo_client");
+	goro_blocking(wait_for, &child);
+	must(child.status == 0, "echo_client");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -489,6 +549,7 @@ static const struct {
 	{ "skynet", bench_skynet },
 	{ "parked", bench_parked },
 	{ "parked_1m", bench_parked_1m },
+	{ "echo", bench_echo },
 };
 
 /* The runtime reads GORO_MAXPROCS when it starts, so with another value we start again. */

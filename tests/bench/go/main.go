@@ -6,7 +6,10 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -322,6 +325,42 @@ func benchTimers() {
 	printFigure("timers_cpu", cpuMs()-cpu)
 }
 
+func echoConn(c net.Conn) {
+	buf := make([]byte, 512)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			break
+		}
+		if _, err = c.Write(buf[:n]); err != nil {
+			break
+		}
+	}
+	c.Close()
+}
+
+func benchEcho() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(err == nil, "echo")
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go echoConn(c)
+		}
+	}()
+	self, err := os.Executable()
+	must(err == nil, "echo")
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	client := exec.Command(filepath.Join(filepath.Dir(self), "echo_client"), port,
+		strconv.Itoa(scaled(200000)))
+	client.Stdout = os.Stdout
+	client.Stderr = os.Stderr
+	must(client.Run() == nil, "echo_client")
+}
+
 var benches = map[string]func(){
 	"yield":              benchYield,
 	"chan_unbuffered":    benchChanUnbuffered,
@@ -336,6 +375,7 @@ var benches = map[string]func(){
 	"timers":             benchTimers,
 	"skynet":             benchSkynet,
 	"parked":             func() { parked("parked_memory", "parked_create", scaled(100000)) },
+	"echo":               benchEcho,
 	"parked_1m":          func() { parked("parked_memory_1m", "parked_create_1m", scaled(1000000)) },
 }
 
