@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """In gdb: stop at every switch, and look at the stack on each of its instructions. It must be
 complete: from the switch through whoever asked for it to where that stack begins. In the end every
-instruction must have been seen."""
+instruction must have been seen. With GDB_REMOTE and GDB_SYSROOT in the environment the program waits
+there, in an emulator."""
+import os
+
 import gdb
 
 ENDS = ("goro_entry", "main")  # `main` has callers in the C library, which are not ours to judge
@@ -35,7 +38,12 @@ def switch_range():
 gdb.execute("set pagination off")
 gdb.execute("set debuginfod enabled off")
 gdb.execute("break goro_context_switch")
-gdb.execute("run")
+if "GDB_REMOTE" in os.environ:
+    gdb.execute("set sysroot " + os.environ["GDB_SYSROOT"])
+    gdb.execute("target remote " + os.environ["GDB_REMOTE"])
+    gdb.execute("continue")
+else:
+    gdb.execute("run")
 gdb.execute("set scheduler-locking step")
 start, end = switch_range()
 all_of_it = instructions(start, end)
