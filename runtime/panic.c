@@ -99,12 +99,34 @@ GORO_NORETURN static void goro_die(const char *kind, const char *fmt, va_list ap
 	end(mp && mp->curg != &mp->g0 ? mp->curg : NULL, &uc, false);
 }
 
-void goro_panic(const char *fmt, ...)
+static void goro_die_with(const char *kind, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
+static void goro_die_with(const char *kind, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	goro_die("panic", fmt, ap);
+	goro_die(kind, fmt, ap);
+}
+
+/* The first panic first; those during which others began follow it, as in Go. */
+static void append_panics(const struct panicking *p, char *text, size_t size)
+{
+	size_t n;
+
+	if (p->link)
+		append_panics(p->link, text, size);
+	n = strlen(text);
+	snprintf(text + n, size - n, "%s%s%s", p->link ? "\n\tpanic: " : "", p->message,
+		 p->recovered ? " [recovered]" : "");
+}
+
+void goro_die_panic(const struct panicking *p)
+{
+	char text[800] = "";
+
+	append_panics(p, text, sizeof(text));
+	goro_die_with("panic", "%s", text);
 }
 
 void goro_throw(const char *fmt, ...)

@@ -197,9 +197,7 @@ void goro_main(void *unused)
 	san_after_switch(&gp->san);
 	after_switch(mp);
 	for (;;) {
-		gp->saved_errno = 0;
-		gp->eh_globals[0] = gp->eh_globals[1] = NULL;
-		thread_state_load(mp, gp);
+		thread_state_load(mp, &(struct thread_state){ 0 });
 		leave(mp);
 		((goro_fn *)gp->entry)(gp->arg);
 		if (unlikely(gp->ext))
@@ -234,11 +232,11 @@ void goro_exit(void)
 	struct m *mp = enter();
 	struct g *gp = mp->curg;
 
-	if (unlikely(gp->ext)) {
-		leave(mp);
+	leave(mp);
+	goro_deferred_run_all(gp);
+	if (unlikely(gp->ext))
 		goro_locals_destroy(gp);
-		mp = enter();
-	}
+	mp = enter();
 	if (goro_is_main(gp)) {
 		/* The process stack stays; its goroutine is no more, and nobody can wake it. */
 		sched.main_exited = true;
@@ -274,6 +272,8 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	gp->held_locks = 0;
 	gp->rlocks[0] = gp->rlocks[1] = NULL;
 	gp->rlocks_more = 0;
+	gp->deferred = NULL;
+	gp->panicking = NULL;
 	if (unlikely(mp->curg->ext))
 		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);

@@ -62,20 +62,20 @@ struct g {
 	void *wait_object;	 /* [o] */
 	struct goro_waiter *waiting; /* [o] */
 	uint64_t park_time;	     /* [o] */
-	struct g *link; /* in the global queue, a free list, or a batch to be made ready */
-	uint32_t m_id;	/* [o] */
-	int saved_errno;
+	struct g *link;	     /* in the global queue, a free list, or a batch to be made ready */
+	uint32_t m_id;	     /* [o] */
+	uint32_t held_locks; /* [o] */
 
 	uintptr_t stack_lo, stack_hi; /* [o] */
 	uintptr_t spawn_pc, entry;    /* [o] */
 	uint64_t parent;	      /* [o] */
 	void *arg;
-	uint32_t held_locks;  /* [o] */
 	uint32_t rlocks_more; /* [o] */
 	struct g_ext *ext;    /* [o] what few goroutines have, or NULL; see local.c */
 
 	goro_rwmutex *rlocks[G_NRLOCKS] __attribute__((aligned(CACHE_LINE))); /* [o] */
-	void *eh_globals[2]; /* __cxa_eh_globals of C++, swapped at a switch */
+	struct goro_deferred *deferred; /* what defer.c must run, last one first */
+	struct panicking *panicking;	/* the panic that runs them, or NULL */
 	unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
 	struct san_fiber san; /* empty but in sanitizer builds */
 } __attribute__((aligned(CACHE_LINE)));
@@ -515,6 +515,15 @@ void goro_sysmon_wake(void);
 /* ---- panic.c, traceback.c ----------------------------------------------------------------------
  */
 
+/* A panic on its way through deferred functions; lies on the stack of goro_panic(). */
+struct panicking {
+	struct panicking *link; /* the one during which this one began */
+	bool recovered;
+	char message[512];
+};
+
+void goro_deferred_run_all(struct g *gp);
+GORO_NORETURN void goro_die_panic(const struct panicking *p);
 GORO_NORETURN void goro_throw(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void goro_die_quit(void) __attribute__((noreturn));
 void goro_die_deadlock(void) __attribute__((noreturn));

@@ -46,22 +46,30 @@ static inline void g_free(struct p *pp, struct g *gp)
 		goro_g_flush(pp);
 }
 
-/* Everything that belongs to a goroutine but lives in its thread moves with it. */
-static inline void thread_state_save(struct m *mp, struct g *gp)
+/*
+ * Everything that belongs to a goroutine but lives in its thread moves with it. While the goroutine
+ * does not run this is kept in the frame of the function that switched, on its own stack.
+ */
+struct thread_state {
+	int saved_errno;
+	void *eh_globals[2]; /* __cxa_eh_globals of C++ */
+};
+
+static inline void thread_state_save(struct m *mp, struct thread_state *s)
 {
-	gp->saved_errno = *mp->errnop;
+	s->saved_errno = *mp->errnop;
 	if (mp->eh_globals) {
-		gp->eh_globals[0] = mp->eh_globals[0];
-		gp->eh_globals[1] = mp->eh_globals[1];
+		s->eh_globals[0] = mp->eh_globals[0];
+		s->eh_globals[1] = mp->eh_globals[1];
 	}
 }
 
-static inline void thread_state_load(struct m *mp, const struct g *gp)
+static inline void thread_state_load(struct m *mp, const struct thread_state *s)
 {
-	*mp->errnop = gp->saved_errno;
+	*mp->errnop = s->saved_errno;
 	if (mp->eh_globals) {
-		mp->eh_globals[0] = gp->eh_globals[0];
-		mp->eh_globals[1] = gp->eh_globals[1];
+		mp->eh_globals[0] = s->eh_globals[0];
+		mp->eh_globals[1] = s->eh_globals[1];
 	}
 }
 
@@ -109,14 +117,16 @@ static inline void after_switch(struct m *mp)
  */
 static inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
 {
+	struct thread_state state = { 0 };
+
 	mp->post_g = from;
 	mp->curg = to;
-	thread_state_save(mp, from);
+	thread_state_save(mp, &state);
 	san_before_switch(&from->san, &to->san, to->stack_lo, to->stack_hi, mp->post == POST_DEAD);
 	goro_context_switch(&from->sp, to->sp, NULL);
 	mp = getm();
 	san_after_switch(&from->san);
-	thread_state_load(mp, from);
+	thread_state_load(mp, &state);
 	after_switch(mp);
 	return mp;
 }

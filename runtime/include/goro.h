@@ -20,7 +20,7 @@
  *
  * Conventions, said once:
  *   - Semantics are Go's. Misuse (send on a closed channel, unlock of an unlocked mutex, a negative
- *     WaitGroup) panics in Go's words: a report with every stack on stderr, exit status 2.
+ *     WaitGroup) panics in Go's words: a report on stderr, exit status 2.
  *   - A function that can fail for a reason outside the program returns -errno. No function sets
  *     errno, and a goroutine keeps its own errno over every call.
  *   - Durations are int64_t nanoseconds.
@@ -108,8 +108,9 @@ GORO_API uint64_t goro_id(void);
 /* Let others run; go on when it is our turn again. */
 GORO_API void goro_yield(void);
 
-/* End the calling goroutine now (Go's runtime.Goexit). In main: the others run on, and when all of
- * them have ended the process dies with "no goroutines (main called runtime.Goexit) - deadlock!" */
+/* End the calling goroutine now, after its deferred functions (Go's runtime.Goexit). In main: the
+ * others run on, and when all of them have ended the process dies with "no goroutines (main called
+ * runtime.Goexit) - deadlock!" */
 GORO_NORETURN GORO_API void goro_exit(void);
 
 /* Wait for at least `ns` nanoseconds; zero or less returns at once. */
@@ -186,10 +187,54 @@ GORO_API void *goro_local_get(const goro_local *key);
 GORO_API void goro_local_set(const goro_local *key, void *value);
 
 /* ------------------------------------------------------------------------------------------------
- * Panic: end the process with a report, in Go's words and with Go's exit status 2
+ * Defer, panic, recover
  * ---------------------------------------------------------------------------------------------- */
 
+/*
+ * Run fn(arg) when the enclosing block ends, however it ends: at its brace, by return, break or
+ *goto, by a panic, or by goro_exit(). The last one deferred runs first. (Go's defer waits for the
+ *end of the function; put it in the function's outermost block for the same effect.) Not after a
+ *switch label in the same block, and do not leave the block by longjmp.
+ *
+ *	goro_mutex_lock(&mu);
+ *	goro_defer(unlock, &mu);
+ */
+#define goro_defer(fn, arg)                                       \
+	struct goro_deferred GORO_JOIN_(goro_deferred_, __LINE__) \
+		__attribute__((cleanup(goro_deferred_end_)));     \
+	goro_deferred_begin_(&GORO_JOIN_(goro_deferred_, __LINE__), (fn), (arg))
+
+/*
+ * Something is wrong that the program cannot go on with. The goroutine's deferred functions run; if
+ * one of them recovers, the panic is over and the innermost goro_try() returns (without one the
+ * goroutine ends, and main() ends the process with status 0). If none does, the process ends with
+ * the message and the goroutine's stack, in Go's words and with Go's exit status 2. Misuse of this
+ * API panics in the same way.
+ *
+ * A recovered panic leaves the functions in between by longjmp: their deferred functions have run,
+ * a C++ function's destructors have not.
+ */
 GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * In a deferred function: if it runs because of a panic, end the panic and return its message,
+ * which lives until the deferred function returns. Else NULL.
+ */
+GORO_API const char *goro_recover(void);
+
+/* Call fn(arg). True: it returned. False: it panicked, and a deferred function recovered. */
+GORO_API bool goro_try(goro_fn *fn, void *arg);
+
+/* What goro_defer() is made of. */
+struct goro_deferred {
+	struct goro_deferred *next_;
+	goro_fn *fn_;
+	void *arg_;
+};
+GORO_API void goro_deferred_begin_(struct goro_deferred *d, goro_fn *fn, void *arg);
+GORO_API void goro_deferred_end_(struct goro_deferred *d);
+#define GORO_JOIN__(a, b) a##b
+#define GORO_JOIN_(a, b)  GORO_JOIN__(a, b)
 
 /* ------------------------------------------------------------------------------------------------
  * Channels: typed queues that hand a value from one goroutine to another
