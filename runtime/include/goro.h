@@ -444,6 +444,117 @@ typedef struct goro_once {
 GORO_API void goro_once_do(goro_once *once, goro_fn *fn, void *arg);
 
 /* ------------------------------------------------------------------------------------------------
+ * Context: "stop", a deadline and values, handed down a tree of calls
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	goro_context *ctx = goro_context_with_timeout(parent, 2 * GORO_SECOND);
+ *	int err = fetch(ctx, url);
+ *	goro_context_cancel(ctx);
+ *	goro_context_release(ctx);
+ *
+ * and in fetch, among the cases of a select: goro_recv_case(goro_context_done(ctx), NULL).
+ *
+ * Cancelling a context cancels all that were made from it, parents before children. Contexts count
+ * references: who makes one has one, and releases it; who keeps one for longer than the call it was
+ * given to (a goroutine, say) retains it and releases it too. A context keeps its parent alive. The
+ * last release of one that was not cancelled stops its timer, and nobody is told anything.
+ */
+typedef struct goro_context goro_context;
+
+/* Never cancelled, no deadline, no values: the root. Needs no release (which does nothing). */
+GORO_API goro_context *goro_background(void);
+
+/* Each returns a new context, with one reference that is the caller's. Parent NULL panics. */
+GORO_API goro_context *goro_context_with_cancel(goro_context *parent);
+/* Cancelled at the time `when`, as goro_now() counts, if its parent's deadline is not earlier. */
+GORO_API goro_context *goro_context_with_deadline(goro_context *parent, int64_t when);
+GORO_API goro_context *goro_context_with_timeout(goro_context *parent, int64_t ns);
+/* Finds `value` under `key`, which is compared by address (of a static variable, say). `destroy`,
+ * if not NULL, gets the value when the context goes. */
+GORO_API goro_context *goro_context_with_value(goro_context *parent, const void *key, void *value,
+					       void (*destroy)(void *value));
+/* The parent's values, but neither its end nor its deadline. */
+GORO_API goro_context *goro_context_without_cancel(goro_context *parent);
+
+/* Take and give back a reference; NULL is fine. Retain returns its argument. Nobody may wait on the
+ * done channel of a context whose last reference goes (panics). */
+GORO_API goro_context *goro_context_retain(goro_context *ctx);
+GORO_API void goro_context_release(goro_context *ctx);
+
+/*
+ * Cancel what goro_context_with_cancel(), _deadline() or _timeout() made; any other panics. All
+ * that were made from it are cancelled when it returns. Only the first time counts. The cause is an
+ * error of the program's choice, usually -errno; 0 is -ECANCELED.
+ */
+GORO_API void goro_context_cancel(goro_context *ctx);
+GORO_API void goro_context_cancel_cause(goro_context *ctx, int cause);
+
+/* Closed when it is cancelled. NULL, on which a receive waits for ever, if it never is. Borrowed:
+ * it lives as long as the context. */
+GORO_API goro_chan *goro_context_done(goro_context *ctx);
+
+/* 0; or -ECANCELED or, when the time ran out, -ETIMEDOUT. */
+GORO_API int goro_context_err(const goro_context *ctx);
+
+/* 0; or why: the cause it was cancelled with, itself or above it, else the same as the error. */
+GORO_API int goro_context_cause(const goro_context *ctx);
+
+/* Go's texts: "context canceled", "context deadline exceeded"; the C library's for other errors. */
+GORO_API const char *goro_context_strerror(int err);
+
+/* Whether it has a deadline, its own or from above, and when (0 if not). */
+GORO_API bool goro_context_deadline(const goro_context *ctx, int64_t *when);
+
+/* The nearest value under that key on the way to the root, or NULL. Borrowed. */
+GORO_API void *goro_context_value(const goro_context *ctx, const void *key);
+
+/*
+ * Start fn(arg) in a goroutine of its own once ctx is cancelled; at once if it is already. The
+ * handle holds a reference to ctx. It is the caller's, who gives it to stop exactly once, be it
+ * long after the function has run. Stop frees it; true: the function was not started and will not
+ * be.
+ */
+typedef struct goro_context_after goro_context_after;
+
+GORO_API goro_context_after *goro_context_after_func(goro_context *ctx, goro_fn *fn, void *arg);
+GORO_API bool goro_context_after_stop(goro_context_after *after);
+
+/* ------------------------------------------------------------------------------------------------
+ * Semaphore: so much of something, taken and given back in any amounts by anybody
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	static goro_sema slots = GORO_SEMA(8);
+ *
+ * First come, first served: a big request that waits holds back the small ones behind it, so it
+ * cannot starve. Unlike a mutex it has no owner: any goroutine may release what another acquired.
+ */
+typedef struct goro_sema {
+	int64_t size_, held_;
+	uint32_t lock_;
+	uint32_t pad_;
+	struct goro_waiter *first_, *last_;
+} goro_sema;
+
+#define GORO_SEMA(size)                     \
+	{                                   \
+		(size), 0, 0, 0, NULL, NULL \
+	}
+
+/* Wait until there are n, and take them. More than the size waits for ever. Negative n panics. */
+GORO_API void goro_sema_acquire(goro_sema *s, int64_t n);
+
+/* The same for as long as ctx lives. 0, or what goro_context_err() says: then nothing was taken. */
+GORO_API int goro_sema_acquire_context(goro_sema *s, goro_context *ctx, int64_t n);
+
+/* Take n if they are there and nobody waits. */
+GORO_API bool goro_sema_try_acquire(goro_sema *s, int64_t n);
+
+/* Give n back. Panics if that is more than was taken. */
+GORO_API void goro_sema_release(goro_sema *s, int64_t n);
+
+/* ------------------------------------------------------------------------------------------------
  * Sockets and files: calls that block the goroutine, never its thread
  * ---------------------------------------------------------------------------------------------- */
 
