@@ -118,19 +118,36 @@ static void report_modules(struct symbolizer *s)
 	dwfl_report_end(s->dwfl, NULL, NULL);
 }
 
+/* Take out "./" steps, which clang leaves in. ".." stays: what it means depends on symlinks. */
+static void remove_dots(char *path)
+{
+	char *to = path, *from = path;
+
+	while (*from) {
+		if (from[0] == '/' && from[1] == '.' && from[2] == '/')
+			from += 2;
+		else
+			*to++ = *from++;
+	}
+	*to = '\0';
+}
+
 static const char *absolute_path(struct symbolizer *s, const char *file, Dwarf_Die *cu)
 {
 	Dwarf_Attribute attr;
 	const char *directory, *kept;
-	char *joined;
+	char *path;
+	int len;
 
-	if (!file || file[0] == '/')
-		return keep(s, file);
-	directory = dwarf_formstring(dwarf_attr(cu, DW_AT_comp_dir, &attr));
-	if (!directory || asprintf(&joined, "%s/%s", directory, file) < 0)
-		return keep(s, file);
-	kept = keep(s, joined);
-	free(joined);
+	if (!file)
+		return NULL;
+	directory = file[0] == '/' ? NULL : dwarf_formstring(dwarf_attr(cu, DW_AT_comp_dir, &attr));
+	len = directory ? asprintf(&path, "%s/%s", directory, file) : asprintf(&path, "%s", file);
+	if (len < 0)
+		return NULL;
+	remove_dots(path);
+	kept = keep(s, path);
+	free(path);
 	return kept;
 }
 
