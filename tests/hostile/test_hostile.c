@@ -96,28 +96,50 @@ static void test_not_ours(void **state)
 	program_stop(pid);
 }
 
+/* The program again under a name that no other process has. */
+static void copy_program(char *path)
+{
+	int from = open(fleeting, O_RDONLY), to = mkstemp(path);
+	struct stat st;
+
+	assert_true(from >= 0 && to >= 0 && fstat(from, &st) == 0);
+	for (off_t left = st.st_size; left > 0;) {
+		ssize_t sent = sendfile(to, from, NULL, (size_t)left);
+
+		assert_true(sent > 0);
+		left -= sent;
+	}
+	fchmod(to, 0755);
+	close(from);
+	close(to);
+}
+
 static void test_names(void **state)
 {
-	const char *argv[] = { fleeting, NULL };
-	pid_t a = program_start(argv), b;
-	struct goro_scope *scope = program_open(a);
+	char path[] = "named_XXXXXX";
+	const char *argv[] = { path, NULL };
+	struct goro_scope *scope;
 	struct goro_error *err;
+	pid_t a, b;
 
 	(void)state;
-	goro_scope_close(scope);
-	err = goro_scope_open(&scope, "hostile_fleeting");
+	copy_program(path);
+	a = program_start(argv);
+	goro_scope_close(program_open(a));
+	err = goro_scope_open(&scope, path);
 	if (err)
 		fail_msg("%s", err->message);
 	goro_scope_close(scope);
 	b = program_start(argv);
 	goro_scope_close(program_open(b));
-	err = goro_scope_open(&scope, "hostile_fleeting");
+	err = goro_scope_open(&scope, path);
 	assert_non_null(err);
 	assert_int_equal(err->code, GORO_USAGE);
 	one_line(err);
 	goro_error_free(err);
 	program_stop(a);
 	program_stop(b);
+	unlink(path);
 }
 
 /* As another user: exits with the error's code, or 100 + what was wrong with the error. */
@@ -346,25 +368,14 @@ static void test_deleted_executable(void **state)
 {
 	char path[] = "deleted_XXXXXX";
 	const char *argv[] = { path, NULL };
-	int from = open(fleeting, O_RDONLY), to = mkstemp(path);
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_frame *frames;
-	struct stat st;
 	size_t n, user;
 	pid_t pid;
 
 	(void)state;
-	assert_true(from >= 0 && to >= 0 && fstat(from, &st) == 0);
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t sent = sendfile(to, from, NULL, (size_t)left);
-
-		assert_true(sent > 0);
-		left -= sent;
-	}
-	fchmod(to, 0755);
-	close(from);
-	close(to);
+	copy_program(path);
 	pid = program_start(argv);
 	goro_scope_close(program_open(pid)); /* it runs now */
 	unlink(path);
