@@ -145,15 +145,34 @@ static struct goro_error *gone(const struct process *p)
 	return goro_error_new(GORO_NO_TARGET, "process %d has ended", p->target.pid);
 }
 
+/*
+ * A zombie with threads left has not ended: its first thread has, or another one is calling
+ * execve(), which takes over the process id in the end.
+ */
 static bool ended(const struct process *p)
 {
 	size_t len;
 	char *text = read_text(p->dir, "stat", &len);
 	const char *state = text ? stat_field(text, 3) : NULL;
-	bool is = !state || *state == 'Z' || *state == 'X';
+	const char *threads = text ? stat_field(text, 20) : NULL;
+	bool is = !state || *state == 'X' ||
+		  (*state == 'Z' && (!threads || strtol(threads, NULL, 10) <= 1));
 
 	free(text);
 	return is;
+}
+
+/* It had no memory a moment ago: it is ending, or becoming another program. Which, is soon clear.
+ */
+static struct goro_error *ending(const struct process *p)
+{
+	for (int i = 0; i < 100; i++) {
+		if (ended(p))
+			return gone(p);
+		usleep(2000);
+	}
+	return goro_error_new(GORO_UNSUPPORTED, "process %d has become another program",
+			      p->target.pid);
 }
 
 static bool same_namespace(int dir, const char *name)
@@ -234,8 +253,10 @@ static struct goro_error *denied(const struct process *p)
 
 static struct goro_error *explain(const struct process *p, int error, const char *what)
 {
-	if (ended(p) || error == ESRCH || error == ENOENT)
+	if (ended(p))
 		return gone(p);
+	if (error == ESRCH || error == ENOENT)
+		return ending(p);
 	if (error == EPERM || error == EACCES)
 		return denied(p);
 	return goro_error_new(GORO_PERMISSION, "cannot read %s of process %d: %s", what,

@@ -165,6 +165,11 @@ void os_signal_default(int sig)
 	signal(sig, SIG_DFL);
 }
 
+void os_raise(int sig)
+{
+	raise(sig);
+}
+
 void os_sched_yield(void)
 {
 	sched_yield();

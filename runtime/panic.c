@@ -191,8 +191,13 @@ static void on_fault(int sig, siginfo_t *info, void *ucontext)
 	} else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN) {
 		old->sa_handler(sig);
 	} else {
-		/* The instruction faults again, and then it kills, with a core if one is wanted. */
+		/*
+		 * The instruction faults again, and then it kills, with a core if one is wanted. A
+		 * signal that somebody sent does not come again by itself.
+		 */
 		os_signal_default(sig);
+		if (info->si_code <= 0)
+			os_raise(sig);
 	}
 }
 

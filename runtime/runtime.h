@@ -146,8 +146,8 @@ struct p {
 	_Atomic uint32_t runq_tail;
 	_Atomic(struct g *) runnext;
 	_Atomic uint64_t nswitch;
-	uint32_t nrunnext; /* times in a row that runnext was taken before the ring */
-	uint32_t eager;	   /* readies left that wake another worker at once; see ready() */
+	uint32_t nrunnext;	/* times in a row that runnext was taken before the ring */
+	_Atomic uint32_t eager; /* readies left that wake another worker at once; see ready() */
 	_Atomic uint32_t
 		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
@@ -563,6 +563,7 @@ typedef void os_signal_fn(int sig, siginfo_t *info, void *ucontext);
 void os_signal_take(int sig, os_signal_fn *fn, struct sigaction *old); /* on the signal stack */
 void os_signal_take_if_default(int sig, os_signal_fn *fn);
 void os_signal_default(int sig);
+void os_raise(int sig);
 void os_sched_yield(void);
 void os_write(int fd, const void *buf, size_t n);
 void os_exit_now(int status) __attribute__((noreturn));

@@ -114,6 +114,19 @@ static void plain_fault(void *arg)
 	*(volatile char *)arg = 1;
 }
 
+static void raiser(void *arg)
+{
+	(void)arg;
+	raise(SIGSEGV); /* no instruction to fault again */
+	puts("survived");
+}
+
+static void fault_that_was_sent(void)
+{
+	go(raiser, NULL);
+	goro_sleep(10 * GORO_SECOND);
+}
+
 static void fault_in_goroutine(void)
 {
 	go(plain_fault, (void *)8);
@@ -196,6 +209,7 @@ static const struct check_case cases[] = {
 	  .run = fault_in_goroutine,
 	  .status = STATUS_OF_FAULT,
 	  .never = "stack overflow" },
+	{ .name = "fault_that_was_sent", .run = fault_that_was_sent, .status = STATUS_OF_FAULT },
 	{ .name = "stack_overflow",
 	  .run = stack_overflow,
 	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",

@@ -14,14 +14,14 @@ static goro_rwmutex rw;
 static void work(void *arg)
 {
 	long number = (long)arg;
-	volatile unsigned sink = 0;
+	volatile unsigned spins;
 
 	for (unsigned i = 0;; i++) {
 		goro_mutex_lock(&a);
 		goro_rwmutex_rlock(&rw);
 		goro_mutex_lock(&b);
-		for (unsigned k = 0; k < 2000; k++)
-			sink += k;
+		for (spins = 0; spins < 2000; spins++)
+			;
 		if (i % 8 == 0)
 			goro_yield(); /* with everything locked */
 		goro_mutex_unlock(&b);
