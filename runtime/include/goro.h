@@ -555,6 +555,105 @@ GORO_API bool goro_sema_try_acquire(goro_sema *s, int64_t n);
 GORO_API void goro_sema_release(goro_sema *s, int64_t n);
 
 /* ------------------------------------------------------------------------------------------------
+ * Group: several goroutines for one task (errgroup)
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	goro_group *g = goro_group_new(ctx);
+ *	for (int i = 0; i < n; i++)
+ *		goro_group_go(g, fetch, &pages[i]);
+ *	int err = goro_group_wait(g);
+ *	goro_group_free(g);
+ *
+ * A task returns 0 or an error, usually -errno. The first error cancels the group's context, whose
+ * cause it is; the others can look at that and stop early.
+ */
+typedef struct goro_group goro_group;
+typedef int goro_task_fn(void *arg);
+
+/* The caller frees it. With a parent the group has a context made from it, else (NULL) none. */
+GORO_API goro_group *goro_group_new(goro_context *parent);
+
+/* The group's context, or the background. Borrowed: retain it to use it after goro_group_free(). */
+GORO_API goro_context *goro_group_context(const goro_group *g);
+
+/* At most n run at once; negative: no limit, as at first. 0 lets nobody in. Panics while any run.
+ */
+GORO_API void goro_group_set_limit(goro_group *g, int n);
+
+/* Start fn(arg) in a goroutine of its own; waits while there are as many as the limit allows. */
+GORO_API void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg);
+
+/* The same, but false instead of waiting. */
+GORO_API bool goro_group_try_go(goro_group *g, goro_task_fn *fn, void *arg);
+
+/* Wait until all have ended, cancel the context, and return the first error, or 0. */
+GORO_API int goro_group_wait(goro_group *g);
+
+/* Give the memory back, and the context. NULL is fine; panics while any run. */
+GORO_API void goro_group_free(goro_group *g);
+
+/* ------------------------------------------------------------------------------------------------
+ * Flight: many ask for the same at once, one goes and gets it (singleflight)
+ * ---------------------------------------------------------------------------------------------- */
+
+#define GORO_FLIGHT_SLOTS 32
+
+/* Ready when zeroed. */
+typedef struct goro_flight {
+	goro_mutex mu_;
+	struct goro_flight_call *calls_[GORO_FLIGHT_SLOTS];
+} goro_flight;
+
+/* Writes its result, of the size that goro_flight_do() was given. Returns 0 or an error. */
+typedef int goro_flight_fn(void *arg, void *result);
+
+/*
+ * Call fn(arg, result), unless a call under the same key is under way: then wait for that one. All
+ * get a copy of its result (a byte for byte copy: what it points to is shared) and what it
+ * returned; -ECANCELED if it did not return but ended in goro_exit() or a panic. The key is copied
+ * by nobody and must not change until the call has returned. One key has one size of result
+ * (panics). *shared (may be NULL) tells whether somebody else got the same.
+ */
+GORO_API int goro_flight_do(goro_flight *f, const char *key, goro_flight_fn *fn, void *arg,
+			    void *result, size_t size, bool *shared);
+
+/* Who asks from now on does not wait for the call that is under way: its answer may be too old. */
+GORO_API void goro_flight_forget(goro_flight *f, const char *key);
+
+/* ------------------------------------------------------------------------------------------------
+ * Pool: keep what is expensive to make for the next one who needs it
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	static goro_pool buffers = { .make = make_buffer, .drop = drop_buffer };
+ *
+ *	struct buffer *b = goro_pool_get(&buffers);
+ *	...
+ *	goro_pool_put(&buffers, b);
+ *
+ * An object in the pool belongs to the pool, which may drop it at any time; one that was got is the
+ * caller's, who puts it back or not. The pool keeps at most some dozens a worker and some hundreds
+ * together. Ready when the functions are filled in.
+ */
+typedef struct goro_pool {
+	void *(*make)(void *arg);	       /* NULL: an empty pool gives NULL */
+	void (*drop)(void *object, void *arg); /* NULL: nothing is to be done */
+	void *arg;			       /* for both */
+	struct goro_pool_store *store_;
+} goro_pool;
+
+/* One that was put, in the state it was in then, or a new one. NULL only if make returns that. */
+GORO_API void *goro_pool_get(goro_pool *pool);
+
+/* NULL is ignored. */
+GORO_API void goro_pool_put(goro_pool *pool, void *object);
+
+/* Drop all that it has and give its memory back; it can be used again. Nobody may use it meanwhile.
+ */
+GORO_API void goro_pool_clear(goro_pool *pool);
+
+/* ------------------------------------------------------------------------------------------------
  * Sockets and files: calls that block the goroutine, never its thread
  * ---------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group.c - goroutines that do parts of one task (errgroup), and calls that many share
+ * (singleflight); both as in golang.org/x/sync.
+ *
+ * What must happen when a part or a shared call has ended is deferred, so that it happens too when
+ * one ends by goro_exit() or in a panic. Not by goro_defer(): its cleanup attribute would need the
+ * unwinder of libgcc, which a static program that has libunwind cannot have as well.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime.h"
+
+/* ---- errgroup ----------------------------------------------------------------------------------
+ */
+
+struct goro_group {
+	goro_context *ctx; /* or NULL */
+	goro_waitgroup wg;
+	goro_sema limit;
+	bool limited;
+	_Atomic int active;
+	_Atomic int err; /* the first one */
+};
+
+struct part {
+	goro_group *group;
+	goro_task_fn *fn;
+	void *arg;
+};
+
+static void part_ended(void *arg)
+{
+	struct part *part = arg;
+	goro_group *g = part->group;
+	bool limited = g->limited;
+
+	free(part);
+	atomic_fetch_sub(&g->active, 1);
+	if (limited)
+		goro_sema_release(&g->limit, 1);
+	goro_waitgroup_done(&g->wg);
+}
+
+static void goro_group_part(void *arg)
+{
+	struct part *part = arg;
+	goro_group *g = part->group;
+	struct goro_deferred end;
+	int none = 0, err;
+
+	goro_deferred_begin_(&end, part_ended, part);
+	err = part->fn(part->arg);
+	if (err && atomic_compare_exchange_strong(&g->err, &none, err) && g->ctx)
+		goro_context_cancel_cause(g->ctx, err);
+	goro_deferred_end_(&end);
+}
+
+goro_group *goro_group_new(goro_context *parent)
+{
+	goro_group *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		goro_throw("out of memory: a group");
+	if (parent)
+		g->ctx = goro_context_with_cancel(parent);
+	return g;
+}
+
+goro_context *goro_group_context(const goro_group *g)
+{
+	return g->ctx ? g->ctx : goro_background();
+}
+
+void goro_group_set_limit(goro_group *g, int n)
+{
+	int active = atomic_load(&g->active);
+
+	if (active)
+		goro_panic("errgroup: modify limit while %d goroutines in the group are still "
+			   "active",
+			   active);
+	g->limited = n >= 0;
+	g->limit.size_ = n;
+}
+
+static void start(goro_group *g, goro_task_fn *fn, void *arg, uintptr_t pc)
+{
+	struct part *part = malloc(sizeof(*part));
+	struct m *mp;
+
+	if (!fn)
+		goro_throw("go of nil func value");
+	if (!part)
+		goro_throw("out of memory: a part of a group");
+	*part = (struct part){ g, fn, arg };
+	atomic_fetch_add(&g->active, 1);
+	goro_waitgroup_add(&g->wg, 1);
+	mp = enter();
+	goro_spawn(mp, goro_group_part, part, pc, mp->curg->id);
+	leave(mp);
+}
+
+void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg)
+{
+	if (g->limited)
+		goro_sema_acquire(&g->limit, 1);
+	start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+}
+
+bool goro_group_try_go(goro_group *g, goro_task_fn *fn, void *arg)
+{
+	if (g->limited && !goro_sema_try_acquire(&g->limit, 1))
+		return false;
+	start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+	return true;
+}
+
+int goro_group_wait(goro_group *g)
+{
+	int err;
+
+	goro_waitgroup_wait(&g->wg);
+	err = atomic_load(&g->err);
+	if (g->ctx)
+		goro_context_cancel_cause(g->ctx, err);
+	return err;
+}
+
+void goro_group_free(goro_group *g)
+{
+	if (!g)
+		return;
+	if (atomic_load(&g->active))
+		goro_panic("errgroup: free of a group with %d active goroutines",
+			   atomic_load(&g->active));
+	goro_context_release(g->ctx);
+	free(g);
+}
+
+/* ---- singleflight ------------------------------------------------------------------------------
+ */
+
+/* On the stack of the goroutine that makes the call; it leaves when all that share it have. */
+struct goro_flight_call {
+	goro_flight *flight;
+	struct goro_flight_call *next;
+	const char *key;
+	bool forgotten; /* not in the table any more */
+	uint32_t sharers;
+	goro_waitgroup made, copied;
+	void *result;
+	size_t size;
+	int err;
+};
+
+static struct goro_flight_call **slot_of(goro_flight *f, const char *key)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (const char *c = key; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	return &f->calls_[hash % GORO_FLIGHT_SLOTS];
+}
+
+/* f->mu_ held. */
+static struct goro_flight_call **find(goro_flight *f, const char *key)
+{
+	struct goro_flight_call **at = slot_of(f, key);
+
+	while (*at && strcmp((*at)->key, key))
+		at = &(*at)->next;
+	return at;
+}
+
+/* f->mu_ held. */
+static void forget(struct goro_flight_call **at)
+{
+	if (!*at)
+		return;
+	(*at)->forgotten = true;
+	*at = (*at)->next;
+}
+
+/* The call is over: let the others have the result. */
+static void call_ended(void *arg)
+{
+	struct goro_flight_call *call = arg;
+	goro_flight *f = call->flight;
+
+	goro_mutex_lock(&f->mu_);
+	if (!call->forgotten)
+		forget(find(f, call->key));
+	goro_mutex_unlock(&f->mu_);
+	goro_waitgroup_done(&call->made);
+	goro_waitgroup_wait(&call->copied);
+}
+
+static void make_call(struct goro_flight_call *call, goro_flight_fn *fn, void *arg)
+{
+	struct goro_deferred end;
+
+	goro_deferred_begin_(&end, call_ended, call);
+	call->err = fn(arg, call->result);
+	goro_deferred_end_(&end);
+}
+
+/* f->mu_ held and released. */
+static int share(struct goro_flight_call *call, const char *key, void *result, size_t size)
+{
+	size_t theirs = call->size;
+	int err;
+
+	if (size != theirs) {
+		goro_mutex_unlock(&call->flight->mu_);
+		goro_panic("singleflight: key \"%.100s\" with results of %zu and of %zu bytes", key,
+			   theirs, size);
+	}
+	call->sharers++;
+	goro_waitgroup_add(&call->copied, 1);
+	goro_mutex_unlock(&call->flight->mu_);
+	goro_waitgroup_wait(&call->made);
+	if (size)
+		memcpy(result, call->result, size);
+	err = call->err;
+	goro_waitgroup_done(&call->copied);
+	return err;
+}
+
+int goro_flight_do(goro_flight *f, const char *key, goro_flight_fn *fn, void *arg, void *result,
+		   size_t size, bool *shared)
+{
+	struct goro_flight_call call = {
+		.flight = f,
+		.key = key,
+		.result = result,
+		.size = size,
+		.err = -ECANCELED, /* if fn does not return */
+	}, **at;
+
+	if (!key || !fn)
+		goro_panic("singleflight: no %s", key ? "function" : "key");
+	goro_mutex_lock(&f->mu_);
+	at = find(f, key);
+	if (*at) {
+		if (shared)
+			*shared = true;
+		return share(*at, key, result, size);
+	}
+	*at = &call;
+	goro_waitgroup_add(&call.made, 1);
+	goro_mutex_unlock(&f->mu_);
+
+	make_call(&call, fn, arg);
+	if (shared)
+		*shared = call.sharers;
+	return call.err;
+}
+
+void goro_flight_forget(goro_flight *f, const char *key)
+{
+	goro_mutex_lock(&f->mu_);
+	forget(find(f, key));
+	goro_mutex_unlock(&f->mu_);
+}
