@@ -184,7 +184,7 @@ static void many_at_once(void)
 
 	goro_waitgroup_add(&wg, 20);
 	for (int i = 0; i < 20; i++)
-		go_copy(nap_aside, &((struct nap){ 200 * MS, &state, &wg }));
+		go_copy(nap_aside, &((struct nap){ (200 + 10 * i) * MS, &state, &wg }));
 	goro_waitgroup_wait(&wg);
 	check(goro_now() - start >= 200 * MS);
 	check(goro_now() - start < 20 * 200 * MS / 2);
