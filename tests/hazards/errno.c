@@ -42,7 +42,7 @@ static void fresh(void *unused)
 	goro_waitgroup_done(&wg);
 }
 
-int main(void)
+static void wave(void)
 {
 	goro_waitgroup_add(&wg, 2 * GOROUTINES);
 	for (int i = 0; i < GOROUTINES; i++) {
@@ -52,7 +52,17 @@ int main(void)
 	errno = ERANGE;
 	goro_waitgroup_wait(&wg);
 	must(errno == ERANGE);
+}
+
+int main(void)
+{
+	int64_t end = goro_now() + 60 * GORO_SECOND;
+
+	/* On a busy machine one worker may be done before the next one gets a core. */
+	do
+		wave();
+	while (goro_maxprocs() > 1 && !moved && goro_now() < end);
 	must(goro_maxprocs() == 1 || moved > 0);
-	printf("%d goroutines kept their errno, %d of them on another thread\n", GOROUTINES, moved);
+	printf("all goroutines kept their errno, %d of them on another thread\n", moved);
 	return 0;
 }
