@@ -122,6 +122,8 @@ static void node_add(goro_context *c, struct context_node *node)
 
 static void node_remove(goro_context *c, struct context_node *node)
 {
+	if (!node->link)
+		return; /* it was told, and taken out for that */
 	*node->link = node->next;
 	if (node->next)
 		node->next->link = node->link;

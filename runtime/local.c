@@ -8,6 +8,7 @@
  * memory. The values themselves are a list; nobody has so many that a table would pay.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,12 +148,8 @@ static int set_label(struct g *gp, const char *key, const char *value)
 	if (value) {
 		if (used + key_len + value_len + 3 > sizeof(labels))
 			return -E2BIG;
-		memcpy(labels + used, key, key_len);
-		used += key_len;
-		labels[used++] = '=';
-		memcpy(labels + used, value, value_len);
-		used += value_len;
-		labels[used++] = '\n';
+		used += (size_t)snprintf(labels + used, sizeof(labels) - used, "%s=%s\n", key,
+					 value);
 	}
 	if (!used && !gp->ext)
 		return 0;
