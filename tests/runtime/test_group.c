@@ -201,19 +201,27 @@ static void one_call_for_all(void)
 static void forgotten_call(void)
 {
 	goro_waitgroup wg = { 0 };
-	struct asker old = { .key = "k", .wg = &wg }, new = old;
+	struct asker old = { .key = "k", .wg = &wg }, new = old, late = old;
 
 	gate = goro_chan_make(0, 0);
-	goro_waitgroup_add(&wg, 2);
+	goro_waitgroup_add(&wg, 1);
 	goro_flight_forget(&flight, "k");
 	check_parked(go(ask, &old), GORO_REASON_CHAN_RECV);
 	goro_flight_forget(&flight, "k");
+	new.wg = late.wg = &(goro_waitgroup){ 0 };
+	goro_waitgroup_add(new.wg, 2);
 	check_parked(go(ask, &new), GORO_REASON_CHAN_RECV);
-	goro_chan_close(gate);
+	goro_chan_send(gate, NULL); /* the first that waits: the old one */
 	goro_waitgroup_wait(&wg);
+	check_eq(old.got, 1);
+	/* Its end did not touch the new call, which is there to be shared. */
+	check_parked(go(ask, &late), GORO_REASON_WAITGROUP);
+	goro_chan_send(gate, NULL);
+	goro_waitgroup_wait(new.wg);
 	check_eq(calls, 2);
-	check_eq(old.got + new.got, 3);
-	check(!old.shared && !new.shared);
+	check_eq(new.got, 2);
+	check_eq(late.got, 2);
+	check(!old.shared && new.shared &&late.shared);
 	goro_chan_free(gate);
 }
 

@@ -195,6 +195,32 @@ static void after_func_of_null(void)
 	goro_after_func(1, NULL, NULL);
 }
 
+/* A timer that leaves the middle of the heap is replaced by one that must go up, not down. */
+static int log_of_fired[16], nlogged;
+
+static void log_fired(void *arg)
+{
+	log_of_fired[nlogged++] = *(int *)arg;
+}
+
+static void stop_keeps_the_order(void)
+{
+	static int when[] = { 1, 100, 2, 3, 4, 101, 102, 103, 104, 10, 11 };
+	static const int order[] = { 1, 2, 3, 4, 10, 11, 100, 102, 103, 104 };
+	goro_timer *timers[11];
+	int64_t start = goro_now();
+
+	for (int i = 0; i < 11; i++)
+		timers[i] = goro_after_func(start + (when[i] + 20) * MS - goro_now(), log_fired,
+					    &when[i]);
+	check(goro_timer_stop(timers[5]));
+	check_eventually(nlogged == 10);
+	for (int i = 0; i < 10; i++)
+		check_eq(log_of_fired[i], order[i]);
+	for (int i = 0; i < 11; i++)
+		goro_timer_free(timers[i]);
+}
+
 /* ---- ticker ---------------------------------------------------------------------------------- */
 
 static void ticker_ticks(void)
@@ -519,6 +545,7 @@ static const struct check_case cases[] = {
 	{ .name = "after_func_of_null",
 	  .run = after_func_of_null,
 	  DIES = { "^fatal error: go of nil func value$" } },
+	{ .name = "stop_keeps_the_order", .run = stop_keeps_the_order, .workers = "1" },
 	{ .name = "ticker_ticks", .run = ticker_ticks },
 	{ .name = "ticker_drops_ticks", .run = ticker_drops_ticks },
 	{ .name = "ticker_of_nothing",
