@@ -196,28 +196,34 @@ static void after_func_of_null(void)
 }
 
 /* A timer that leaves the middle of the heap is replaced by one that must go up, not down. */
-static int log_of_fired[16], nlogged;
+static int log_of_fired[32], nlogged;
+static goro_waitgroup all_fire;
 
 static void log_fired(void *arg)
 {
 	log_of_fired[nlogged++] = *(int *)arg;
+	goro_waitgroup_done(&all_fire);
 }
 
 static void stop_keeps_the_order(void)
 {
-	static int when[] = { 1, 100, 2, 3, 4, 101, 102, 103, 104, 10, 11 };
-	static const int order[] = { 1, 2, 3, 4, 10, 11, 100, 102, 103, 104 };
-	goro_timer *timers[11];
+	/* 101 goes; 11, the last of the heap, takes its place below 100. */
+	static int when[] = { 1,   100, 2,   3,	  4,   101, 102, 103, 104, 110, 111,
+			      112, 113, 114, 115, 116, 117, 118, 119, 120, 11 };
+	static const int order[] = { 1,	  2,   3,   4,	 11,  100, 102, 103, 104, 110,
+				     111, 112, 113, 114, 115, 116, 117, 118, 119, 120 };
+	goro_timer *timers[21];
 	int64_t start = goro_now();
 
-	for (int i = 0; i < 11; i++)
+	for (int i = 0; i < 21; i++)
 		timers[i] = goro_after_func(start + (when[i] + 20) * MS - goro_now(), log_fired,
 					    &when[i]);
+	goro_waitgroup_add(&all_fire, 20);
 	check(goro_timer_stop(timers[5]));
-	check_eventually(nlogged == 10);
-	for (int i = 0; i < 10; i++)
+	goro_waitgroup_wait(&all_fire); /* without a sleep: that would sort the heap */
+	for (int i = 0; i < 20; i++)
 		check_eq(log_of_fired[i], order[i]);
-	for (int i = 0; i < 11; i++)
+	for (int i = 0; i < 21; i++)
 		goro_timer_free(timers[i]);
 }
 
