@@ -15,21 +15,20 @@
  * The frame that the switch leaves at a goroutine's saved stack pointer, lowest address first. Both
  * sides of a switch have this layout, so one CFA rule holds on every instruction of it. Its size is
  * a multiple of 16, as the stack pointer must always be.
- *
- * The scheduler fills in a fresh one by the names of x86-64: the function to call in rbx, and two
- * control words, for which there is room here and which mean nothing.
  */
 struct switch_frame {
-	uint64_t fpcr;
-	uint32_t mxcsr;
-	uint16_t x87cw, pad;
+	uint64_t fpcr, pad;
 	uint64_t d8, d9, d10, d11, d12, d13, d14, d15;
-	union {
-		uint64_t x19, rbx;
-	};
-	uint64_t x20, x21, x22, x23, x24, x25, x26, x27, x28, x29;
+	uint64_t x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29;
 	uint64_t pc;
 };
+
+/* Make the switch to this frame call fn on an empty stack, by way of goro_entry. */
+static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void *),
+				     uintptr_t entry)
+{
+	*frame = (struct switch_frame){ .x19 = (uintptr_t)fn, .pc = entry };
+}
 
 /* DWARF register numbers of what the frame holds: X(number, field). */
 #define SWITCH_FRAME_REGS(X) \
@@ -70,6 +69,13 @@ static inline struct m *getm(void)
 			 "ldr	%0, [%0, %1]"
 			 : "=&r"(mp), "=&r"(offset));
 	return mp;
+}
+
+/* What was stored before is seen before what is stored after. (Not a C11 fence: gcc has none for
+ * ThreadSanitizer.) */
+static inline void store_fence(void)
+{
+	__asm__ volatile("dmb ishst" ::: "memory");
 }
 
 /* `yield` is a no-op on most cores; `isb` waits some ten nanoseconds. */

@@ -21,6 +21,15 @@ struct switch_frame {
 	uint64_t pc;
 };
 
+/* Make the switch to this frame call fn on an empty stack, by way of goro_entry. */
+static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void *),
+				     uintptr_t entry)
+{
+	*frame = (struct switch_frame){
+		.mxcsr = 0x1f80, .x87cw = 0x37f, .rbx = (uintptr_t)fn, .pc = entry
+	};
+}
+
 /* DWARF register numbers of what the frame holds: X(number, field). */
 #define SWITCH_FRAME_REGS(X) X(3, rbx) X(6, rbp) X(12, r12) X(13, r13) X(14, r14) X(15, r15)
 
@@ -55,6 +64,13 @@ static inline struct m *getm(void)
 			 "movq %%fs:(%0), %0"
 			 : "=r"(mp));
 	return mp;
+}
+
+/* What was stored before is seen before what is stored after. (Not a C11 fence: gcc has none for
+ * ThreadSanitizer.) */
+static inline void store_fence(void)
+{
+	__asm__ volatile("" ::: "memory");
 }
 
 static inline void cpu_relax(void)

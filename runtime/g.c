@@ -83,11 +83,7 @@ void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))
 	top = (top & ~(uintptr_t)15) - 16; /* a zero where the return address would be */
 	frame = (struct switch_frame *)(top - sizeof(*frame));
 	*(uintptr_t *)top = 0;
-	memset(frame, 0, sizeof(*frame));
-	frame->mxcsr = 0x1f80;
-	frame->x87cw = 0x37f;
-	frame->rbx = (uintptr_t)fn;
-	frame->pc = (uintptr_t)goro_entry_start;
+	switch_frame_init(frame, fn, (uintptr_t)goro_entry_start);
 	g_set_sp(gp, (uintptr_t)frame);
 }
 

@@ -95,7 +95,7 @@ GORO_NORETURN static void goro_die(const char *kind, const char *fmt, va_list ap
 	flush_stdout();
 	vsnprintf(message, sizeof(message), fmt, ap);
 	say("%s: %s\n", kind, message);
-	unw_getcontext(&uc);
+	unw_getcontext((unw_context_t *)&uc);
 	end(mp && mp->curg != &mp->g0 ? mp->curg : NULL, &uc, false);
 }
 

@@ -163,13 +163,15 @@ static void bury(struct g *gp)
 
 	lock_always(&sched.lock);
 	t = &goro_tombs[next_tomb++ % TOMB_MAX];
-	t->id = 0;
+	/* Observers read without the lock: an id says that the rest is its. */
+	__atomic_store_n(&t->id, 0, __ATOMIC_RELAXED);
+	store_fence();
 	t->spawn_pc = gp->spawn_pc;
 	t->entry = gp->entry;
 	t->parent = gp->parent;
 	t->time = coarse_now();
 	t->locks = gp->held_locks;
-	t->id = gp->id;
+	__atomic_store_n(&t->id, gp->id, __ATOMIC_RELEASE);
 	unlock_always(&sched.lock);
 }
 

@@ -121,6 +121,7 @@ static uintptr_t carve(struct stack_class *c, size_t slot_size)
 	slot = c->arena;
 	c->arena += slot_size;
 	os_guard((void *)slot, GUARD_SIZE);
+	san_stack_new(slot + GUARD_SIZE, slot + stacks.slot_size);
 	return slot + slot_size;
 }
 
@@ -185,6 +186,7 @@ void goro_stack_alloc(struct p *pp, struct g *gp)
 	hi = likely(pp->stacks.n) ? chain_pop(&pp->stacks) : refill(pp);
 	gp->stack_hi = hi;
 	gp->stack_lo = hi - stacks.slot_size + GUARD_SIZE;
+	san_stack_reuse(gp->stack_lo, gp->stack_hi);
 }
 
 void goro_stack_free(struct p *pp, struct g *gp)

@@ -76,6 +76,7 @@ static void start(void)
 	goro_m_init(&m0);
 	m0.g0.stack_lo = (uintptr_t)g0_stack;
 	m0.g0.stack_hi = (uintptr_t)(g0_stack + 1);
+	san_stack_new(m0.g0.stack_lo, m0.g0.stack_hi);
 	goro_g_prepare_stack(&m0.g0, m0.g0.stack_hi, goro_g0_main);
 	san_fiber_create(&m0.g0.san);
 	atomic_store(&sched.nidle_p, 0);

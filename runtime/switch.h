@@ -138,6 +138,8 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 		goro_g_give_stack(mp->p, gp);
 	gp->m_id = mp->id;
 	g_set_state(gp, GORO_STATE_RUNNING, 0);
+	/* An observer that sees what it writes to its stack from now on sees that it runs. */
+	store_fence();
 }
 
 /*
@@ -169,7 +171,8 @@ static inline struct g *pick_or_g0(struct m *mp)
 /* A counter of a P: only its owner writes, everybody reads. */
 static inline void count_up(uint64_t *counter)
 {
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	/* Release: who counts an end has counted its start. */
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
 }
 
 static inline void count_park(struct g *gp)

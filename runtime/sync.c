@@ -13,13 +13,13 @@
  * is several times faster than handing it over each time. A waiter that did not get it for 1 ms
  * turns on starvation mode: the lock is then handed to it directly (Go's sync/mutex.go).
  */
-#include "runtime.h"
+#include "runq.h"
 
 /* ---- mutex -------------------------------------------------------------------------------------
  */
 
 enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2 };
-enum { MUTEX_SPINS = 30, STARVING_NS = 1000000 };
+enum { MUTEX_SPINS = 4, STARVING_NS = 1000000 };
 
 static void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason reason, void *object,
 		      uint32_t *l)
@@ -45,9 +45,13 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 			unlock(&mu->lock_);
 			return mp;
 		}
-		/* Its holder runs on another core, most likely: it will be free in a moment. */
-		if (!sched.solo && spins < MUTEX_SPINS && mu->owner_ != gp->id &&
-		    !(mu->flags_ & MUTEX_STARVING)) {
+		/*
+		 * If its holder runs on another core it will be free in a moment. But not for long,
+		 * and not while others could run here: the holder may be parked, and be one of
+		 * them.
+		 */
+		if (!sched.solo && spins < MUTEX_SPINS && runq_empty(mp->p) &&
+		    mu->owner_ != gp->id && !(mu->flags_ & MUTEX_STARVING)) {
 			unlock(&mu->lock_);
 			for (int i = 0; i < 32; i++)
 				cpu_relax();

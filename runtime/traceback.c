@@ -80,7 +80,7 @@ static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 	unw_word_t pc;
 
 	w->n = 0;
-	if (unw_init_local2(&cursor, uc, flags))
+	if (unw_init_local2(&cursor, (unw_context_t *)uc, flags))
 		return;
 	do {
 		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) || !pc)

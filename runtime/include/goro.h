@@ -98,8 +98,8 @@ struct goro_options {
 GORO_API uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg);
 
 #ifndef GORO_NO_SHORT_NAMES
-#define go(fn, arg)	  goro_go((fn), (arg))
-#define go_copy(fn, argp) goro_go_copy((fn), (argp), sizeof *(argp))
+#define go(fn, arg)	 goro_go((fn), (arg))
+#define go_copy(fn, ...) goro_go_copy((fn), (__VA_ARGS__), sizeof *(__VA_ARGS__)) /* commas too */
 #endif
 
 /* The calling goroutine's id: 1 for main, never reused. */

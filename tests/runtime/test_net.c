@@ -437,7 +437,7 @@ static void deadline_set_while_waiting(void)
 
 	connected(ends);
 	args[0] = ends[0];
-	args[1] = 7;
+	__atomic_store_n(&args[1], 7, __ATOMIC_RELAXED);
 	id = go(read_with_result, args);
 	check_parked(id, GORO_REASON_IO);
 	check_eq(goro_set_deadline(ends[0], goro_now() + 3600 * GORO_SECOND, 0), 0);
@@ -447,7 +447,7 @@ static void deadline_set_while_waiting(void)
 	check_eventually(__atomic_load_n(&args[1], __ATOMIC_RELAXED) == -ETIMEDOUT);
 
 	check_eq(goro_set_deadline(ends[0], goro_now() + 20 * MS, 0), 0);
-	args[1] = 7;
+	__atomic_store_n(&args[1], 7, __ATOMIC_RELAXED);
 	id = go(read_with_result, args);
 	check_eq(goro_set_deadline(ends[0], goro_now() + 60 * MS, 0), 0);
 	goro_sleep(30 * MS);

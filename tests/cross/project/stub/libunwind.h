@@ -5,6 +5,7 @@
 
 #include <ucontext.h>
 
+typedef ucontext_t unw_context_t;
 #define unw_getcontext(uc) getcontext(uc)
 
 #endif /* STUB_LIBUNWIND_H */
