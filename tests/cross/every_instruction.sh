@@ -5,19 +5,38 @@
 set -uo pipefail
 script=$1 sysroot=$2 emulator=$3 program=$4
 scratch=$(mktemp -d)
-GORO_MAXPROCS=1 "$emulator" -L "$sysroot" -g "$scratch/socket" "$program" &
-trap 'kill $! 2>/dev/null; rm -rf "$scratch"' EXIT
+program_pid=
+trap 'kill -9 $program_pid 2>/dev/null; rm -rf "$scratch"' EXIT
 
-deadline=$((SECONDS + 30))
-until [ -S "$scratch/socket" ]; do
-	if [ $SECONDS -ge $deadline ] || ! kill -0 $! 2>/dev/null; then
-		echo "the emulator opens no socket"
-		exit 1
-	fi
-	sleep 0.05
+# look - one session; its status is 124 if it did not end.
+look() {
+	local deadline=$((SECONDS + 30)) status
+	rm -f "$scratch/socket"
+	GORO_MAXPROCS=1 "$emulator" -L "$sysroot" -g "$scratch/socket" "$program" &
+	program_pid=$!
+	until [ -S "$scratch/socket" ]; do
+		if [ $SECONDS -ge $deadline ] || ! kill -0 $program_pid 2>/dev/null; then
+			echo "the emulator opens no socket"
+			exit 1
+		fi
+		sleep 0.05
+	done
+	GDB_REMOTE=$scratch/socket GDB_SYSROOT=$sysroot timeout -k 1 30 gdb-multiarch -nx -batch \
+		-x "$script" "$program" </dev/null >"$scratch/out" 2>&1
+	status=$?
+	kill -9 $program_pid 2>/dev/null
+	wait $program_pid 2>/dev/null
+	return $status
+}
+
+# QEMU's stub for user programs (7.2) is for one thread. While ours stands at the breakpoint sysmon
+# gives its P to another worker; when that one stops too, both read what gdb says, each gets a part,
+# and the session is stuck. Nothing of ours is in it, so it is held again: some 3 in 100 are.
+for _ in 1 2 3 4 5; do
+	look
+	status=$?
+	[ $status = 124 ] || break
 done
-GDB_REMOTE=$scratch/socket GDB_SYSROOT=$sysroot gdb-multiarch -nx -batch -x "$script" "$program" \
-	</dev/null >"$scratch/out" 2>&1
 if ! grep -qx 'every instruction is good' "$scratch/out"; then
 	cat "$scratch/out"
 	exit 1
