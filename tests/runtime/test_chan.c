@@ -102,6 +102,8 @@ static void waiters_are_served_in_order(void)
 		check(goro_chan_recv(c, &got));
 		check_eq(got, i);
 	}
+	for (int i = 0; i < 5; i++) /* they write to our stack when they go on */
+		check_eventually(links[i].passed == 1);
 }
 
 /* ---- buffered -------------------------------------------------------------------------------- */
