@@ -29,12 +29,20 @@ goro_chan *goro_chan_make(size_t elem_size, size_t cap)
 
 void goro_chan_free(goro_chan *c)
 {
+	struct goro_waiter *w;
+	uint64_t waits;
+	struct m *mp;
+
 	if (!c)
 		return;
-	if (c->recvq.first || c->sendq.first)
-		goro_panic(
-			"free of a channel that goroutine %lu waits on",
-			(unsigned long)(c->recvq.first ? c->recvq.first : c->sendq.first)->g->id);
+	mp = enter();
+	lock(&c->lock);
+	w = c->recvq.first ? c->recvq.first : c->sendq.first;
+	waits = w ? w->g->id : 0;
+	unlock(&c->lock);
+	leave(mp);
+	if (w)
+		goro_panic("free of a channel that goroutine %lu waits on", (unsigned long)waits);
 	free(c);
 }
 

@@ -16,11 +16,11 @@
 #define INLINE	 inline __attribute__((always_inline))
 
 /* Something to do after a call, so that it cannot become a jump that leaves no frame. */
-static volatile long sink;
+static long sink;
 
 static INLINE void used(long v)
 {
-	sink = sink + v;
+	__atomic_store_n(&sink, __atomic_load_n(&sink, __ATOMIC_RELAXED) + v, __ATOMIC_RELAXED);
 }
 
 /* Keeps the program from being a deadlock while everybody waits. */
