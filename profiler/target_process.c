@@ -149,7 +149,7 @@ static struct goro_error *gone(const struct process *p)
  * A zombie with threads left has not ended: its first thread has, or another one is calling
  * execve(), which takes over the process id in the end.
  */
-static bool ended(const struct process *p)
+static bool seems_ended(const struct process *p)
 {
 	size_t len;
 	char *text = read_text(p->dir, "stat", &len);
@@ -160,6 +160,16 @@ static bool ended(const struct process *p)
 
 	free(text);
 	return is;
+}
+
+/*
+ * The kernel finds the thread first and prints its state later. In between execve() may have let
+ * another thread take over the id, and what is printed is the first thread's end. A second look
+ * finds the new one.
+ */
+static bool ended(const struct process *p)
+{
+	return seems_ended(p) && seems_ended(p);
 }
 
 /* It had no memory a moment ago: it is ending, or becoming another program. Which, is soon clear.
