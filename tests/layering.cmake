@@ -80,12 +80,13 @@ function(check_tree)
 	pattern("<(ncursesw?/)?(n?curses|panel|menu|form|term)\\.h>"
 		PARTS runtime profiler tui ONLY_IN tui/term.c
 		WHY "only tui/term.c knows ncurses")
-	pattern("([^a-zA-Z0-9_\"]ptrace[ \t]*\\(|PTRACE_[A-Z]|process_vm_(read|write)v|<sys/ptrace\\.h>)"
-		PARTS runtime profiler tui ONLY_IN profiler/target_process.c
-		WHY "only profiler/target_process.c touches another process")
+	file(GLOB process_files RELATIVE ${ROOT} ${ROOT}/profiler/target_process*.[ch])
+	pattern("([^a-zA-Z0-9_\"]ptrace[ \t]*\\(|PTRACE_[A-Z]|process_vm_(read|write)v|perf_event_open|<(sys/ptrace|linux/perf_event)\\.h>)"
+		PARTS runtime profiler tui ONLY_IN ${process_files}
+		WHY "only profiler/target_process*.c touch another process")
 	pattern("\"/proc[/\"]"
-		PARTS runtime profiler tui ONLY_IN profiler/target_process.c runtime/os_linux.c
-		WHY "/proc is read by profiler/target_process.c, and by runtime/os_linux.c of itself")
+		PARTS runtime profiler tui ONLY_IN ${process_files} runtime/os_linux.c
+		WHY "/proc is read by profiler/target_process*.c, and by runtime/os_linux.c of itself")
 
 	# The runtime asks the kernel in one file: not by name, nor through a header that serves
 	# nothing else. (unistd.h and signal.h do: STDERR_FILENO, siginfo_t.)
@@ -132,8 +133,9 @@ function(check_mutants)
 	mutant(tui/mutant.c "#include \"goro_introspect.h\"" "tui/ may only see")
 	mutant(examples/mutant.c "#include \"goro_introspect.h\"" "examples/ may only see")
 	mutant(tui/mutant.c "#include <ncursesw/curses.h>" "only tui/term.c")
-	mutant(profiler/mutant.c "x = ptrace(PTRACE_SEIZE, pid, 0, 0)" "only profiler/target_process.c")
-	mutant(tui/mutant.c "process_vm_readv(pid)" "only profiler/target_process.c")
+	mutant(profiler/mutant.c "x = ptrace(PTRACE_SEIZE, pid, 0, 0)" "only profiler/target_process")
+	mutant(profiler/mutant.c "#include <linux/perf_event.h>" "only profiler/target_process")
+	mutant(tui/mutant.c "process_vm_readv(pid)" "only profiler/target_process")
 	mutant(profiler/mutant.c "open(\"/proc/1/maps\", 0)" "/proc is read by")
 	mutant(runtime/mutant.c "#include <sys/mman.h>" "only runtime/os_linux.c")
 	mutant(runtime/mutant.c "\tfutex(&word)" "only runtime/os_linux.c")
