@@ -9,9 +9,9 @@
 #ifndef GORO_CHECK_H
 #define GORO_CHECK_H
 
-#include <jansson.h>
 #include <poll.h>
-#include "profiler.h"
+
+#include "filter.h"
 
 struct check_options {
 	char **command;	    /* NULL-terminated */
@@ -19,38 +19,18 @@ struct check_options {
 	size_t nallow;
 	uint64_t grace_ns;
 	uint64_t timeout_ns; /* 0: none */
-	bool json;
-};
-
-/* Why goroutines are findings. */
-enum check_kind {
-	CHECK_LEAKED,	/* proved to be stuck */
-	CHECK_DEADLOCK, /* all goroutines are asleep */
-	CHECK_LEFTOVER, /* still there after main has ended and the grace period is over */
-};
-
-/*
- * Goroutines that are findings for one reason at one place. All is text, since the process will
- * have ended when it is printed; what is equal in text is one group, also over several processes.
- */
-struct check_group {
-	enum check_kind kind;
-	char *program;
-	char *state;
-	char *blocked;	 /* where it stands; "" if that is not known */
-	char *spawn;	 /* who started it; "" for main */
-	char *frames;	 /* indented lines */
-	char *evidence;	 /* lines; "" for none */
-	json_t *details; /* spawn, stack */
-	size_t count;
-	uint64_t oldest_ns;
+	uint64_t every_ns;   /* 0: only at the end */
+	uint64_t repeat;
+	unsigned fail; /* bit 1 << kind: sites of that kind are failures */
+	enum check_format { CHECK_TEXT, CHECK_JSON, CHECK_JUNIT, CHECK_SARIF, CHECK_GITHUB } format;
+	struct filter filter;
 };
 
 struct check_findings {
-	struct check_group *v;
-	size_t n;
-	unsigned checked; /* processes that knocked and could be looked into */
-	bool no_memory;
+	struct sites sites;
+	void *seen;	  /* goroutines of this run that were counted: a tree of tsearch(3) */
+	unsigned checked; /* processes that could be looked into */
+	bool interrupted; /* we were told to end: no more runs */
 };
 
 /* ---- check_find.c ---------------------------------------------------------------------------- */
@@ -66,11 +46,15 @@ enum check_what {
 bool check_leftover(struct goro_scope *scope, const struct goro_snapshot *snap,
 		    const struct check_options *opt, uint64_t caller);
 
-/* Add what is to be found in a snapshot. */
+/* Add what is to be found in a snapshot and was not found before in this run. */
 struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope,
 			      struct goro_snapshot *snap, const struct check_options *opt,
 			      enum check_what what, uint64_t caller);
 
+/* Count a process that is looked into, once a run. */
+void check_note_process(struct check_findings *f, int pid);
+/* Another process may have the same ids from now on. */
+void check_forget_seen(struct check_findings *f);
 void check_findings_free(struct check_findings *f);
 
 /* ---- check_gate.c ---------------------------------------------------------------------------- */
@@ -102,6 +86,10 @@ int64_t check_now(void); /* CLOCK_MONOTONIC ns */
 /* Returns the status without regard to findings: CMD's, or 124, 126, 127. */
 int check_run(const struct check_options *opt, struct check_findings *f);
 
+/* Does anything that was found fail? */
+bool check_failed(const struct check_options *opt, const struct check_findings *f);
+
+/* status: what check_run() returned, of the first run in which that was not 0. */
 void check_report(FILE *out, const struct check_options *opt, struct check_findings *f, int status);
 
 #endif /* GORO_CHECK_H */

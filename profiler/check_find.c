@@ -6,6 +6,7 @@
 
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,7 @@ bool check_leftover(struct goro_scope *scope, const struct goro_snapshot *snap,
 	return false;
 }
 
-/* Goroutines in the order of their groups-to-be. */
+/* Goroutines in the order of their sites-to-be. */
 static int by_place(const void *a, const void *b, void *snapshot)
 {
 	const struct goro_snapshot *s = snapshot;
@@ -89,127 +90,11 @@ static bool same_place(const struct goro_info *x, const struct goro_info *y)
 	       x->stack_id == y->stack_id && x->state == y->state && x->reason == y->reason;
 }
 
-struct text {
-	FILE *out;
-	char *text;
-	size_t size;
-};
-
-static FILE *text_open(struct text *t)
-{
-	t->text = NULL;
-	t->out = open_memstream(&t->text, &t->size);
-	return t->out;
-}
-
-static char *text_close(struct text *t)
-{
-	if (t->out)
-		fclose(t->out);
-	return t->text;
-}
-
-static char *frame_text(const struct goro_frame *f)
-{
-	struct text t;
-
-	if (f && text_open(&t))
-		report_frame(t.out, f);
-	return f ? text_close(&t) : strdup("");
-}
-
-static char *frames_text(struct goro_scope *scope, const struct goro_snapshot *snap,
-			 const struct goro_info *g)
-{
-	struct text t;
-	struct report r = { .out = text_open(&t), .scope = scope, .snap = snap };
-
-	if (r.out)
-		report_frames(&r, g, "      ");
-	return text_close(&t);
-}
-
-static void fill_group(struct check_group *group, struct goro_scope *scope,
-		       const struct goro_snapshot *snap, const struct goro_info *g,
-		       const char *evidence)
-{
-	const struct report r = { .scope = scope, .snap = snap };
-	struct goro_frame blocked, spawn;
-	bool has_blocked = report_blocked_frame(&r, g, &blocked);
-	bool has_spawn = g->spawn_pc && goro_scope_spawn_site(scope, g, &spawn);
-
-	group->program = strdup(snap->name ? snap->name : "");
-	group->state = strdup(goro_state_text(g));
-	group->blocked = frame_text(has_blocked ? &blocked : NULL);
-	group->spawn = frame_text(has_spawn ? &spawn : NULL);
-	group->frames = frames_text(scope, snap, g);
-	group->evidence = strdup(evidence);
-	group->details = json_pack(
-		"{s:o, s:o, s:o}", "blocked",
-		has_blocked ? report_json_frame(&blocked) : json_null(), "spawn",
-		has_spawn ? report_json_frame(&spawn) : json_null(), "stack",
-		g->stack_id == GORO_NO_STACK ? json_null() : report_json_stack(&r, g->stack_id));
-}
-
-static bool is_whole(const struct check_group *g)
-{
-	return g->program && g->state && g->blocked && g->spawn && g->frames && g->evidence &&
-	       g->details;
-}
-
-static void free_group(struct check_group *g)
-{
-	free(g->program);
-	free(g->state);
-	free(g->blocked);
-	free(g->spawn);
-	free(g->frames);
-	free(g->evidence);
-	json_decref(g->details);
-}
-
-/* Evidence names goroutines by number, so it is no part of what makes groups equal. */
-static bool same_group(const struct check_group *a, const struct check_group *b)
-{
-	return a->kind == b->kind && !strcmp(a->program, b->program) &&
-	       !strcmp(a->state, b->state) && !strcmp(a->blocked, b->blocked) &&
-	       !strcmp(a->spawn, b->spawn) && !strcmp(a->frames, b->frames);
-}
-
-/* Takes the group's strings over. */
-static void add_group(struct check_findings *f, struct check_group *group)
-{
-	struct check_group *v;
-
-	if (!is_whole(group)) {
-		f->no_memory = true;
-		free_group(group);
-		return;
-	}
-	for (size_t i = 0; i < f->n; i++) {
-		if (!same_group(&f->v[i], group))
-			continue;
-		f->v[i].count += group->count;
-		if (group->oldest_ns > f->v[i].oldest_ns)
-			f->v[i].oldest_ns = group->oldest_ns;
-		free_group(group);
-		return;
-	}
-	v = realloc(f->v, (f->n + 1) * sizeof *v);
-	if (!v) {
-		f->no_memory = true;
-		free_group(group);
-		return;
-	}
-	f->v = v;
-	f->v[f->n++] = *group;
-}
-
-static enum check_kind kind_of(const struct goro_info *g, enum check_what what)
+static enum site_kind kind_of(const struct goro_info *g, enum check_what what)
 {
 	if (g->verdict == GORO_VERDICT_LEAKED)
-		return CHECK_LEAKED;
-	return what == CHECK_ASLEEP ? CHECK_DEADLOCK : CHECK_LEFTOVER;
+		return SITE_LEAKED;
+	return what == CHECK_ASLEEP ? SITE_DEADLOCK : SITE_LEFTOVER;
 }
 
 static void add_goroutines(struct check_findings *f, struct goro_scope *scope,
@@ -221,20 +106,60 @@ static void add_goroutines(struct check_findings *f, struct goro_scope *scope,
 	qsort_r(which, n, sizeof *which, by_place, snap);
 	for (size_t i = 0; i < n; i = end) {
 		const struct goro_info *g = &snap->g[which[i]];
-		struct check_group group = { .kind = kind_of(g, what) };
 		bool proved = g->verdict == GORO_VERDICT_LEAKED && g->finding < verdicts->n;
 
-		for (end = i; end < n && same_place(g, &snap->g[which[end]]); end++) {
-			uint64_t age = snap->g[which[end]].wait_ns;
-
-			if (age > group.oldest_ns)
-				group.oldest_ns = age;
-		}
-		group.count = end - i;
-		fill_group(&group, scope, snap, g,
-			   proved ? verdicts->findings[g->finding].evidence : "");
-		add_group(f, &group);
+		for (end = i; end < n && same_place(g, &snap->g[which[end]]); end++)
+			;
+		sites_add(&f->sites, scope, snap, kind_of(g, what), &which[i], end - i,
+			  proved ? verdicts->findings[g->finding].evidence : "");
 	}
+}
+
+/* ---- with --every a goroutine is found again and again --------------------------------------- */
+
+struct seen {
+	int pid;
+	uint64_t id;
+};
+
+static int by_identity(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* True the first time. */
+static bool is_first(struct check_findings *f, int pid, uint64_t id)
+{
+	struct seen key = { pid, id }, *copy;
+
+	if (tfind(&key, &f->seen, by_identity))
+		return false;
+	copy = malloc(sizeof *copy);
+	if (!copy) {
+		f->sites.no_memory = true;
+		return false;
+	}
+	*copy = key;
+	if (!tsearch(copy, &f->seen, by_identity)) {
+		free(copy);
+		f->sites.no_memory = true;
+	}
+	return true;
+}
+
+void check_note_process(struct check_findings *f, int pid)
+{
+	f->checked += is_first(f, pid, 0); /* no goroutine has the id 0 */
+}
+
+void check_forget_seen(struct check_findings *f)
+{
+	tdestroy(f->seen, free);
+	f->seen = NULL;
 }
 
 struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope,
@@ -250,9 +175,10 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 	if (err)
 		return err;
 	which = calloc(snap->ng + 1, sizeof *which);
-	f->no_memory |= !which;
+	f->sites.no_memory |= !which;
 	for (size_t i = 0; which && i < snap->ng; i++) {
-		if (counts(scope, &snap->g[i], opt, what, caller))
+		if (counts(scope, &snap->g[i], opt, what, caller) &&
+		    is_first(f, snap->pid, snap->g[i].id))
 			which[n++] = (uint32_t)i;
 	}
 	if (n)
@@ -264,8 +190,6 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 
 void check_findings_free(struct check_findings *f)
 {
-	for (size_t i = 0; i < f->n; i++)
-		free_group(&f->v[i]);
-	free(f->v);
-	*f = (struct check_findings){ 0 };
+	check_forget_seen(f);
+	sites_free(&f->sites);
 }

@@ -206,7 +206,7 @@ static bool begin_looking(struct gate *gate, struct visitor *v)
 		complain(v, err);
 		return false;
 	}
-	gate->findings->checked++;
+	check_note_process(gate->findings, v->pid);
 	v->next = check_now();
 	v->pause = FIRST_PAUSE;
 	v->until = v->next + (v->asleep ? 0 : (int64_t)gate->opt->grace_ns);

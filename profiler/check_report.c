@@ -10,25 +10,6 @@
 
 #include "report.h"
 
-static const char *const kind_names[] = { "leaked", "deadlock", "leftover" };
-
-/* Nothing that differs from run to run: no pids, no addresses, no times. */
-static int by_weight(const void *a, const void *b)
-{
-	const struct check_group *x = a, *y = b;
-	int d;
-
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	if (x->count != y->count)
-		return x->count > y->count ? -1 : 1;
-	d = strcmp(x->program, y->program);
-	d = d ? d : strcmp(x->spawn, y->spawn);
-	d = d ? d : strcmp(x->blocked, y->blocked);
-	d = d ? d : strcmp(x->state, y->state);
-	return d ? d : strcmp(x->frames, y->frames);
-}
-
 static void put_lines(FILE *out, const char *text, const char *indent)
 {
 	while (*text) {
@@ -43,85 +24,141 @@ static void put_lines(FILE *out, const char *text, const char *indent)
 	}
 }
 
-static const char *kind_text(enum check_kind kind)
+static void put_site(FILE *out, const struct check_options *opt, const struct site *s)
 {
-	switch (kind) {
-	case CHECK_LEAKED:
-		return "stuck for ever";
-	case CHECK_DEADLOCK:
-		return "in a deadlock of all";
-	default:
-		return "left over at exit";
-	}
-}
-
-static void put_group(FILE *out, const struct check_group *g)
-{
-	char age[TEXT_NUMBER];
-
-	report_put(out, g->program);
-	fprintf(out, ": %zu goroutine%s %s [%s", g->count, g->count == 1 ? "" : "s",
-		kind_text(g->kind), g->state);
-	if (g->oldest_ns)
-		fprintf(out, ", %s%s", g->count == 1 ? "" : "up to ",
-			text_duration(age, g->oldest_ns));
-	fputs("]\n", out);
-	if (*g->blocked)
-		fprintf(out, "  blocked in %s\n", g->blocked);
-	fprintf(out, *g->spawn ? "  started by %s\n" : "  the main goroutine%s\n", g->spawn);
-	put_lines(out, g->evidence, "  ");
-	fputs(g->frames, out);
+	site_title(out, s);
+	if (opt->repeat > 1)
+		fprintf(out, ", in %zu of %" PRIu64 " runs", s->runs, opt->repeat);
+	fputs(opt->fail & 1u << s->kind ? "\n" : " (does not fail: see --fail-on)\n", out);
+	if (*s->blocked)
+		fprintf(out, "  blocked in %s\n", s->blocked);
+	fprintf(out, *s->spawn ? "  started by %s\n" : "  the main goroutine%s\n", s->spawn);
+	put_lines(out, s->evidence, "  ");
+	fputs(s->frames, out);
 	fputc('\n', out);
 }
 
-static void report_text(FILE *out, const struct check_findings *f)
+static void report_text(FILE *out, const struct check_options *opt, const struct check_findings *f)
 {
-	size_t goroutines = 0;
+	size_t goroutines = 0, groups = 0;
 
-	for (size_t i = 0; i < f->n; i++) {
-		put_group(out, &f->v[i]);
-		goroutines += f->v[i].count;
+	for (size_t i = 0; i < f->sites.n; i++) {
+		const struct site *s = &f->sites.v[i];
+
+		if (!site_is_new(s))
+			continue;
+		put_site(out, opt, s);
+		goroutines += s->count;
+		groups++;
 	}
-	if (f->n)
+	if (groups)
 		fprintf(out, "goro: check: %zu goroutine%s in %zu group%s\n", goroutines,
-			goroutines == 1 ? "" : "s", f->n, f->n == 1 ? "" : "s");
+			goroutines == 1 ? "" : "s", groups, groups == 1 ? "" : "s");
+}
+
+static json_t *site_json(const struct site *s)
+{
+	json_t *one = json_pack(
+		"{s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:I, s:o}", "kind", site_kind_name(s->kind),
+		"id", s->id, "proof", report_json_string(s->proof), "program",
+		report_json_string(s->program), "count", (json_int_t)s->count, "runs",
+		(json_int_t)s->runs, "wait_reason", report_json_string(s->state), "wait_ns",
+		(json_int_t)s->oldest_ns, "evidence", report_json_string(s->evidence));
+
+	json_object_update(one, s->details);
+	if (s->rule)
+		json_object_set_new(one, "rule",
+				    json_pack("{s:o, s:i, s:o, s:o}", "file",
+					      report_json_string(s->rule->path), "line",
+					      (int)s->rule->line, "text",
+					      report_json_string(s->rule->text), "reason",
+					      report_json_string(s->rule->reason)));
+	return one;
 }
 
 static void report_json(FILE *out, const struct check_options *opt, const struct check_findings *f,
 			int status)
 {
 	json_t *command = json_array(), *groups = json_array(), *all;
+	json_t *suppressed = json_array(), *known = json_array();
 
 	for (char **arg = opt->command; *arg; arg++)
 		json_array_append_new(command, report_json_string(*arg));
-	for (size_t i = 0; i < f->n; i++) {
-		const struct check_group *g = &f->v[i];
-		json_t *one = json_pack(
-			"{s:s, s:o, s:I, s:o, s:I, s:o}", "kind", kind_names[g->kind], "program",
-			report_json_string(g->program), "count", (json_int_t)g->count,
-			"wait_reason", report_json_string(g->state), "wait_ns",
-			(json_int_t)g->oldest_ns, "evidence", report_json_string(g->evidence));
+	for (size_t i = 0; i < f->sites.n; i++) {
+		const struct site *s = &f->sites.v[i];
 
-		json_object_update(one, g->details);
-		json_array_append_new(groups, one);
+		json_array_append_new(s->rule	 ? suppressed
+				      : s->known ? known
+						 : groups,
+				      site_json(s));
 	}
-	all = json_pack("{s:i, s:o, s:i, s:i, s:b, s:o}", "schema_version", 1, "command", command,
-			"checked", (int)f->checked, "command_status", status, "timed_out",
-			status == GORO_TIMEOUT, "findings", groups);
+	all = json_pack("{s:i, s:o, s:I, s:i, s:i, s:b, s:o, s:o, s:o}", "schema_version", 1,
+			"command", command, "runs", (json_int_t)f->sites.run, "checked",
+			(int)f->checked, "command_status", status, "timed_out",
+			status == GORO_TIMEOUT, "findings", groups, "suppressed", suppressed,
+			"known", known);
 	json_dumpf(all, out, JSON_INDENT(2));
 	fputc('\n', out);
 	json_decref(all);
 }
 
+static char *command_line(const struct check_options *opt)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (char **arg = opt->command; *arg; arg++)
+		fprintf(out, "%s%s", arg == opt->command ? "" : " ", *arg);
+	fclose(out);
+	return text;
+}
+
+static void report_machine(FILE *out, const struct check_options *opt,
+			   const struct check_findings *f, int status)
+{
+	char *command = command_line(opt);
+	const struct report_gate r = {
+		.out = out,
+		.command = "check",
+		.subject = command ? command : opt->command[0],
+		.sites = &f->sites,
+		.fail = opt->fail,
+		.baseline = opt->filter.baseline_path != NULL,
+		.status = check_failed(opt, f) ? GORO_FINDINGS : status,
+	};
+
+	if (opt->format == CHECK_JUNIT)
+		report_junit(&r);
+	else if (opt->format == CHECK_SARIF)
+		report_sarif(&r);
+	else
+		report_github(&r);
+	free(command);
+}
+
+bool check_failed(const struct check_options *opt, const struct check_findings *f)
+{
+	for (size_t i = 0; i < f->sites.n; i++) {
+		if (site_is_new(&f->sites.v[i]) && (opt->fail & 1u << f->sites.v[i].kind))
+			return true;
+	}
+	return false;
+}
+
 void check_report(FILE *out, const struct check_options *opt, struct check_findings *f, int status)
 {
-	if (f->n)
-		qsort(f->v, f->n, sizeof *f->v, by_weight);
-	if (opt->json)
+	sites_sort(&f->sites);
+	if (opt->format == CHECK_JSON)
 		report_json(out, opt, f, status);
+	else if (opt->format == CHECK_TEXT)
+		report_text(out, opt, f);
 	else
-		report_text(out, f);
-	if (f->no_memory)
+		report_machine(out, opt, f, status);
+	filter_report(opt->format == CHECK_TEXT ? out : stderr, &opt->filter, &f->sites);
+	if (f->sites.no_memory)
 		fputs("goro: check: out of memory: some findings are missing\n", stderr);
 	if (!f->checked && status != GORO_NOT_FOUND && status != GORO_NOT_RUNNABLE)
 		fprintf(stderr,

@@ -33,6 +33,7 @@ struct run {
 	int status; /* of waitpid */
 	bool timed_out;
 	int64_t deadline; /* of the timeout, then of SIGKILL */
+	int64_t next;	  /* look for proofs, with --every */
 };
 
 static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
@@ -115,6 +116,14 @@ static void reap(struct run *run)
 	}
 }
 
+/* Those that end a program end the series of runs too. */
+static void forward(struct run *run, int signo)
+{
+	run->findings->interrupted |= signo != SIGUSR1 && signo != SIGUSR2;
+	if (!run->ended)
+		kill(run->pid, signo);
+}
+
 static void take_signals(struct run *run)
 {
 	struct signalfd_siginfo si;
@@ -122,13 +131,13 @@ static void take_signals(struct run *run)
 	while (read(run->signals, &si, sizeof si) == sizeof si) {
 		if (si.ssi_signo == SIGCHLD)
 			reap(run);
-		else if (!run->ended)
-			kill(run->pid, (int)si.ssi_signo);
+		else
+			forward(run, (int)si.ssi_signo);
 	}
 }
 
-/* Look at one process of the group for proofs: it is about to be killed, so what waits is no leak.
- */
+/* Look at one process of the group for proofs: it has not come to its end, so that what waits is no
+ * leak yet. */
 static void judge_process(struct run *run, int pid)
 {
 	struct goro_scope *scope;
@@ -141,7 +150,7 @@ static void judge_process(struct run *run, int pid)
 	}
 	err = goro_scope_snapshot(scope, &snap);
 	if (!err) {
-		run->findings->checked++;
+		check_note_process(run->findings, pid);
 		err = check_find(run->findings, scope, snap, run->opt, CHECK_PROVED, 0);
 		goro_snapshot_free(snap);
 	}
@@ -166,6 +175,30 @@ static void judge_group(struct run *run)
 	goro_candidates_free(c, n);
 }
 
+static size_t goroutines(const struct sites *sites)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sites->n; i++)
+		n += sites->v[i].count;
+	return n;
+}
+
+/* A look takes what it takes: the pause between two is as long as was asked for. */
+static void look_again(struct run *run)
+{
+	size_t before = goroutines(&run->findings->sites), now;
+
+	judge_group(run);
+	now = goroutines(&run->findings->sites);
+	if (now > before)
+		fprintf(stderr,
+			"goro: check: %zu goroutine%s stuck for ever while %s runs; the report "
+			"comes at its end\n",
+			now - before, now - before == 1 ? " is" : "s are", run->opt->command[0]);
+	run->next = check_now() + (int64_t)run->opt->every_ns;
+}
+
 /* First ask, then kill. */
 static void time_out(struct run *run)
 {
@@ -176,6 +209,7 @@ static void time_out(struct run *run)
 	}
 	judge_group(run);
 	run->timed_out = true;
+	run->next = INT64_MAX;
 	gate_open_wide(run->gate);
 	kill(-run->pid, SIGTERM);
 	kill(-run->pid, SIGCONT);
@@ -185,7 +219,10 @@ static void time_out(struct run *run)
 static void wait_for_events(struct run *run)
 {
 	struct pollfd fds[GATE_FDS + 2];
-	int64_t deadline = run->ended ? INT64_MAX : run->deadline, now;
+	int64_t deadline = run->ended		       ? INT64_MAX
+			   : run->next < run->deadline ? run->next
+						       : run->deadline;
+	int64_t now;
 	size_t n = 1;
 	int ms = -1;
 
@@ -216,9 +253,11 @@ static int not_started(const struct run *run, int err)
 
 int check_run(const struct check_options *opt, struct check_findings *f)
 {
-	struct run run = { .opt = opt, .findings = f, .deadline = INT64_MAX };
+	struct run run = { .opt = opt, .findings = f, .deadline = INT64_MAX, .next = INT64_MAX };
 	int err, status;
 
+	f->sites.run++;
+	check_forget_seen(f);
 	watch_signals(&run);
 	run.gate = run.signals < 0 ? NULL : gate_open(opt, f);
 	if (!run.gate)
@@ -230,12 +269,16 @@ int check_run(const struct check_options *opt, struct check_findings *f)
 	}
 	if (opt->timeout_ns)
 		run.deadline = check_now() + (int64_t)opt->timeout_ns;
+	if (opt->every_ns)
+		run.next = check_now() + (int64_t)opt->every_ns;
 	while (!run.ended || gate_busy(run.gate)) {
 		wait_for_events(&run);
 		take_signals(&run);
 		gate_run(run.gate);
 		if (!run.ended && check_now() >= run.deadline)
 			time_out(&run);
+		if (!run.ended && !run.timed_out && check_now() >= run.next)
+			look_again(&run);
 	}
 	status = final_status(&run);
 	take_terminal(&run);

@@ -8,9 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const formats[] = { "text", "json", NULL };
+static const char *const formats[] = {
+	[CHECK_TEXT] = "text",	 [CHECK_JSON] = "json",	    [CHECK_JUNIT] = "junit",
+	[CHECK_SARIF] = "sarif", [CHECK_GITHUB] = "github", NULL,
+};
 
-enum { OPTION_ALLOW = 256, OPTION_GRACE, OPTION_TIMEOUT };
+enum { OPTION_ALLOW = 256, OPTION_GRACE, OPTION_TIMEOUT, OPTION_EVERY, OPTION_REPEAT, OPTION_FAIL };
+
+#define CAN_FAIL (1u << SITE_LEAKED | 1u << SITE_DEADLOCK | 1u << SITE_LEFTOVER)
 
 struct options {
 	struct check_options check;
@@ -26,7 +31,13 @@ static const struct argp_option options[] = {
 	  "After main has ended, the others get that long to end (default 1s)", 0 },
 	{ "timeout", OPTION_TIMEOUT, "DURATION", 0,
 	  "Kill CMD and all its children after that long: TERM, and KILL two seconds later", 0 },
-	{ "format", 'f', "FORMAT", 0, "text or json", 0 },
+	{ "every", OPTION_EVERY, "DURATION", 0,
+	  "While CMD runs, look that often for goroutines that are stuck for ever", 0 },
+	{ "repeat", OPTION_REPEAT, "N", 0, "Run CMD N times, and report what was found together",
+	  0 },
+	{ "fail-on", OPTION_FAIL, "KIND,...", 0,
+	  "What exits with 23: leaked, deadlock, leftover (default: all three), or none", 0 },
+	{ "format", 'f', "FORMAT", 0, "text, json, junit, sarif or github", 0 },
 	{ "output", 'o', "FILE", 0, "Write the report to FILE, not to stderr", 0 },
 	{ 0 },
 };
@@ -39,16 +50,17 @@ static const char doc[] =
 	"is stuck for ever is a finding.\n"
 	"\n"
 	"CMD's input, output and status are its own; the report goes to stderr.\n"
-	"A DURATION is a number and a unit: 500ms, 2s, 1m.\n"
+	"A DURATION is a number and a unit: 500ms, 2s, 1m. What the files of --suppress and\n"
+	"--baseline look like is in goro(1).\n"
 	"\n"
 	"Exit status:\n"
-	"  23   findings\n"
+	"  23   findings (see --fail-on) that are neither suppressed nor in the baseline\n"
 	"  2    wrong usage\n"
 	"  6    the check could not be set up, or its report not be written\n"
 	"  124  CMD was killed after --timeout, and there are no findings\n"
 	"  126  CMD cannot be run\n"
 	"  127  CMD was not found\n"
-	"  else that of CMD; 128+N if signal N killed it";
+	"  else that of CMD; 128+N if signal N killed it; with --repeat the first that is not 0";
 
 static void parse_duration(const char *option, const char *arg, uint64_t *ns)
 {
@@ -67,12 +79,46 @@ static void allow(struct check_options *check, const char *glob)
 	check->allow[check->nallow++] = glob;
 }
 
+static void fail_on(struct check_options *check, const char *list)
+{
+	check->fail = 0;
+	for (const char *word = list; *word; word += *word == ',') {
+		size_t n = strcspn(word, ",");
+		int kind = 0;
+
+		while (kind < SITE_KINDS && (strlen(site_kind_name(kind)) != n ||
+					     strncmp(word, site_kind_name(kind), n) != 0))
+			kind++;
+		if (kind < SITE_KINDS && CAN_FAIL & 1u << kind)
+			check->fail |= 1u << kind;
+		else if (strcmp(list, "none") != 0)
+			exit(cmd_usage("check",
+				       "--fail-on takes leaked, deadlock and leftover, with commas "
+				       "between, or none; not '%s'",
+				       list));
+		word += n;
+	}
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	int format;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->check.filter;
+		return 0;
+	case OPTION_EVERY:
+		parse_duration("--every", arg, &o->check.every_ns);
+		return 0;
+	case OPTION_REPEAT:
+		if (!cmd_number(arg, &o->check.repeat) || !o->check.repeat)
+			exit(cmd_usage("check", "--repeat takes a number from 1, not '%s'", arg));
+		return 0;
+	case OPTION_FAIL:
+		fail_on(&o->check, arg);
+		return 0;
 	case OPTION_ALLOW:
 		allow(&o->check, arg);
 		return 0;
@@ -85,8 +131,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		format = cmd_choice(arg, formats);
 		if (format < 0)
-			exit(cmd_usage("check", "the format is text or json, not '%s'", arg));
-		o->check.json = format == 1;
+			exit(cmd_usage("check",
+				       "the format is text, json, junit, sarif or github, not '%s'",
+				       arg));
+		o->check.format = (enum check_format)format;
 		return 0;
 	case 'o':
 		o->file = arg;
@@ -104,27 +152,47 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static int write_report(FILE *out, const struct options *o, struct check_findings *f, int status)
+/* Run it as often as was asked for. Returns the first status that is not 0. */
+static int run_all(const struct check_options *opt, struct check_findings *f)
 {
-	bool bad;
+	int status = 0;
 
+	for (uint64_t i = 0; i < opt->repeat && !f->interrupted; i++) {
+		int one = check_run(opt, f);
+
+		status = status ? status : one;
+		if (one == GORO_NOT_FOUND || one == GORO_NOT_RUNNABLE)
+			break;
+	}
+	return status;
+}
+
+static int write_report(FILE *out, struct options *o, struct check_findings *f, int status)
+{
+	bool failed, bad;
+
+	filter_apply(&o->check.filter, &f->sites);
+	failed = check_failed(&o->check, f);
 	check_report(out, &o->check, f, status);
 	bad = fflush(out) || ferror(out);
 	if (out != stderr)
 		bad |= fclose(out) != 0;
-	if (!bad)
-		return f->n ? GORO_FINDINGS : status;
-	fprintf(stderr, "goro: check: cannot write the report to %s: %s\n",
-		o->file ? o->file : "stderr", strerror(errno));
-	return f->n ? GORO_FINDINGS : GORO_PARTIAL;
+	if (bad)
+		fprintf(stderr, "goro: check: cannot write the report to %s: %s\n",
+			o->file ? o->file : "stderr", strerror(errno));
+	bad |= !filter_write(&o->check.filter, &f->sites);
+	return failed ? GORO_FINDINGS : bad ? GORO_PARTIAL : status;
 }
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct argp argp = {
-		options, parse, "-- CMD [ARG...]", doc, NULL, NULL, NULL
-	};
-	struct options o = { .check = { .grace_ns = UINT64_C(1000000000) } };
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = { options, parse, "-- CMD [ARG...]", doc, children,
+					  NULL,	   NULL };
+	struct options o = { .check = { .grace_ns = UINT64_C(1000000000),
+					.repeat = 1,
+					.fail = CAN_FAIL,
+					.filter.command = "check" } };
 	struct check_findings findings = { 0 };
 	FILE *out = stderr;
 	int status;
@@ -135,9 +203,10 @@ int cmd_check(int argc, char **argv)
 		if (!out)
 			return cmd_usage("check", "cannot write %s: %s", o.file, strerror(errno));
 	}
-	status = check_run(&o.check, &findings);
+	status = run_all(&o.check, &findings);
 	status = write_report(out, &o, &findings, status);
 	check_findings_free(&findings);
+	filter_free(&o.check.filter);
 	free(o.check.allow);
 	return status;
 }

@@ -6,9 +6,11 @@
 
 #include <time.h>
 
+#include "leaks_gate.h"
+
 #define LOOKS 11 /* with --for: enough for growth to show, see GROWTH_LOOKS */
 
-static const char *const formats[] = { "text", "json", NULL };
+static const char *const formats[] = { "text", "json", "junit", "sarif", "github", NULL };
 static const char *const levels[] = { "leaked", "likely", "suspect", NULL };
 
 enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL };
@@ -18,10 +20,11 @@ struct options {
 	int format, level;
 	uint64_t watch_ns;
 	struct goro_verdict_options verdict;
+	struct filter filter;
 };
 
 static const struct argp_option options[] = {
-	{ "format", 'f', "FORMAT", 0, "text or json", 0 },
+	{ "format", 'f', "FORMAT", 0, "text, json, junit, sarif or github", 0 },
 	{ "suspect-age", OPTION_AGE, "DURATION", 0,
 	  "SUSPECT is what has waited longer than that for another goroutine (default 5m; 0: "
 	  "never)",
@@ -64,10 +67,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->filter;
+		return 0;
 	case 'f':
 		o->format = cmd_choice(arg, formats);
 		if (o->format < 0)
-			exit(cmd_usage("leaks", "the format is text or json, not '%s'", arg));
+			exit(cmd_usage("leaks",
+				       "the format is text, json, junit, sarif or github, not '%s'",
+				       arg));
 		return 0;
 	case OPTION_AGE:
 		parse_duration("--suspect-age", arg, &o->verdict.suspect_age_ns);
@@ -130,10 +138,28 @@ static int verdict_status(const struct goro_verdicts *v, int level)
 	return n ? GORO_FINDINGS : GORO_OK;
 }
 
+static void print(const struct options *o, struct goro_scope *scope,
+		  const struct goro_snapshot *snap, const struct goro_verdicts *verdicts,
+		  const struct sites *sites)
+{
+	const struct report r = { stdout, scope, snap, o->format == 0 && cmd_colour(stdout) };
+
+	if (o->format == 0)
+		report_leaks_text(&r, verdicts);
+	else if (o->format == 1)
+		report_leaks_json(&r, verdicts);
+	else
+		leaks_report(stdout, formats[o->format], &o->filter, snap, sites, o->level,
+			     verdict_status(verdicts, o->level));
+}
+
 int cmd_leaks(int argc, char **argv)
 {
-	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
-	struct options o = { .verdict = { .suspect_age_ns = UINT64_C(300000000000) } };
+	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = { options, parse, "TARGET", doc, children, NULL, NULL };
+	struct options o = { .verdict = { .suspect_age_ns = UINT64_C(300000000000) },
+			     .filter.command = "leaks" };
+	struct sites sites = { 0 };
 	struct goro_verdicts *verdicts = NULL;
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
@@ -148,19 +174,19 @@ int cmd_leaks(int argc, char **argv)
 	if (err) {
 		status = cmd_fail("leaks", err);
 	} else {
-		const struct report r = { stdout, scope, snap,
-					  o.format == 0 && cmd_colour(stdout) };
-
-		if (o.format == 1)
-			report_leaks_json(&r, verdicts);
-		else
-			report_leaks_text(&r, verdicts);
+		leaks_filter(&o.filter, scope, snap, verdicts, &sites);
+		print(&o, scope, snap, verdicts, &sites);
+		filter_report(stderr, &o.filter, &sites);
 		status = cmd_completeness("leaks", snap);
 		if (verdict_status(verdicts, o.level))
 			status = GORO_FINDINGS;
 		status = cmd_finish("leaks", status);
+		if (!filter_write(&o.filter, &sites) && status == GORO_OK)
+			status = GORO_PARTIAL;
 	}
 	goro_verdicts_free(verdicts);
+	sites_free(&sites);
+	filter_free(&o.filter);
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
 	return status;

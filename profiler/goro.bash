@@ -9,9 +9,10 @@ _goro_options() {
 	ps) echo --all --format --help ;;
 	dump) echo --format --group --help ;;
 	stack) echo --help ;;
-	leaks) echo --fail-on --for --format --suspect-age --help ;;
+	leaks) echo --baseline --fail-on --for --format --suppress --suspect-age --write-baseline --help ;;
 	waits) echo --format --help ;;
-	check) echo --allow-leftover --format --grace --output --timeout --help ;;
+	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \
+		--suppress --timeout --write-baseline --help ;;
 	doctor) echo --format --help ;;
 	esac
 }
@@ -21,9 +22,11 @@ _goro_values() {
 	case $1,$2 in
 	dump,--format | dump,-f) echo text json go ;;
 	waits,--format | waits,-f) echo text json dot ;;
+	leaks,--format | leaks,-f | check,--format | check,-f) echo text json junit sarif github ;;
 	*,--format | *,-f) echo text json ;;
 	dump,--group | dump,-g) echo spawn stack state none ;;
 	leaks,--fail-on) echo leaked likely suspect ;;
+	check,--fail-on) echo leaked deadlock leftover none ;;
 	esac
 }
 
@@ -53,6 +56,12 @@ _goro() {
 			return
 		fi
 	fi
+	case $prev in
+	--baseline | --write-baseline | --suppress)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	esac
 	# --format=json comes as three words
 	if [[ $cur == = ]]; then
 		cur=

@@ -76,4 +76,31 @@ void report_waits_dot(const struct report *r);
 void report_ps_text(FILE *out, const struct goro_candidate *c, size_t n);
 void report_ps_json(FILE *out, const struct goro_candidate *c, size_t n);
 
+/* ---- findings for machines that gate a build ------------------------------------------------- */
+
+struct site;
+struct sites;
+
+struct report_gate {
+	FILE *out;
+	const char *command;	   /* "check" or "leaks" */
+	const char *subject;	   /* what was looked at: a command line, a process */
+	const struct sites *sites; /* sorted, suppressed and known ones marked */
+	unsigned fail;		   /* bit 1 << kind: new sites of that kind fail */
+	bool baseline;		   /* there is one */
+	int status;		   /* that goro ends with */
+};
+
+bool report_site_fails(const struct report_gate *r, const struct site *site);
+/* Where to point at: the line where it stands, else where it was started; or NULL. */
+const json_t *report_site_frame(const struct site *site);
+/* Where the build began: GITHUB_WORKSPACE, or here; no '/' at its end. To be freed; may be NULL. */
+char *report_root(void);
+/* A file's name from there, or as it is. */
+const char *report_relative(const char *path);
+
+void report_junit(const struct report_gate *r);
+void report_sarif(const struct report_gate *r);
+void report_github(const struct report_gate *r);
+
 #endif /* GORO_REPORT_H */

