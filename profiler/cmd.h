@@ -31,7 +31,7 @@ int cmd_doctor(int argc, char **argv);
 	"  3    no such process, or it ended while it was read\n"             \
 	"  4    no permission to read it; the message says what would help\n" \
 	"  5    it has no goro runtime, or one that cannot be read\n"         \
-	"  6    it could be read in part only\n"
+	"  6    it could be read in part only; so is a core file that was cut short\n"
 
 /* Print "goro: NAME: ..." as one line on stderr. Returns GORO_USAGE. */
 int cmd_usage(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

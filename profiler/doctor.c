@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <errno.h>
+
 #include "contract.h"
 #include "scope.h"
 #include "text.h"
@@ -91,9 +93,30 @@ static void examine_unwinding(struct doctor *d, const struct goro_snapshot *s,
 			"%" PRIu32 " are cut short",
 			cmp->compared, cmp->only_libunwind, s->truncated);
 	}
-	if (!c->fix && s->truncated)
+	if (!c->fix && s->truncated > s->lost)
 		c->fix = strdup("compile with -fasynchronous-unwind-tables and do not strip "
 				".eh_frame");
+}
+
+/* What a core file should hold and does not. */
+static void examine_core(struct doctor *d, const struct goro_snapshot *s)
+{
+	char cut[TEXT_NUMBER];
+	struct doctor_check *c;
+
+	if (s->cut) {
+		c = add(d, "core", DOCTOR_WARNING, "it is cut short: %s are missing",
+			text_bytes(cut, s->cut));
+		c->fix = strdup("was the disk full, or the limit (ulimit -c) too low?");
+	} else if (s->lost) {
+		c = add(d, "core", DOCTOR_WARNING,
+			"the stacks of %" PRIu32 " goroutines are not in it", s->lost);
+		c->fix = strdup("gdb's gcore gives a mapping up at the first guard page between "
+				"the stacks: let the\nkernel write the core file (ulimit -c "
+				"unlimited; kill -ABRT PID)");
+	} else {
+		add(d, "core", DOCTOR_OK, "all stacks are in it");
+	}
 }
 
 static bool has_section(struct module *m, const char *name)
@@ -120,6 +143,7 @@ static struct doctor_module *module_entry(struct doctor *d, struct module *m)
 	*e = (struct doctor_module){
 		.path = strdup(m->path),
 		.has_file = m->elf != NULL,
+		.no_file = m->no_file,
 		.has_unwind = has_section(m, ".eh_frame") || has_section(m, ".debug_frame"),
 		.has_debug = has_section(m, ".debug_info"),
 	};
@@ -158,7 +182,22 @@ static void examine_addresses(struct doctor *d, struct goro_scope *scope,
 	}
 }
 
-static void examine_symbols(struct doctor *d)
+/* What would give a module's addresses their names. */
+static void put_module_fix(FILE *fix, const struct doctor_module *m, bool core)
+{
+	if (!m->has_file && m->no_file == ESTALE)
+		fprintf(fix, "%s: the file there is not the one that ran%s\n", m->path,
+			core ? ": put that one in its place" : "");
+	else if (!m->has_file)
+		fprintf(fix, "%s: its file cannot be opened%s%s\n", m->path, m->no_file ? ": " : "",
+			m->no_file ? strerror(m->no_file) : "");
+	else
+		fprintf(fix, "%s: %s\n", m->path,
+			m->has_debug ? "some of its code was compiled without -g"
+				     : "compile it with -g, or install its debug symbols");
+}
+
+static void examine_symbols(struct doctor *d, bool core)
 {
 	size_t addresses = 0, functions = 0, lines = 0, size;
 	bool nameless = false;
@@ -181,10 +220,7 @@ static void examine_symbols(struct doctor *d)
 
 		if (m->lines && m->functions == m->addresses)
 			continue; /* assembly has no lines */
-		fprintf(fix, "%s: %s\n", m->path,
-			!m->has_file   ? "its file cannot be opened"
-			: m->has_debug ? "some of its code was compiled without -g"
-				       : "compile it with -g, or install its debug symbols");
+		put_module_fix(fix, m, core);
 	}
 	if (fix)
 		fclose(fix);
@@ -204,10 +240,14 @@ static void examine_snapshot(struct doctor *d, struct goro_scope *scope)
 	if (err) {
 		add_error(d, "goroutines", err);
 	} else {
+		if (snap->source == GORO_CORE)
+			examine_core(d, snap);
 		examine_goroutines(d, snap);
 		examine_unwinding(d, snap, cmp);
 		examine_addresses(d, scope, snap);
-		examine_symbols(d);
+		examine_symbols(d, snap->source == GORO_CORE);
+		if (snap->lost || snap->cut)
+			d->status = GORO_PARTIAL;
 		goro_snapshot_free(snap);
 	}
 	free(cmp);
@@ -227,8 +267,12 @@ void doctor_examine(struct doctor *d, const char *target)
 		add_error(d, unsupported ? "contract" : "process", err);
 		return;
 	}
-	add(d, "process", DOCTOR_OK, "%d (%s) can be read", scope->target->pid,
-	    scope->target->name ? scope->target->name : "?");
+	if (scope->target->file)
+		add(d, "process", DOCTOR_OK, "%d (%s), as it was when %s was written",
+		    scope->target->pid, scope->target->name, scope->target->file);
+	else
+		add(d, "process", DOCTOR_OK, "%d (%s) can be read", scope->target->pid,
+		    scope->target->name ? scope->target->name : "?");
 	examine_contract(d, scope);
 	examine_snapshot(d, scope);
 	goro_scope_close(scope);

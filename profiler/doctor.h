@@ -22,6 +22,7 @@ struct doctor_module {
 	char *path;
 	char build_id[41];		    /* "" for none */
 	bool has_file;			    /* it could be opened */
+	int no_file;			    /* errno: why it could not */
 	bool has_unwind;		    /* .eh_frame or .debug_frame */
 	bool has_debug;			    /* .debug_info in the file itself */
 	size_t addresses, functions, lines; /* of the stacks: in it, with a name, with a line */

@@ -51,32 +51,47 @@ static bool find_bias(struct module *m, const struct target_map *map)
 	return false;
 }
 
-static void read_build_id(struct module *m)
+void elf_note_build_id(const uint8_t *notes, size_t size, uint64_t align, char id[41])
+{
+	size_t at = 0;
+
+	align = align == 8 ? 8 : 4;
+	*id = '\0';
+	while (at <= size && size - at >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr nh;
+		uint64_t name = at + sizeof nh, desc, next;
+
+		memcpy(&nh, notes + at, sizeof nh);
+		desc = (name + nh.n_namesz + align - 1) & ~(align - 1);
+		next = (desc + nh.n_descsz + align - 1) & ~(align - 1);
+		if (desc + nh.n_descsz > size)
+			return;
+		if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 &&
+		    memcmp(notes + name, "GNU", 4) == 0) {
+			for (size_t j = 0; j < nh.n_descsz && j < 20; j++)
+				snprintf(id + 2 * j, 3, "%02x", notes[desc + j]);
+			return;
+		}
+		at = next;
+	}
+}
+
+void elf_build_id(Elf *elf, char id[41])
 {
 	size_t n;
 
-	if (elf_getphdrnum(m->elf, &n) < 0)
+	*id = '\0';
+	if (elf_getphdrnum(elf, &n) < 0)
 		return;
-	for (size_t i = 0; i < n && i < 4096; i++) {
+	for (size_t i = 0; i < n && i < 4096 && !*id; i++) {
 		GElf_Phdr ph;
 		Elf_Data *data;
-		GElf_Nhdr nh;
-		size_t at = 0, name, desc;
 
-		if (!gelf_getphdr(m->elf, (int)i, &ph) || ph.p_type != PT_NOTE)
+		if (!gelf_getphdr(elf, (int)i, &ph) || ph.p_type != PT_NOTE)
 			continue;
-		data = elf_getdata_rawchunk(m->elf, (int64_t)ph.p_offset, ph.p_filesz,
-					    ph.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
-		while (data && (at = gelf_getnote(data, at, &nh, &name, &desc)) > 0) {
-			const unsigned char *id = (const unsigned char *)data->d_buf + desc;
-
-			if (nh.n_type != NT_GNU_BUILD_ID || nh.n_namesz != 4 ||
-			    memcmp((const char *)data->d_buf + name, "GNU", 4) != 0)
-				continue;
-			for (size_t j = 0; j < nh.n_descsz && j < 20; j++)
-				snprintf(m->build_id + 2 * j, 3, "%02x", id[j]);
-			return;
-		}
+		data = elf_getdata_rawchunk(elf, (int64_t)ph.p_offset, ph.p_filesz, ELF_T_BYTE);
+		if (data && data->d_buf)
+			elf_note_build_id(data->d_buf, data->d_size, ph.p_align, id);
 	}
 }
 
@@ -97,6 +112,7 @@ static struct module *module_open(struct target *t, const struct target_map *map
 	if (file)
 		m->fd = t->ops->open_file(t, map);
 	if (m->fd < 0) {
+		m->no_file = file ? -m->fd : 0;
 		m->fd = -1;
 		return m;
 	}
@@ -108,7 +124,7 @@ static struct module *module_open(struct target *t, const struct target_map *map
 		return m;
 	}
 	m->machine = eh.e_machine;
-	read_build_id(m);
+	elf_build_id(m->elf, m->build_id);
 	return m;
 }
 

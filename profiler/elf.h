@@ -20,6 +20,7 @@ struct module {
 	uint64_t lo, hi; /* what its maps span in the target */
 	uint64_t bias;	 /* address in the target - address in the file */
 	int fd;		 /* its file, or -1 */
+	int no_file;	 /* errno: why there is none, or 0 */
 	Elf *elf;	 /* NULL without a file */
 	unsigned machine;
 	char build_id[41]; /* hex, or "" */
@@ -57,6 +58,10 @@ struct module *modules_find(const struct modules *ms, uint64_t address);
 /* A section's content, decompressed; NULL if there is none. *address: where it lies in the file's
  * address space. */
 const uint8_t *module_section(struct module *m, const char *name, size_t *size, uint64_t *address);
+
+/* The build id of a file, or of the bytes of a PT_NOTE segment, as hex; "" if it has none. */
+void elf_build_id(Elf *elf, char id[41]);
+void elf_note_build_id(const uint8_t *notes, size_t size, uint64_t align, char id[41]);
 
 /* A symbol of .symtab or .dynsym as an address in the target; 0: none. */
 uint64_t module_symbol(struct module *m, const char *name);

@@ -30,7 +30,7 @@ _goro_values() {
 	esac
 }
 
-# The processes that can be looked into.
+# The processes that can be looked into; a core file can be as well.
 _goro_targets() {
 	goro ps 2>/dev/null | awk 'NR > 1 { print $1 }'
 }
@@ -73,7 +73,8 @@ _goro() {
 		if [[ $cur == -* ]]; then
 			words=$(_goro_options "$command")
 		elif [[ $command != ps && $command != check ]]; then
-			words=$(_goro_targets)
+			mapfile -t COMPREPLY < <(compgen -W "$(_goro_targets)" -f -- "$cur")
+			return
 		fi
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

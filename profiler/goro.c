@@ -29,8 +29,8 @@ static const char head_doc[] = "Look into a running program that uses libgoro: i
 			       "program is not stopped and needs no preparation.\v";
 
 static const char tail_doc[] =
-	"`goro COMMAND --help' explains a command. TARGET is a process id or the name of exactly "
-	"one process.\n"
+	"`goro COMMAND --help' explains a command. TARGET is a process id, the name of exactly one "
+	"process, or a core file.\n"
 	"\n"
 	"Exit status:\n"
 	"  0    nothing found, or nothing to find\n"
@@ -86,13 +86,21 @@ int cmd_finish(const char *name, int status)
 
 int cmd_completeness(const char *name, const struct goro_snapshot *snap)
 {
-	if (!snap->bad_records && !snap->truncated)
+	char cut[TEXT_NUMBER];
+
+	if (!snap->bad_records && !snap->truncated && !snap->cut)
 		return GORO_OK;
 	fflush(stdout);
 	fprintf(stderr,
 		"goro: %s: this is not all: %" PRIu32 " records could not be read, %" PRIu32
-		" stacks not to their end; see `goro doctor'\n",
+		" stacks not to their end",
 		name, snap->bad_records, snap->truncated);
+	if (snap->lost)
+		fprintf(stderr, ", %" PRIu32 " of these are not in the core file", snap->lost);
+	if (snap->cut)
+		fprintf(stderr, "; the core file is cut short, %s are missing",
+			text_bytes(cut, snap->cut));
+	fputs("; see `goro doctor'\n", stderr);
 	return GORO_PARTIAL;
 }
 

@@ -113,6 +113,7 @@ struct goro_info {
 	 */
 	bool queued;
 	bool torn; /* it ran while we read: state is right, stack is missing */
+	bool lost; /* its stack is not in the core file */
 };
 
 /* One object that a goroutine waits for. */
@@ -156,14 +157,22 @@ struct goro_proc { /* a P */
 	uint64_t nswitch, nspawn, nexit, npark, nready, nsteal, nretake;
 };
 
+/* Where a snapshot comes from. */
+enum goro_source {
+	GORO_LIVE, /* a process that goes on running */
+	GORO_CORE, /* a core file: a second look shows the same */
+};
+
 struct goro_snapshot {
+	enum goro_source source;
 	int pid;
 	char *name;	    /* program, without directories */
+	char *file;	    /* the core file, or NULL */
 	char *runtime;	    /* "goro 0.1.0" */
-	int64_t time;	    /* CLOCK_MONOTONIC ns when it was taken */
+	int64_t time;	    /* CLOCK_MONOTONIC ns of the target when it was taken */
 	int64_t wall_time;  /* CLOCK_REALTIME ns */
 	uint64_t uptime_ns; /* of the runtime */
-	uint64_t rss;	    /* bytes, of the process */
+	uint64_t rss;	    /* bytes, of the process; 0: unknown */
 	double cpu;	    /* of one core since the last snapshot of this scope; < 0: unknown */
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
@@ -193,12 +202,17 @@ struct goro_snapshot {
 	uint32_t reread;      /* goroutines that ran while we read them, read again */
 	uint32_t torn;	      /* given up after several tries */
 	uint32_t truncated;   /* goroutines whose stack does not reach its end */
+	uint32_t lost;	      /* of these: not in the core file at all */
+	uint64_t cut;	      /* bytes that the core file ought to have, and has not */
 	uint32_t bad_records; /* records that made no sense and were skipped */
 };
 
 struct goro_scope;
 
-/* TARGET is a process id or the name of exactly one process. */
+/*
+ * TARGET is a process id, a core file, or the name of exactly one process. Digits alone are an id;
+ * what has a '/' is a file; else a core file of that name comes before a process.
+ */
 struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target);
 struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid);
 void goro_scope_close(struct goro_scope *scope);

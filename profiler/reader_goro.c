@@ -307,8 +307,30 @@ static void give_up(struct scan *s, const struct item *it)
 	add_rlocks(s, it->g, s->before + it->slot);
 }
 
+/*
+ * Nothing changes in a core file: what cannot be read of it is not there. But for a select, what it
+ * waits for is in its record.
+ */
+static void lose(struct scan *s, const struct item *it)
+{
+	struct goro_info *g = &s->b->snap->g[it->g];
+	bool elsewhere;
+
+	g->lost = true;
+	s->b->snap->lost++;
+	s->b->snap->truncated++;
+	if (g->wait_class != GORO_CLASS_SELECT &&
+	    collect_waits(s, it, g, &elsewhere) == UNWIND_DONE && s->nwaits)
+		snapshot_add_wait(s->b, it->g, &s->waits[0]);
+	add_rlocks(s, it->g, s->before + it->slot);
+}
+
 static void retry(struct scan *s, const struct item *it)
 {
+	if (s->t->file) {
+		lose(s, it);
+		return;
+	}
 	if (it->tries == 0)
 		s->b->snap->reread++;
 	if (it->tries + 1 < MAX_TRIES)
@@ -330,8 +352,15 @@ static void finish(struct scan *s, const struct item *it)
 		.len = it->len,
 		.main = g->flags & GORO_FLAG_MAIN,
 	};
-	enum unwind_status status = collect_waits(s, it, g, &elsewhere);
+	enum unwind_status status;
+	uint64_t pc, sp;
 
+	/* gdb writes zeros where it could not read. */
+	if (s->t->file && unwind_start(&stack, &pc, &sp) == UNWIND_DONE && !pc) {
+		lose(s, it);
+		return;
+	}
+	status = collect_waits(s, it, g, &elsewhere);
 	if (status == UNWIND_CANNOT) {
 		s->b->snap->bad_records++;
 		s->nwaits = 0;
@@ -673,7 +702,7 @@ static bool scan_begin(struct scan *s)
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
 	s->max_goroutines = memory / 4 / sizeof(struct goro_info);
-	s->now = monotonic();
+	s->now = s->t->file ? s->r->contract.raw.clock : monotonic();
 	s->before = malloc(records);
 	s->after = malloc(records);
 	s->slab = malloc(SLAB);
@@ -728,6 +757,7 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!err)
 		err = contract_read_tombs(&r->contract, t, b, s.now);
 	if (!err) {
+		b->snap->time = (int64_t)s.now;
 		b->snap->uptime_ns = raw->start_time < s.now ? s.now - raw->start_time : 0;
 		b->snap->global_runq = (uint32_t)raw->sched_runq_len;
 		b->snap->timers = (uint32_t)raw->timers;

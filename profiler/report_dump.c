@@ -27,8 +27,14 @@ static void put_summary(const struct report *r)
 	report_put(r->out, s->name);
 	fprintf(r->out, " (pid %d), ", s->pid);
 	report_put(r->out, s->runtime);
-	fprintf(r->out, ", up %s, %s in memory\n", text_duration(uptime, s->uptime_ns),
-		text_bytes(rss, s->rss));
+	fprintf(r->out, ", up %s", text_duration(uptime, s->uptime_ns));
+	if (s->rss)
+		fprintf(r->out, ", %s in memory", text_bytes(rss, s->rss));
+	if (s->file) {
+		fputs(", not live: core file ", r->out);
+		report_put(r->out, s->file);
+	}
+	fputc('\n', r->out);
 	fprintf(r->out, "%zu goroutine%s", s->ng, plural(s->ng));
 	states = goro_groups(s, GORO_BY_STATE, &n);
 	for (size_t i = 0; states && i < n; i++)
@@ -43,13 +49,16 @@ static void put_trust(const struct report *r)
 	const struct goro_snapshot *s = r->snap;
 	char cost[TEXT_NUMBER], bytes[TEXT_NUMBER];
 
-	fprintf(r->out, "read %s in %s without a stop", text_bytes(bytes, s->bytes_read),
-		text_duration(cost, (uint64_t)s->cost_ns));
+	fprintf(r->out, "read %s in %s%s", text_bytes(bytes, s->bytes_read),
+		text_duration(cost, (uint64_t)s->cost_ns),
+		s->source == GORO_LIVE ? " without a stop" : "");
 	if (s->torn)
 		fprintf(r->out, "; %" PRIu32 " ran while they were read", s->torn);
 	if (s->truncated)
 		fprintf(r->out, "; %" PRIu32 " stack%s cut short", s->truncated,
 			plural(s->truncated));
+	if (s->lost)
+		fprintf(r->out, ", %" PRIu32 " of them not in the core file", s->lost);
 	if (s->bad_records)
 		fprintf(r->out, "; %" PRIu32 " unreadable record%s", s->bad_records,
 			plural(s->bad_records));

@@ -89,6 +89,8 @@ static const char *why_no_stack(const struct goro_info *g)
 {
 	if (g->torn)
 		return "it ran while it was read: no stack";
+	if (g->lost)
+		return "its stack is not in the core file";
 	switch (g->state) {
 	case GORO_STATE_NEW:
 		return "it has not run yet: no stack";
@@ -215,14 +217,15 @@ json_t *report_json_head(const struct report *r)
 {
 	const struct goro_snapshot *s = r->snap;
 
-	return json_pack("{s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}}",
-			 "schema_version", 1, "pid", s->pid, "name", report_json_string(s->name),
-			 "runtime", report_json_string(s->runtime), "time_ns",
-			 (json_int_t)s->wall_time, "uptime_ns", (json_int_t)s->uptime_ns, "rss",
-			 (json_int_t)s->rss, "trust", "cost_ns", (json_int_t)s->cost_ns,
-			 "bytes_read", (json_int_t)s->bytes_read, "reread", (json_int_t)s->reread,
-			 "torn", (json_int_t)s->torn, "truncated", (json_int_t)s->truncated,
-			 "bad_records", (json_int_t)s->bad_records);
+	return json_pack(
+		"{s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
+		"schema_version", 1, "pid", s->pid, "name", report_json_string(s->name), "runtime",
+		report_json_string(s->runtime), "time_ns", (json_int_t)s->wall_time, "uptime_ns",
+		(json_int_t)s->uptime_ns, "rss", (json_int_t)s->rss, "trust", "cost_ns",
+		(json_int_t)s->cost_ns, "bytes_read", (json_int_t)s->bytes_read, "reread",
+		(json_int_t)s->reread, "torn", (json_int_t)s->torn, "truncated",
+		(json_int_t)s->truncated, "lost", (json_int_t)s->lost, "bad_records",
+		(json_int_t)s->bad_records);
 }
 
 static json_t *json_spawn(const struct report *r, const struct goro_info *g)

@@ -14,6 +14,8 @@
 #include "goro_introspect.h"
 
 /* One goroutine that waits for one object. */
+#define UNREAD UINT64_MAX /* in place of an object: it waits, but for what was not seen */
+
 struct wait {
 	uint64_t object;
 	uint32_t g; /* index in snap->g */
@@ -87,7 +89,9 @@ static void collect(const struct goro_snapshot *s, struct view *v)
 			v->w[v->n++] = (struct wait){ from->object, (uint32_t)i, from->reason };
 		}
 		if (!g->nwaits)
-			v->w[v->n++] = (struct wait){ 0, (uint32_t)i, g->reason };
+			v->w[v->n++] =
+				(struct wait){ g->wait_class == GORO_CLASS_NEVER ? 0 : UNREAD,
+					       (uint32_t)i, g->reason };
 	}
 	qsort_r(v->w, v->n, sizeof *v->w, by_object, (void *)s);
 	qsort(v->holders, v->nholders, sizeof *v->holders, by_held_object);
@@ -175,6 +179,10 @@ static void put_object(const struct report *r, uint64_t address, FILE *out)
 		fputs("nothing: these can never go on", out);
 		return;
 	}
+	if (address == UNREAD) {
+		fputs("what could not be read", out);
+		return;
+	}
 	fprintf(out, "%s 0x%" PRIx64, class_name(o ? o->wait_class : 0), address);
 	if (!o || !o->valid)
 		return;
@@ -257,9 +265,11 @@ void report_waits_text(const struct report *r)
 static json_t *object_json(const struct report *r, const struct view *v, uint64_t address)
 {
 	const struct goro_object *o = address ? goro_snapshot_object(r->snap, address) : NULL;
-	json_t *readers, *all = json_pack("{s:o, s:o}", "address", report_json_hex(address), "kind",
-					  address ? json_string(class_name(o ? o->wait_class : 0))
-						  : json_null());
+	bool known = address && address != UNREAD;
+	json_t *readers, *all = json_pack("{s:o, s:o}", "address",
+					  report_json_hex(known ? address : 0), "kind",
+					  known ? json_string(class_name(o ? o->wait_class : 0))
+						: json_null());
 	const struct holder *h;
 	size_t n;
 

@@ -5,9 +5,14 @@
 #include "scope.h"
 
 #include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -19,18 +24,59 @@ static int64_t clock_ns(clockid_t id)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* An error that does not say whose it is gets the process in front. */
+/* "process 12 (name)" or "core file PATH (name)"; NULL: out of memory. */
+static char *label(const struct target *t)
+{
+	const char *name = t->name ? t->name : "?";
+	char *text;
+	int len = t->file ? asprintf(&text, "core file %s (%s)", t->file, name)
+			  : asprintf(&text, "process %d (%s)", t->pid, name);
+
+	return len < 0 ? NULL : text;
+}
+
+/* An error that does not say whose it is gets the target in front. */
 static struct goro_error *name_target(struct goro_error *err, const struct target *t)
 {
-	char *message;
+	char *message, *whose;
 
 	if (!err || err == &goro_enomem || strncmp(err->message, "its ", 4) != 0)
 		return err;
-	if (asprintf(&message, "process %d (%s): %s", t->pid, t->name ? t->name : "?",
-		     err->message) < 0)
-		return err;
-	free(err->message);
-	err->message = message;
+	whose = label(t);
+	if (whose && asprintf(&message, "%s: %s", whose, err->message) >= 0) {
+		free(err->message);
+		err->message = message;
+	}
+	free(whose);
+	return err;
+}
+
+static struct goro_error *no_runtime(const struct target *t)
+{
+	char *whose = label(t);
+	struct goro_error *err = goro_error_new(GORO_UNSUPPORTED, "%s has no goro runtime",
+						whose ? whose : "the target");
+
+	free(whose);
+	if (t->file)
+		return goro_error_hint(err, "goro looks into core files of programs that are "
+					    "linked with libgoro; the program and its libraries "
+					    "must be where they were");
+	return goro_error_hint(err, "goro looks into programs that are linked with libgoro; see "
+				    "them with: goro ps");
+}
+
+/* What a core file lacks may be in a file that is not there any more: say which. */
+static struct goro_error *name_missing_file(struct goro_error *err, const struct modules *ms)
+{
+	for (size_t i = 0; i < ms->n && err != &goro_enomem; i++) {
+		const struct module *m = ms->v[i];
+
+		if (m->no_file == ESTALE)
+			return goro_error_hint(err, "%s is not the file that ran", m->path);
+		if (m->no_file)
+			return goro_error_hint(err, "%s: %s", m->path, strerror(m->no_file));
+	}
 	return err;
 }
 
@@ -42,11 +88,9 @@ static struct goro_error *find_reader(struct goro_scope *scope)
 	if (!err)
 		err = reader_goro.probe(t, &scope->modules, &scope->reader);
 	if (!err && !scope->reader)
-		err = goro_error_hint(
-			goro_error_new(GORO_UNSUPPORTED, "process %d (%s) has no goro runtime",
-				       t->pid, t->name ? t->name : "?"),
-			"goro looks into programs that are linked with libgoro; see them with: "
-			"goro ps");
+		err = no_runtime(t);
+	if (err && t->file)
+		err = name_missing_file(err, &scope->modules);
 	return name_target(err, t);
 }
 
@@ -104,20 +148,71 @@ static struct goro_error *find_by_name(const char *name, int *pid)
 	if (found == 1)
 		return NULL;
 	if (found == 0)
-		return goro_error_hint(
-			goro_error_new(GORO_NO_TARGET, "there is no process named '%s'", name),
-			"see those that can be looked into with: goro ps");
+		return goro_error_hint(goro_error_new(GORO_NO_TARGET,
+						      "there is no process and no file named '%s'",
+						      name),
+				       "see those that can be looked into with: goro ps");
 	return goro_error_hint(goro_error_new(GORO_USAGE, "%zu processes are named '%s':%s%s",
 					      found, name, pids, found > 8 ? " ..." : ""),
 			       "give the process id instead");
 }
 
+/* What a file is by its first bytes; the descriptor is the caller's. */
+enum content { CONTENT_OTHER, CONTENT_CORE };
+
+static enum content look_into(int fd)
+{
+	Elf64_Ehdr eh;
+
+	if (pread(fd, &eh, sizeof eh, 0) == (ssize_t)sizeof eh &&
+	    memcmp(eh.e_ident, ELFMAG, SELFMAG) == 0 && eh.e_type == ET_CORE)
+		return CONTENT_CORE;
+	return CONTENT_OTHER;
+}
+
+/* *fd -1: there is no such file, or none that we read. */
+static struct goro_error *open_file(const char *path, int *ret, enum content *content)
+{
+	bool must = strchr(path, '/') != NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	*ret = -1;
+	if (fd < 0 && must)
+		return goro_error_new(errno == EACCES ? GORO_PERMISSION : GORO_NO_TARGET,
+				      "cannot open %s: %s", path, strerror(errno));
+	if (fd < 0)
+		return NULL;
+	*content = fstat(fd, &st) || !S_ISREG(st.st_mode) ? CONTENT_OTHER : look_into(fd);
+	if (*content != CONTENT_OTHER) {
+		*ret = fd;
+		return NULL;
+	}
+	close(fd);
+	if (!must)
+		return NULL;
+	return goro_error_hint(goro_error_new(GORO_UNSUPPORTED, "%s is not a core file", path),
+			       "for a process give its id or its name without directories");
+}
+
+static struct goro_error *open_content(struct goro_scope **ret, int fd, enum content content,
+				       const char *path)
+{
+	struct target *target;
+	struct goro_error *err;
+
+	(void)content;
+	err = target_open_core(&target, fd, path);
+	return err ? err : goro_scope_open_target(ret, target);
+}
+
 struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target)
 {
+	enum content content;
 	struct goro_error *err;
 	char *end;
 	long pid;
-	int found = 0;
+	int found = 0, fd;
 
 	if (isdigit((unsigned char)target[0])) {
 		pid = strtol(target, &end, 10);
@@ -128,7 +223,11 @@ struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target)
 			return goro_scope_open_pid(ret, (int)pid);
 		}
 	}
-	err = find_by_name(target, &found);
+	err = open_file(target, &fd, &content);
+	if (!err && fd >= 0)
+		return open_content(ret, fd, content, target);
+	if (!err)
+		err = find_by_name(target, &found);
 	return err ? err : goro_scope_open_pid(ret, found);
 }
 
@@ -223,10 +322,12 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	snap->pid = t->pid;
 	snap->name = strdup(t->name ? t->name : "?");
 	snap->runtime = strdup(scope->reader->runtime);
-	snap->time = start;
-	snap->wall_time = clock_ns(CLOCK_REALTIME);
+	snap->source = t->file ? GORO_CORE : GORO_LIVE;
+	snap->file = t->file ? strdup(t->file) : NULL;
+	snap->cut = t->cut;
+	snap->wall_time = t->file ? t->time : clock_ns(CLOCK_REALTIME);
 	snap->rss = usage.rss;
-	snap->cpu = scope->last_time && start > scope->last_time
+	snap->cpu = !t->file && scope->last_time && start > scope->last_time
 			    ? (double)(usage.cpu_ns - scope->last_cpu_ns) /
 				      (double)(start - scope->last_time)
 			    : -1;
@@ -234,7 +335,7 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	scope->last_cpu_ns = usage.cpu_ns;
 	snap->bytes_read = t->bytes_read - bytes;
 	snap->cost_ns = clock_ns(CLOCK_MONOTONIC) - start;
-	if (!snap->name || !snap->runtime) {
+	if (!snap->name || !snap->runtime || (t->file && !snap->file)) {
 		goro_snapshot_free(snap);
 		return &goro_enomem;
 	}

@@ -320,6 +320,7 @@ void goro_snapshot_free(struct goro_snapshot *snap)
 		return;
 	free(snap->name);
 	free(snap->runtime);
+	free(snap->file);
 	free(snap->g);
 	free(snap->waits);
 	free(snap->rlocks);

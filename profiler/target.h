@@ -74,10 +74,18 @@ struct target {
 	int pid;    /* 0: not a process */
 	char *name; /* program, without directories */
 	uint64_t bytes_read;
+
+	/* A core file: nothing in it ever changes. NULL for a live process. */
+	char *file;
+	int64_t time; /* CLOCK_REALTIME ns when it was written */
+	uint64_t cut; /* bytes that it says it has, and has not */
 };
 
 /* A live process. Fails with 3 (no such process) or 4 (permission, with a hint). */
 struct goro_error *target_open_process(struct target **ret, int pid);
+
+/* A core file, by a descriptor that is taken over. Fails with 5: damaged, or of no use. */
+struct goro_error *target_open_core(struct target **ret, int fd, const char *path);
 
 void target_maps_free(struct target_maps *maps);
 

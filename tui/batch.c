@@ -150,8 +150,9 @@ static int run(const struct app_options *opt, struct model *m, struct namer *nam
 	const struct goro_verdict_options vo = { .suspect_age_ns = SUSPECT_AGE_NS };
 	struct goro_error *err;
 	struct frame *f;
+	bool live = true;
 
-	for (unsigned long i = 0; !iterations || i < iterations; i++) {
+	for (unsigned long i = 0; live && (!iterations || i < iterations); i++) {
 		if (i)
 			pause_ns(opt->interval_ns);
 		err = frame_take(namer, &vo, &f);
@@ -160,6 +161,7 @@ static int run(const struct app_options *opt, struct model *m, struct namer *nam
 		if (i)
 			putchar('\n');
 		m->now = opt->clock();
+		live = f->snap->source == GORO_LIVE;
 		model_frame(m, f);
 		frame_free(namer, m->spare);
 		m->spare = NULL;

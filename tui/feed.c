@@ -245,6 +245,7 @@ static void tick(struct feed *feed, const struct feed_options *opt)
 		post_error(feed, err, feed->over);
 		return;
 	}
+	feed->over = f->snap->source == GORO_CORE; /* it would be the same again */
 	post_frame(feed, f);
 }
 

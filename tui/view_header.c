@@ -39,7 +39,9 @@ static void add_liveness(const struct model *m, struct line *l)
 	int64_t age = m->now - m->frame->snap->time;
 	const char *old = fmt_duration(&t, (uint64_t)(age > 0 ? age : 0));
 
-	if (m->ended)
+	if (m->frame->snap->source == GORO_CORE)
+		add(l, 0, ROLE_ALARM, "CORE FILE, not live");
+	else if (m->ended)
 		add(l, 0, ROLE_ALARM, "ENDED %s ago", old);
 	else if (m->paused)
 		add(l, 0, ROLE_ALARM, "PAUSED %s old", old);
@@ -62,7 +64,8 @@ static void draw_identity(const struct model *m, struct screen *s, int y)
 	add(&l, 6, ROLE_TEXT, "up %s", fmt_duration(&t, snap->uptime_ns));
 	add_liveness(m, &l);
 	add(&l, 1, ROLE_DIM, "tick %s", fmt_duration(&t, (uint64_t)m->frame->tick_ns));
-	add(&l, 2, ROLE_DIM, "pause 0");
+	if (snap->source == GORO_LIVE)
+		add(&l, 2, ROLE_DIM, "pause 0");
 	if (m->frame->own_cpu >= 0)
 		add(&l, 7, ROLE_DIM, "cost %.1f%%", m->frame->own_cpu * 100);
 	add(&l, 8, ROLE_DIM, "reread %s", fmt_count(&t, snap->reread));
@@ -70,6 +73,8 @@ static void draw_identity(const struct model *m, struct screen *s, int y)
 	    fmt_count(&t, snap->torn));
 	if (snap->truncated)
 		add(&l, 2, ROLE_SUSPECT, "truncated %s", fmt_count(&t, snap->truncated));
+	if (snap->lost)
+		add(&l, 2, ROLE_SUSPECT, "not in the file %s", fmt_count(&t, snap->lost));
 	if (snap->bad_records)
 		add(&l, 2, ROLE_ALARM, "bad records %s", fmt_count(&t, snap->bad_records));
 	screen_segments(s, y, 0, s->w, l.seg, l.n);
@@ -139,7 +144,8 @@ static void draw_memory(const struct model *m, struct screen *s, int y)
 
 	add(&l, 0, ROLE_TEXT, "stacks %s of %s", fmt_size(&t, f->stack_resident),
 	    fmt_size(&t2, f->stack_reserved));
-	add(&l, 1, ROLE_TEXT, "rss %s", fmt_size(&t, f->snap->rss));
+	if (f->snap->rss)
+		add(&l, 1, ROLE_TEXT, "rss %s", fmt_size(&t, f->snap->rss));
 	if (f->snap->cpu >= 0)
 		add(&l, 2, ROLE_TEXT, "cpu %.0f%%", f->snap->cpu * 100);
 	add(&l, 3, ROLE_DIM, "runq %u", f->snap->global_runq);

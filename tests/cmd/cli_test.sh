@@ -110,6 +110,22 @@ gid_of() { # gid_of FUNCTION
 		'/^goroutine / { id = $2 } $0 == f { print id; exit }'
 }
 
+# A core file of the process $pid, written by the kernel, which ends it: $core. False: not here.
+kernel_core() {
+	kill -ABRT "$pid"
+	wait "$pid" 2>/dev/null
+	for core in "$scratch/core" "$scratch/core.$pid"; do
+		[ -f "$core" ] && return 0
+	done
+	return 1
+}
+
+# start, in a directory and with a limit that let the kernel write a core file
+start_to_dump() {
+	cd "$scratch" && ulimit -c unlimited || fail "no core files here"
+	ASAN_OPTIONS=disable_coredump=0 TSAN_OPTIONS=disable_coredump=0 start "$@"
+}
+
 # ---- arguments -----------------------------------------------------------------------------------
 
 commands="ps dump stack leaks waits check doctor"
@@ -313,6 +329,58 @@ list_processes() {
 	started+=($!)
 	eventually "$GORO" dump "only$$" >"$out" 2>"$err"
 	matches "$out" "^only$$ \(pid $!\), "
+}
+
+core_files() {
+	start_to_dump abba
+	eventually leaked_is 2
+	run 23 "$GORO" leaks "$pid"
+	grep -v "^LEAKED" "$out" >"$scratch/alive"
+	kernel_core || { echo "SKIP: this system writes core files elsewhere"; exit 77; }
+
+	run 23 "$GORO" leaks "$core"
+	grep -v "^LEAKED" "$out" | diff "$scratch/alive" - || fail "the core file shows another thing"
+	run 0 "$GORO" dump --format json "$core"
+	same "$(json pid)" "$pid"
+	same "$(json trust.lost)" 0
+	run 0 "$GORO" dump "$core"
+	has "$out" "not live: core file $core"
+	has "$out" "$(at abba first)"
+	run 0 "$GORO" stack "$core" 2
+	has "$out" "$(at abba first)"
+	run 0 "$GORO" waits "$core"
+	run 0 "$GORO" doctor "$core"
+	has "$out" "as it was when $core was written"
+
+	truncate -s -4096 "$core"
+	run 6 "$GORO" dump "$core"
+	has "$err" "the core file is cut short"
+	same "$(wc -l <"$err")" 1
+	truncate -s 1000 "$core"
+	run 5 "$GORO" dump "$core"
+	has "$err" "cut short"
+	same "$(wc -l <"$err")" 1
+	run 3 "$GORO" dump ./nothing
+	run 5 "$GORO" dump "$PROGS/abba"
+	has "$err" "is not a core file"
+}
+
+# The program was built anew since: what it says now is not what ran.
+core_of_another_build() {
+	cp "$PROGS/abba" "$scratch/moved"
+	cd "$scratch" && ulimit -c unlimited
+	ASAN_OPTIONS=disable_coredump=0 TSAN_OPTIONS=disable_coredump=0 ./moved &
+	pid=$!
+	started+=("$pid")
+	eventually leaked_is 2
+	kernel_core || { echo "SKIP: this system writes core files elsewhere"; exit 77; }
+	cp "$PROGS/never" "$scratch/moved"
+	run 5 "$GORO" dump "$core"
+	has "$err" "$scratch/moved is not the file that ran"
+	same "$(wc -l <"$err")" 1
+	rm "$scratch/moved"
+	run 5 "$GORO" doctor "$core"
+	has "$out" "$scratch/moved: No such file or directory"
 }
 
 doctor_is_content() {

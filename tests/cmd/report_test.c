@@ -188,7 +188,7 @@ static void dump_as_json(void **state)
 	       "{\"schema_version\":1,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
 	       "\"time_ns\":1700000000000000000,\"uptime_ns\":95000000000,\"rss\":3145728,"
 	       "\"trust\":{\"cost_ns\":2000000,\"bytes_read\":4096,\"reread\":0,\"torn\":0,"
-	       "\"truncated\":0,\"bad_records\":0},\n"
+	       "\"truncated\":0,\"lost\":0,\"bad_records\":0},\n"
 	       "\"goroutines\":[\n"
 	       "{\"id\":2,\"state\":\"waiting\",\"wait_reason\":\"chan receive\","
 	       "\"wait_ns\":89998000000,\"wait_object\":\"0xa000\",\"spawn\":{\"function\":"
