@@ -8,6 +8,9 @@
  * panicked, so that a deferred function finds everything as it was and a report shows where it
  * happened. Only when one has recovered is the stack given up, down to the next mark, by longjmp.
  *
+ * goro_exit() goes the same way without stopping at marks, and is in the list of panics meanwhile:
+ * what panics and recovers in the functions that it runs does not keep the goroutine alive.
+ *
  * Unwinding by the exception library was rejected: it would need every C file between to be
  * compiled with -fexceptions, and would unwind before it is known whether anybody recovers.
  */
@@ -23,6 +26,7 @@ struct
 try {
 	struct goro_deferred entry;
 	struct panicking *panicking; /* that was going on when it was set */
+	uint32_t ordinary;	     /* and how it stood with it */
 	jmp_buf landing;
 };
 
@@ -53,8 +57,16 @@ void goro_deferred_begin_(struct goro_deferred *d, goro_fn *fn, void *arg)
 
 void goro_deferred_end_(struct goro_deferred *d)
 {
-	self()->deferred = d->next_;
+	struct g *gp = self();
+	struct panicking *p = gp->panicking;
+
+	gp->deferred = d->next_;
+	/* It does not run because of the panic in which we may be: it is not the one to recover. */
+	if (unlikely(p))
+		p->ordinary++;
 	d->fn_(d->arg_);
+	if (unlikely(p))
+		p->ordinary--;
 }
 
 /* Run what is deferred down to the next mark, which is returned: NULL, the list is empty. */
@@ -73,9 +85,23 @@ static struct try *run_to_mark(struct g *gp)
 
 void goro_deferred_run_all(struct g *gp)
 {
+	struct panicking exiting = { .link = gp->panicking, .exiting = true };
+
+	gp->panicking = &exiting;
 	while (run_to_mark(gp))
 		;
 	gp->panicking = NULL;
+}
+
+/* The panic p is over and would go on at a mark. Is that below a goro_exit() which is under way? */
+static bool was_exiting(const struct panicking *p, const struct try *at)
+{
+	const struct panicking *before = at ? at->panicking : NULL;
+
+	for (p = p->link; p && p != before; p = p->link)
+		if (p->exiting)
+			return true;
+	return false;
 }
 
 void goro_panic(const char *fmt, ...)
@@ -94,8 +120,12 @@ void goro_panic(const char *fmt, ...)
 	while (at && !p.recovered);
 	if (!p.recovered)
 		goro_die_panic(&p);
+	if (was_exiting(&p, at))
+		goro_exit();
 	if (at) {
 		gp->panicking = at->panicking;
+		if (gp->panicking)
+			gp->panicking->ordinary = at->ordinary;
 		longjmp(at->landing, 1);
 	}
 	gp->panicking = NULL;
@@ -108,7 +138,7 @@ const char *goro_recover(void)
 {
 	struct panicking *p = self()->panicking;
 
-	if (!p || p->recovered)
+	if (!p || p->recovered || p->exiting || p->ordinary)
 		return NULL;
 	p->recovered = true;
 	return p->message;
@@ -120,6 +150,7 @@ bool goro_try(goro_fn *fn, void *arg)
 	struct try at = {
 		.entry = { .next_ = gp->deferred, .fn_ = mark },
 		.panicking = gp->panicking,
+		.ordinary = gp->panicking ? gp->panicking->ordinary : 0,
 	};
 
 	gp->deferred = &at.entry;

@@ -116,8 +116,10 @@ static void append_panics(const struct panicking *p, char *text, size_t size)
 
 	if (p->link)
 		append_panics(p->link, text, size);
+	if (p->exiting)
+		return;
 	n = strlen(text);
-	snprintf(text + n, size - n, "%s%s%s", p->link ? "\n\tpanic: " : "", p->message,
+	snprintf(text + n, size - n, "%s%s%s", n ? "\n\tpanic: " : "", p->message,
 		 p->recovered ? " [recovered]" : "");
 }
 

@@ -515,10 +515,13 @@ void goro_sysmon_wake(void);
 /* ---- panic.c, traceback.c ----------------------------------------------------------------------
  */
 
-/* A panic on its way through deferred functions; lies on the stack of goro_panic(). */
+/* A panic, or a goro_exit(), on its way through deferred functions; on the stack of who began it.
+ */
 struct panicking {
 	struct panicking *link; /* the one during which this one began */
 	bool recovered;
+	bool exiting;	   /* a goro_exit(): nothing to recover from */
+	uint32_t ordinary; /* deferred functions above it that run because a block ended */
 	char message[512];
 };
 

@@ -218,7 +218,8 @@ GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((form
 
 /*
  * In a deferred function: if it runs because of a panic, end the panic and return its message,
- * which lives until the deferred function returns. Else NULL.
+ * which lives until the deferred function returns. Else NULL: so too in one that runs because its
+ * block or a goro_exit() ended, even if that happens during a panic.
  */
 GORO_API const char *goro_recover(void);
 
@@ -434,7 +435,8 @@ GORO_API void goro_waitgroup_add(goro_waitgroup *wg, int delta);
 GORO_API void goro_waitgroup_done(goro_waitgroup *wg);
 GORO_API void goro_waitgroup_wait(goro_waitgroup *wg);
 
-/* Run fn(arg) the first time only; every caller returns after that first run has ended. */
+/* Run fn(arg) the first time only; every caller returns after that first run has ended, be it by a
+ * panic or by goro_exit(). */
 typedef struct goro_once {
 	goro_mutex mu_;
 	uint32_t done_;
