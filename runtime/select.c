@@ -15,6 +15,7 @@
 
 enum { INLINE_CASES = 8 };
 enum { NO_WAIT = 0 };
+enum { NOTHING = -1, SENDS_ON_CLOSED = -2 }; /* instead of the number of a case */
 #define FOR_EVER NEVER
 
 struct select_state {
@@ -31,6 +32,11 @@ struct timeout {
 	struct selection *selection;
 	struct g *g;
 };
+
+static bool sends_on_closed(const struct goro_case *k)
+{
+	return k->send && k->chan->closed;
+}
 
 /* c->lock held; released if the case was done. */
 static bool try_case_locked(struct m *mp, struct goro_case *k)
@@ -70,20 +76,25 @@ static int pick_ready(struct p *pp, const struct select_state *s)
 	return picked;
 }
 
-/* Without all the locks: what looked ready may be gone when its lock is taken, so look again. */
+/* Without all the locks: what looked ready may be gone when its lock is taken, so look again.
+ * Returns a case, NOTHING, or SENDS_ON_CLOSED. */
 static int try_unlocked(struct m *mp, struct select_state *s)
 {
 	for (int i = 0; i < s->n; i++) {
 		int at = pick_ready(mp->p, s);
 
 		if (at < 0)
-			return -1;
+			return NOTHING;
 		lock(&s->cases[at].chan->lock);
+		if (unlikely(sends_on_closed(&s->cases[at]))) {
+			unlock(&s->cases[at].chan->lock);
+			return SENDS_ON_CLOSED;
+		}
 		if (try_case_locked(mp, &s->cases[at]))
 			return at;
 		unlock(&s->cases[at].chan->lock);
 	}
-	return -1;
+	return NOTHING;
 }
 
 static void sort_locks(struct select_state *s)
@@ -127,12 +138,16 @@ static int try_locked(struct m *mp, struct select_state *s)
 	int at;
 
 	while ((at = pick_ready(mp->p, s)) >= 0) {
+		if (unlikely(sends_on_closed(&s->cases[at]))) {
+			unlock_all(s, NULL);
+			return SENDS_ON_CLOSED;
+		}
 		if (try_case_locked(mp, &s->cases[at])) {
 			unlock_all(s, &s->cases[at].chan->lock);
 			return at;
 		}
 	}
-	return -1;
+	return NOTHING;
 }
 
 static struct waitq *queue_of(const struct goro_case *k)
@@ -225,7 +240,6 @@ static int wait_all(struct m **mp, struct select_state *s)
 	return done;
 }
 
-/* -2: a case that sends was woken by close. */
 static int try_or_wait(struct m **mp, struct select_state *s)
 {
 	/* Before the channels': that is the order in which a timer sends. */
@@ -237,20 +251,20 @@ static int try_or_wait(struct m **mp, struct select_state *s)
 		lock(timer_lock);
 	lock_all(s);
 	done = try_locked(*mp, s);
-	if (done >= 0) {
+	if (done != NOTHING) {
 		if (timer_lock)
 			unlock(timer_lock);
 		return done;
 	}
 	if (s->timeout == NO_WAIT) {
 		unlock_all(s, NULL);
-		return -1;
+		return NOTHING;
 	}
 	done = wait_all(mp, s);
 	if (done < 0)
 		return done;
 	if (s->cases[done].send)
-		return s->waiters[done].ok ? done : -2;
+		return s->waiters[done].ok ? done : SENDS_ON_CLOSED; /* woken by close */
 	s->cases[done].ok = s->waiters[done].ok;
 	if (!s->cases[done].ok && s->cases[done].elem)
 		memset(s->cases[done].elem, 0, s->cases[done].chan->elem_size);
@@ -281,11 +295,11 @@ static int select_cases(struct goro_case *cases, int n, int64_t timeout)
 		s.order = (uint32_t **)(s.waiters + n);
 	}
 	done = try_unlocked(mp, &s);
-	if (done < 0)
+	if (done == NOTHING)
 		done = try_or_wait(&mp, &s);
 	leave(mp);
 	free(more);
-	if (unlikely(done == -2))
+	if (unlikely(done == SENDS_ON_CLOSED))
 		goro_panic("send on closed channel");
 	return done;
 }
