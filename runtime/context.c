@@ -4,7 +4,9 @@
  *
  * A context that can be cancelled has a list of those who are to be told: contexts made from it,
  * and functions. Cancelling goes down the tree breadth first, parents before children, with a queue
- * instead of recursion: a chain of a million contexts needs no more stack than one.
+ * instead of recursion: a chain of a million contexts needs no more stack than one. All of them
+ * stay locked until the last one is done, so that whoever cancels a part of the tree at the same
+ * time returns only when that part is cancelled, too. Locks are taken from the root downwards.
  *
  * There is no collector, so contexts count references. A child holds its parent; the parent's list
  * does not hold the child, which takes itself off when it goes. Nor does the timer of a deadline
@@ -187,6 +189,7 @@ static void tell(goro_context *c, struct queue *queue)
 	}
 }
 
+/* Leaves it locked. */
 static void cancel_one(goro_context *c, int err, int cause, struct queue *queue)
 {
 	goro_mutex_lock(&c->mu);
@@ -198,23 +201,24 @@ static void cancel_one(goro_context *c, int err, int cause, struct queue *queue)
 		disarm(c);
 		tell(c, queue);
 	}
-	goro_mutex_unlock(&c->mu);
 }
 
 static void cancel(goro_context *c, int err, int cause)
 {
 	struct queue queue = { NULL, &queue.first };
-	struct context_node *node;
+	struct context_node *node, *next;
 
-	goro_context_unwatch(c->parent, &c->node);
 	cancel_one(c, err, cause, &queue);
-	while ((node = queue.first)) {
-		queue.first = node->next;
-		if (!queue.first)
-			queue.end = &queue.first;
+	for (node = queue.first; node; node = node->next)
 		cancel_one(node->child, err, cause, &queue);
+	goro_mutex_unlock(&c->mu);
+	for (node = queue.first; node; node = next) {
+		next = node->next;
+		goro_mutex_unlock(&node->child->mu);
 		goro_context_release(node->child);
 	}
+	/* Only now: as long as it is not, who cancels the parent finds us, and waits for us. */
+	goro_context_unwatch(c->parent, &c->node);
 }
 
 void goro_context_cancel_cause(goro_context *c, int cause)
