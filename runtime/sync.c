@@ -350,6 +350,11 @@ void goro_cond_wait(goro_cond *c, goro_mutex *mu)
 	struct m *mp = enter();
 	struct goro_waiter w = { .g = mp->curg, .object = c, .kind = GORO_REASON_COND };
 
+	/* Before we are in the queue, which a panic would leave on a stack that is given up. */
+	if (unlikely(__atomic_load_n(&mu->owner_, __ATOMIC_RELAXED) != mp->curg->id)) {
+		lock(&mu->lock_);
+		goro_mutex_bad_unlock(mp, mu);
+	}
 	/* In the queue before the mutex is free, and parked before the queue is: no signal is
 	 * missed. */
 	lock(&c->lock_);
@@ -414,10 +419,12 @@ void goro_waitgroup_add(goro_waitgroup *wg, int delta)
 {
 	struct m *mp = enter();
 	int32_t count;
+	bool overflow;
 
 	lock(&wg->lock_);
-	count = wg->count_ += delta;
-	if (unlikely(count < 0)) {
+	overflow = __builtin_add_overflow(wg->count_, delta, &count);
+	wg->count_ = count;
+	if (unlikely(count < 0 || overflow)) {
 		unlock(&wg->lock_);
 		leave(mp);
 		goro_panic("sync: negative WaitGroup counter");
