@@ -18,13 +18,15 @@ enum cfi_cfa {
 	CFI_NONE,    /* no information for these addresses */
 	CFI_SP,	     /* CFA = stack pointer + cfa_offset */
 	CFI_FP,	     /* CFA = frame pointer + cfa_offset */
+	CFI_AT_FP,   /* CFA = what lies at frame pointer + cfa_offset */
 	CFI_COMPLEX, /* an expression, another register, a signal frame */
 };
 
 enum cfi_reg {
 	CFI_SAME,
-	CFI_SAVED,     /* at CFA + offset */
-	CFI_UNDEFINED, /* return address: this is the outermost frame */
+	CFI_SAVED,	 /* at CFA + offset */
+	CFI_UNDEFINED,	 /* return address: this is the outermost frame */
+	CFI_SAVED_AT_FP, /* frame pointer: at itself + offset */
 };
 
 struct cfi_rule {

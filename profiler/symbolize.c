@@ -17,8 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "demangle.h"
 
 #define MAX_INLINES 64
+#define MAX_NESTING 256 /* of functions and blocks */
 
 struct entry {
 	uint64_t key; /* pc * 2 + is_return; 0: empty */
@@ -151,6 +153,27 @@ static const char *absolute_path(struct symbolizer *s, const char *file, Dwarf_D
 	return kept;
 }
 
+/* The same, of a name that may be C++'s. */
+static const char *keep_name(struct symbolizer *s, const char *name)
+{
+	char *demangled = goro_demangle(name);
+	const char *kept = keep(s, demangled ? demangled : name);
+
+	free(demangled);
+	return kept;
+}
+
+/* A C++ function's own name lacks its class and namespaces; the one that it has for the linker does
+ * not. */
+static const char *function_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attr;
+	const char *linkage =
+		dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attr));
+
+	return linkage ? linkage : dwarf_diename(die);
+}
+
 /* What one pc is made of while it is looked up. */
 struct lookup {
 	struct symbolizer *s;
@@ -170,7 +193,7 @@ static void add_frame(struct lookup *l, const char *function, bool inlined)
 		return;
 	f = &l->frames[l->n++];
 	*f = l->common;
-	f->function = keep(l->s, function);
+	f->function = keep_name(l->s, function);
 	f->file = l->file;
 	f->line = l->line;
 	f->inlined = inlined;
@@ -194,29 +217,56 @@ static void go_to_call(struct lookup *l, Dwarf_Die *die)
 }
 
 /*
- * The scopes around pc as libdw lists them first leave an inlined function for where it was
- * written; what is wanted is where it was put. So take the innermost and ask for its parents.
+ * The functions around pc, from the outermost to the innermost inlined one; how many, at most max,
+ * which also bounds how deep scopes may be nested. `all`: look
+ * inside functions that do not have pc, too, for one may be a member of a class that is local to
+ * another. dwarf_getscopes() is not used: it loses those whose abstract instance is in another
+ * unit, which is how link-time optimisation leaves them.
  */
+static int find_functions(Dwarf_Die *parent, Dwarf_Addr pc, bool all, Dwarf_Die *path, int max)
+{
+	Dwarf_Die die;
+	int found = 0;
+
+	if (max == 0 || dwarf_child(parent, &die) != 0)
+		return 0;
+	do {
+		int tag = dwarf_tag(&die);
+		bool is_function = tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
+
+		if (is_function || tag == DW_TAG_lexical_block) {
+			if (dwarf_haspc(&die, pc) == 1) {
+				if (is_function)
+					path[found++] = die;
+				return found + find_functions(&die, pc, all, path + found, max - 1);
+			}
+			if (!all)
+				continue;
+		} else if (tag != DW_TAG_namespace && tag != DW_TAG_module &&
+			   tag != DW_TAG_class_type && tag != DW_TAG_structure_type &&
+			   tag != DW_TAG_union_type) {
+			continue;
+		}
+		found = find_functions(&die, pc, all, path, max - 1);
+	} while (found == 0 && dwarf_siblingof(&die, &die) == 0);
+	return found;
+}
+
 static void add_inlines(struct lookup *l, Dwarf_Addr address)
 {
-	Dwarf_Die *scopes = NULL, *parents = NULL;
-	int n = dwarf_getscopes(&l->cu, address, &scopes);
+	Dwarf_Die path[MAX_NESTING];
+	int n = find_functions(&l->cu, address, false, path, MAX_NESTING);
 
-	if (n > 0)
-		n = dwarf_getscopes_die(&scopes[0], &parents);
-	for (int i = 0; i < n; i++) {
-		int tag = dwarf_tag(&parents[i]);
+	if (n == 0)
+		n = find_functions(&l->cu, address, true, path, MAX_NESTING);
+	while (n-- > 0) {
+		bool inlined = dwarf_tag(&path[n]) == DW_TAG_inlined_subroutine;
 
-		if (tag == DW_TAG_inlined_subroutine) {
-			add_frame(l, dwarf_diename(&parents[i]), true);
-			go_to_call(l, &parents[i]);
-		} else if (tag == DW_TAG_subprogram) {
-			add_frame(l, dwarf_diename(&parents[i]), false);
+		add_frame(l, function_name(&path[n]), inlined);
+		if (!inlined)
 			break;
-		}
+		go_to_call(l, &path[n]);
 	}
-	free(scopes);
-	free(parents);
 }
 
 /*

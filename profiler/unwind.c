@@ -166,16 +166,23 @@ struct frame {
 static enum unwind_status step(const struct unwind_stack *s, const struct cfi_rule *rule,
 			       struct frame *f)
 {
-	uint64_t cfa = (rule->cfa == CFI_FP ? f->fp : f->sp) + (uint64_t)(int64_t)rule->cfa_offset;
+	uint64_t cfa = (rule->cfa == CFI_SP ? f->sp : f->fp) + (uint64_t)(int64_t)rule->cfa_offset;
 	enum unwind_status status;
 
+	if (rule->cfa == CFI_AT_FP) {
+		status = unwind_load(s, cfa, &cfa);
+		if (status != UNWIND_DONE)
+			return status;
+	}
 	if (cfa <= f->sp || cfa > s->hi)
 		return UNWIND_CANNOT;
 	status = unwind_load(s, cfa + (uint64_t)(int64_t)rule->ra_offset, &f->pc);
 	if (status != UNWIND_DONE)
 		return status;
-	if (rule->fp == CFI_SAVED) {
-		status = unwind_load(s, cfa + (uint64_t)(int64_t)rule->fp_offset, &f->fp);
+	if (rule->fp == CFI_SAVED || rule->fp == CFI_SAVED_AT_FP) {
+		uint64_t base = rule->fp == CFI_SAVED ? cfa : f->fp;
+
+		status = unwind_load(s, base + (uint64_t)(int64_t)rule->fp_offset, &f->fp);
 		if (status != UNWIND_DONE)
 			return status;
 	} else if (rule->fp == CFI_UNDEFINED) {
