@@ -49,6 +49,9 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 #define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.pc)
 #define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.sp)
 
+/* Back to behind the call that led to a pc where there is no code. */
+#define UCONTEXT_UNDO_CALL(uc) ((uc)->uc_mcontext.pc = (uc)->uc_mcontext.regs[30])
+
 #define GORO_ELF_MACHINE 183 /* EM_AARCH64 */
 
 struct m;

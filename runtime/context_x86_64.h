@@ -48,6 +48,14 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 #define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RIP])
 #define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
 
+/* Back to behind the call that led to a pc where there is no code. */
+#define UCONTEXT_UNDO_CALL(uc)                                      \
+	do {                                                        \
+		greg_t *gregs_ = (uc)->uc_mcontext.gregs;           \
+		gregs_[REG_RIP] = *(const greg_t *)gregs_[REG_RSP]; \
+		gregs_[REG_RSP] += 8;                               \
+	} while (0)
+
 #define GORO_ELF_MACHINE 62 /* EM_X86_64 */
 
 struct m;

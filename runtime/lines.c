@@ -2,20 +2,21 @@
 /*
  * lines.c - pc -> function, file, line inside this process, for fatal reports.
  *
- * Functions come from libunwind. Lines need DWARF: libdw is loaded at that moment if it is
- * installed, because the runtime must not depend on it for the one report that a program writes in
- * its life. Without it a frame shows its module and the offset in it, which addr2line takes.
+ * Functions come from the symbol tables (symtab.c). Lines need DWARF: libdw is loaded at that
+ * moment if it is installed, because the runtime must not depend on it for the one report that a
+ * program writes in its life. Without it a frame shows its module and, where that has no symbols,
+ * the offset in it, which addr2line takes.
  */
-#define UNW_LOCAL_ONLY
 #include <dlfcn.h>
 #include <elfutils/libdwfl.h>
-#include <libunwind.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "lines.h"
 #include "runtime.h"
+
+enum { CACHE_LEN = 256 };
 
 #define LIBDW(X)                    \
 	X(dwfl_begin)               \
@@ -61,22 +62,15 @@ void goro_lines_init(void)
 		dw.dwfl = NULL;
 }
 
-static void by_libunwind(uintptr_t pc, uintptr_t look, struct line *line)
+static void by_symtab(uintptr_t pc, uintptr_t look, struct line *line)
 {
-	unw_word_t offset = 0;
-	unw_context_t uc;
-	unw_cursor_t cursor;
-	Dl_info info;
+	const char *module = NULL, *function = goro_function_of(look, &module, &line->offset);
 
-	unw_getcontext(&uc);
-	if (!unw_init_local(&cursor, &uc) && !unw_set_reg(&cursor, UNW_REG_IP, look) &&
-	    !unw_get_proc_name(&cursor, line->function, sizeof(line->function), &offset))
-		line->offset = offset + (pc - look);
-	if (dladdr((void *)look, &info) && info.dli_fname) {
-		snprintf(line->file, sizeof(line->file), "%s", info.dli_fname);
-		if (line->function[0] == '?')
-			line->offset = pc - (uintptr_t)info.dli_fbase;
-	}
+	line->offset += pc - look;
+	if (module)
+		snprintf(line->file, sizeof(line->file), "%s", module);
+	if (function)
+		snprintf(line->function, sizeof(line->function), "%s", function);
 }
 
 static void by_libdw(uintptr_t pc, uintptr_t look, struct line *line)
@@ -103,7 +97,13 @@ static void by_libdw(uintptr_t pc, uintptr_t look, struct line *line)
 	}
 }
 
-void goro_line_of(uintptr_t pc, bool is_return, struct line *line)
+void goro_lines_plain(void)
+{
+	dw.tried = true;
+	dw.dwfl = NULL;
+}
+
+static void look_up(uintptr_t pc, bool is_return, struct line *line)
 {
 	uintptr_t look = is_return ? pc - 1 : pc;
 
@@ -111,7 +111,28 @@ void goro_line_of(uintptr_t pc, bool is_return, struct line *line)
 	strcpy(line->file, "?");
 	line->number = 0;
 	line->offset = 0;
-	by_libunwind(pc, look, line);
+	by_symtab(pc, look, line);
 	if (dw.dwfl)
 		by_libdw(pc, look, line);
+}
+
+/* A hundred thousand goroutines stand at the same few places. */
+void goro_line_of(uintptr_t pc, bool is_return, struct line *line)
+{
+	static struct {
+		uintptr_t pc;
+		bool is_return, plain;
+		struct line line;
+	} cache[CACHE_LEN];
+	size_t at = (pc ^ pc >> 8) % CACHE_LEN;
+
+	if (cache[at].pc != pc || cache[at].is_return != is_return ||
+	    cache[at].plain == !!dw.dwfl) {
+		cache[at].pc = 0;
+		look_up(pc, is_return, &cache[at].line);
+		cache[at].is_return = is_return;
+		cache[at].plain = !dw.dwfl;
+		cache[at].pc = pc;
+	}
+	*line = cache[at].line;
 }

@@ -45,6 +45,22 @@ void *os_reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* To read, for ever. NULL as path: the program's own file. */
+const void *os_map_file(const char *path, size_t *size)
+{
+	int fd = open(path ? path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	void *p = MAP_FAILED;
+
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &st) && st.st_size > 0)
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	*size = (size_t)st.st_size;
+	return p == MAP_FAILED ? NULL : p;
+}
+
 void os_unreserve(void *addr, size_t size)
 {
 	munmap(addr, size);
@@ -170,14 +186,88 @@ void os_raise(int sig)
 	raise(sig);
 }
 
+/* Die of it, whatever this thread blocks. */
+void os_die_of(int sig)
+{
+	sigset_t set;
+
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- while a report is written: see report.c ---------------------------------------------------
+ */
+
+static sigset_t report_mask;
+static timer_t report_timer;
+static bool report_ticks;
+
+/*
+ * Not on the signal stack: what lies there may be the frame of the signal that the report is about.
+ */
+void os_report_begin(os_signal_fn *fn)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM };
+	struct sigaction sa = { .sa_sigaction = fn, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	sigset_t set;
+
+	sigemptyset(&sa.sa_mask);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaddset(&set, signals[i]);
+		sigaction(signals[i], &sa, NULL);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &set, &report_mask);
+	event._sigev_un._tid = (pid_t)os_tid();
+	report_ticks = !timer_create(CLOCK_MONOTONIC, &event, &report_timer);
+}
+
+void os_report_end(void)
+{
+	if (report_ticks)
+		timer_delete(report_timer);
+	pthread_sigmask(SIG_SETMASK, &report_mask, NULL);
+}
+
+void os_report_tick(int64_t ns)
+{
+	struct itimerspec tick = {
+		.it_value = { ns / GORO_SECOND, ns % GORO_SECOND },
+		.it_interval = { ns / GORO_SECOND, ns % GORO_SECOND },
+	};
+
+	if (report_ticks)
+		timer_settime(report_timer, 0, &tick, NULL);
+}
+
+/* What is ignored unless somebody takes it: who gets it late is not hurt. */
+void os_interrupt_take(os_signal_fn *fn)
+{
+	os_signal_take(SIGURG, fn, NULL);
+}
+
+void os_interrupt(uint32_t tid)
+{
+	syscall(SYS_tgkill, getpid(), (pid_t)tid, SIGURG);
+}
+
 void os_sched_yield(void)
 {
 	sched_yield();
 }
 
+/* What signals a thread blocks that is not told to block them: as the program had it. */
+static sigset_t usual_mask;
+static __thread bool blocks_all;
+
 struct thread_start {
 	void (*fn)(void *);
 	void *arg;
+	bool block_signals;
 };
 
 static void *thread_main(void *arg)
@@ -185,13 +275,15 @@ static void *thread_main(void *arg)
 	struct thread_start start = *(struct thread_start *)arg;
 
 	free(arg);
+	blocks_all = start.block_signals;
 	start.fn(start.arg);
 	return NULL;
 }
 
 /*
  * The thread's own stack runs only the scheduler and reports. Signals of the process may be handled
- * on any worker, so workers block only what the starter does.
+ * on any worker, so workers block only what the starter does; or, if that is sysmon, who blocks
+ * all, what its starter did. (A fault that is blocked kills without a word.)
  */
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 {
@@ -203,15 +295,17 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 
 	if (!start)
 		return -ENOMEM;
-	*start = (struct thread_start){ fn, arg };
+	*start = (struct thread_start){ fn, arg, block_signals };
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 1024 * 1024);
 	sigfillset(&all);
+	if (block_signals || blocks_all)
+		pthread_sigmask(SIG_SETMASK, block_signals ? &all : &usual_mask, &old);
 	if (block_signals)
-		pthread_sigmask(SIG_SETMASK, &all, &old);
+		usual_mask = old;
 	err = pthread_create(&thread, &attr, thread_main, start);
-	if (block_signals)
+	if (block_signals || blocks_all)
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (err)

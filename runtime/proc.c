@@ -89,29 +89,6 @@ void goro_park_forever(enum goro_reason reason)
 	goro_throw("a goroutine that waits for ever was woken");
 }
 
-/*
- * Run fn on a stack with room for anything, and do not come back: for reports, which need libdw,
- * which needs more than a goroutine has.
- */
-void goro_leave_for(void (*fn)(void *))
-{
-	static struct g report;
-	struct m *mp = getm();
-	struct g *from = mp && mp->curg ? mp->curg : &report;
-	size_t size = 2 * 1024 * 1024;
-	void *stack = os_reserve(size);
-
-	if (!stack)
-		fn(NULL);
-	report.stack_lo = (uintptr_t)stack;
-	report.stack_hi = report.stack_lo + size;
-	san_fiber_create(&report.san);
-	goro_g_prepare_stack(&report, report.stack_hi, fn);
-	san_before_switch(&from->san, &report.san, report.stack_lo, report.stack_hi, 0);
-	goro_context_switch(&from->sp, report.sp, &report);
-	__builtin_unreachable();
-}
-
 /* ---- ready ----------------------------------------------------------------------------------- */
 
 void goro_ready(struct m *mp, struct g *gp)

@@ -253,7 +253,7 @@ struct sched {
 	_Atomic uint64_t next_id;
 	bool sysmon_started;
 	_Atomic uint32_t sysmon_futex; /* 1: sysmon sleeps because nothing runs */
-	_Atomic uint32_t dying;	       /* a fatal report is being written */
+	_Atomic uint32_t dying;	       /* who writes a fatal report: its tid */
 	_Atomic uint32_t quit_asked;   /* SIGQUIT arrived */
 	bool main_exited;
 	bool forked; /* we are the child of a fork: there is nothing to run goroutines */
@@ -421,7 +421,6 @@ void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n)
 /* A go statement of the runtime's own, between enter() and leave(); at the tail of the queue. */
 void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent);
 
-void goro_leave_for(void (*fn)(void *)) __attribute__((noreturn));
 void goro_wake_worker_slow(void);
 void goro_start_m(struct p *pp, bool spinning); /* sched.lock held; released */
 bool goro_is_main(const struct g *gp);
@@ -512,7 +511,7 @@ bool goro_netpoll_commit(_Atomic uintptr_t *word, struct g *gp);
 void goro_sysmon_start(void);
 void goro_sysmon_wake(void);
 
-/* ---- panic.c, traceback.c ----------------------------------------------------------------------
+/* ---- panic.c, crash.c, report.c, traceback.c ---------------------------------------------------
  */
 
 /* A panic, or a goro_exit(), on its way through deferred functions; on the stack of who began it.
@@ -528,13 +527,10 @@ struct panicking {
 void goro_deferred_run_all(struct g *gp);
 GORO_NORETURN void goro_die_panic(const struct panicking *p);
 GORO_NORETURN void goro_throw(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void goro_die_quit(void) __attribute__((noreturn));
+/* NULL: SIGQUIT came to somebody else. */
+void goro_die_quit(void *ucontext) __attribute__((noreturn));
 void goro_die_deadlock(void) __attribute__((noreturn));
-void goro_die_overflow(struct g *gp, void *ucontext) __attribute__((noreturn));
 void goro_signals_init(void);
-/* Each writes its part of a report, on any stack that is big enough for libdw. */
-void goro_traceback_running(struct g *gp, void *ucontext, bool exact);
-void goro_traceback_others(void);
 
 /* ---- introspect.c ------------------------------------------------------------------------------
  */
@@ -548,6 +544,7 @@ void goro_gate_deadlock(void);
 
 void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */
 void os_unreserve(void *addr, size_t size);
+const void *os_map_file(const char *path, size_t *size);
 void os_no_huge_pages(void *addr, size_t size);
 void os_discard(void *addr, size_t size);
 bool os_guard(void *addr, size_t size);
@@ -567,6 +564,14 @@ void os_signal_take(int sig, os_signal_fn *fn, struct sigaction *old); /* on the
 void os_signal_take_if_default(int sig, os_signal_fn *fn);
 void os_signal_default(int sig);
 void os_raise(int sig);
+void os_die_of(int sig);
+/* This thread's faults and aborts, and a tick every so often, go to fn; then as before. */
+void os_report_begin(os_signal_fn *fn);
+void os_report_tick(int64_t ns);
+void os_report_end(void);
+/* A signal to one thread, which nobody minds. */
+void os_interrupt_take(os_signal_fn *fn);
+void os_interrupt(uint32_t tid);
 void os_sched_yield(void);
 void os_write(int fd, const void *buf, size_t n);
 void os_exit_now(int status) __attribute__((noreturn));

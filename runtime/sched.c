@@ -346,6 +346,8 @@ void goro_schedule(struct m *mp)
 		mp->next_g = NULL;
 		if (!gp)
 			gp = find_runnable(mp);
+		while (unlikely(atomic_load_explicit(&sched.dying, memory_order_relaxed)))
+			os_sleep(GORO_SECOND); /* nothing moves while a report is written */
 		stop_spinning(mp);
 		g_set_running(mp, gp);
 		mp->post = POST_NONE;
@@ -372,6 +374,8 @@ struct m *goro_regain_p(struct m *mp)
 	     (lost = atomic_load_explicit(&mp->lost_p, memory_order_acquire)) == LOST_ASKED; i++) {
 		if (i < 100)
 			cpu_relax();
+		else if (unlikely(atomic_load_explicit(&sched.dying, memory_order_relaxed)))
+			os_sleep(GORO_SECOND);
 		else
 			os_sched_yield();
 	}

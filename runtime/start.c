@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "report.h"
 #include "schedule.h"
 
 static struct m m0;
@@ -58,6 +59,7 @@ static void start(void)
 
 	os_membarrier_init();
 	goro_introspect_init();
+	goro_report_init();
 	n = (int)env_number("GORO_MAXPROCS", 1, P_MAX, os_cores());
 	n = n > (int)P_MAX ? (int)P_MAX : n;
 	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));

@@ -161,7 +161,9 @@ static void sysmon(void *unused)
 		bool acted = false;
 
 		if (atomic_load(&sched.quit_asked))
-			goro_die_quit();
+			goro_die_quit(NULL);
+		while (atomic_load(&sched.dying))
+			os_sleep(GORO_SECOND);
 		for (int i = 0; i < sched.nprocs; i++)
 			acted |= watch(goro_ps[i], now);
 		goro_netpoll_backstop((uint64_t)now);

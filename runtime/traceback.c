@@ -2,13 +2,19 @@
 /*
  * traceback.c - stacks of our own goroutines in Go's text form, by libunwind.
  *
- *	goroutine 7 [chan receive, 2 minutes]:
+ *	goroutine 7 [chan receive, 2 minutes, "parser", request=1234]:
  *	worker(...)
  *		/src/leaky.c:12 +0x2b
  *	created by main in goroutine 1
  *		/src/leaky.c:31 +0x5f
  *
- * The runtime's own frames at the top are left out, as Go does. Names and lines: see lines.c.
+ * A goroutine that has a name or labels shows them behind its state, inside the brackets: tools
+ * that read Go's form take what follows the first comma for remarks. The runtime's own frames at
+ * the top are left out, as Go does. Names and lines of functions: see lines.c.
+ *
+ * A goroutine that runs on another thread is interrupted for a moment: the handler walks its stack
+ * where it is and lets it go on. (Go does so for GOTRACEBACK=crash only, and says "stack
+ * unavailable" else; but it is the one that hangs in a loop that people look for.)
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -19,19 +25,21 @@
 #include <unistd.h>
 
 #include "lines.h"
-#include "runtime.h"
+#include "report.h"
 
-enum { FRAMES_TOP = 50, FRAMES_BOTTOM = 50 };
+enum { FRAMES_TOP = 50, FRAMES_BOTTOM = 50, CAPTURE_MS = 3000 };
 
 static struct {
-	char bytes[8192];
+	char bytes[32768];
 	size_t n;
+	unsigned flushes;
 } out;
 
 static void flush(void)
 {
 	os_write(STDERR_FILENO, out.bytes, out.n);
 	out.n = 0;
+	out.flushes++;
 }
 
 static void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -74,10 +82,11 @@ static uintptr_t frame_pc(const struct walk *w, int i)
 	return i < FRAMES_TOP ? w->top[i] : w->bottom[(i - FRAMES_TOP) % FRAMES_BOTTOM];
 }
 
+/* Up to the entry of goroutines, or as far as a stack that is broken goes. */
 static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 {
 	unw_cursor_t cursor;
-	unw_word_t pc;
+	unw_word_t pc, sp, last_sp = 0;
 
 	w->n = 0;
 	if (unw_init_local2(&cursor, (unw_context_t *)uc, flags))
@@ -85,6 +94,9 @@ static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 	do {
 		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) || !pc)
 			return;
+		if (unw_get_reg(&cursor, UNW_REG_SP, &sp) || sp < last_sp)
+			return;
+		last_sp = sp;
 		if (w->n < FRAMES_TOP)
 			w->top[w->n] = pc;
 		else
@@ -94,32 +106,55 @@ static void walk_stack(struct walk *w, ucontext_t *uc, int flags)
 }
 
 /*
+ * From where a signal interrupted it. A call through a bad pointer leaves a pc that is nowhere:
+ * then the caller comes first.
+ */
+static void walk_interrupted(struct walk *w, const ucontext_t *at)
+{
+	ucontext_t uc = *at;
+
+	walk_stack(w, &uc, UNW_INIT_SIGNAL_FRAME);
+	if (w->n > 1 || goro_is_code(UCONTEXT_PC(&uc)))
+		return;
+	uc = *at;
+	UCONTEXT_UNDO_CALL(&uc);
+	walk_stack(w, &uc, 0);
+}
+
+/*
  * Index of the first frame that is the program's. In front are the switch, or the report itself,
  * and the API function that was called; that one stands for the program if its caller called it in
- * its last line and is gone.
+ * its last line and is gone. One that runs may be held up at its next call: see freeze().
  */
 static int user_frame(const struct walk *w)
 {
-	int api = 0, n = w->n < 16 ? w->n : 16;
+	int api = -1, n = w->n < 16 ? w->n : 16;
 	struct line line;
 
 	for (int i = 0; i < n; i++) {
 		goro_line_of(frame_pc(w, i), i > 0, &line);
+		if (!strcmp(line.function, "goro_regain_p"))
+			api = i;
+	}
+	for (int i = api < 0 ? 0 : api; i < n; i++) {
+		goro_line_of(frame_pc(w, i), i > 0, &line);
 		if (!strcmp(line.function, "goro_main"))
 			break;
-		if (api && !is_runtime(line.function))
+		if (!is_runtime(line.function) && (api >= 0 || i == 0))
 			return i;
 		if (is_runtime(line.function) && !is_inner(line.function))
 			api = i;
 	}
-	return api;
+	return api < 0 ? 0 : api;
 }
 
-static void print_frames(const struct walk *w, bool exact_first)
+/* exact: the first pc is that of an instruction, not of a call. whole: nothing is left out. */
+static void print_frames(const struct walk *w, bool exact, bool whole)
 {
 	extern char goro_entry[], goro_entry_end[];
+	bool system = goro_report_level() >= REPORT_SYSTEM;
 
-	for (int i = exact_first ? 0 : user_frame(w); i < w->n; i++) {
+	for (int i = whole || system ? 0 : user_frame(w); i < w->n; i++) {
 		struct line line;
 		uintptr_t pc = frame_pc(w, i);
 
@@ -130,8 +165,8 @@ static void print_frames(const struct walk *w, bool exact_first)
 		}
 		if (pc >= (uintptr_t)goro_entry && pc <= (uintptr_t)goro_entry_end)
 			break;
-		goro_line_of(pc, !(exact_first && i == 0), &line);
-		if (!strcmp(line.function, "goro_main"))
+		goro_line_of(pc, !(exact && i == 0), &line);
+		if (!strcmp(line.function, "goro_main") && !system)
 			break;
 		print("%s(...)\n\t%s:%d +0x%lx\n", line.function, line.file, line.number,
 		      (unsigned long)line.offset);
@@ -149,6 +184,29 @@ static void print_creator(const struct g *gp)
 	goro_line_of(gp->spawn_pc, true, &line);
 	print("created by %s in goroutine %lu\n\t%s:%d +0x%lx\n", line.function,
 	      (unsigned long)gp->parent, line.file, line.number, (unsigned long)line.offset);
+}
+
+/* What the program says is not to break the line, nor the brackets. */
+static void print_clean(const char *text, size_t n, const char *quote)
+{
+	char clean[GORO_LABELS_MAX];
+	size_t k = 0;
+
+	for (; k < n && k < sizeof(clean) - 1 && text[k]; k++)
+		clean[k] = (unsigned char)text[k] < ' ' || strchr("[]\"\177", text[k]) ? '?'
+										       : text[k];
+	clean[k] = '\0';
+	print(", %s%s%s", quote, clean, quote);
+}
+
+static void print_ext(const struct g_ext *ext)
+{
+	const char *end;
+
+	if (ext->name[0])
+		print_clean(ext->name, sizeof(ext->name), "\"");
+	for (const char *at = ext->labels; (end = strchr(at, '\n')); at = end + 1)
+		print_clean(at, (size_t)(end - at), "");
 }
 
 static void print_header(const struct g *gp, uint32_t status)
@@ -172,6 +230,8 @@ static void print_header(const struct g *gp, uint32_t status)
 					  : states[state]);
 	if (state == GORO_STATE_WAITING && minutes)
 		print(", %lu minutes", (unsigned long)minutes);
+	if (gp->ext)
+		print_ext(gp->ext);
 	print("]:\n");
 }
 
@@ -184,49 +244,154 @@ static void print_parked(const struct g *gp)
 	memset(&uc, 0, sizeof(uc));
 	SWITCH_FRAME_TO_UCONTEXT(frame, gp->sp + sizeof(*frame), &uc);
 	walk_stack(&w, &uc, 0);
-	print_frames(&w, false);
+	print_frames(&w, false, false);
 }
 
-void goro_traceback_others(void)
+/* ---- a goroutine that runs on another thread ---------------------------------------------------
+ */
+
+enum { ASKED = 1, WALKING, DONE, TOO_LATE };
+
+static struct {
+	_Atomic uint32_t state;
+	uint32_t tid;
+	struct walk walk;
+} capture;
+
+static void on_interrupt(int sig, siginfo_t *info, void *ucontext)
+{
+	uint32_t asked = ASKED;
+	int *errnop = goro_errno_location(), saved = *errnop;
+
+	(void)sig, (void)info;
+	if (os_tid() != capture.tid ||
+	    !atomic_compare_exchange_strong(&capture.state, &asked, WALKING))
+		return;
+	walk_interrupted(&capture.walk, ucontext);
+	atomic_store(&capture.state, DONE);
+	*errnop = saved;
+}
+
+/*
+ * The handler may be late: the machine is busy, or the thread blocks signals or waits in the kernel
+ * for a disk. All of them together get CAPTURE_MS.
+ */
+static bool capture_stack(uint32_t tid)
+{
+	static int waited;
+	uint32_t asked = ASKED;
+
+	capture.tid = tid;
+	atomic_store(&capture.state, ASKED);
+	os_interrupt_take(on_interrupt);
+	os_interrupt(tid);
+	while (waited < CAPTURE_MS * 10 && atomic_load(&capture.state) != DONE) {
+		os_sleep(GORO_MILLISECOND / 10);
+		waited++;
+	}
+	if (atomic_compare_exchange_strong(&capture.state, &asked, TOO_LATE))
+		return false;
+	while (atomic_load(&capture.state) != DONE)
+		os_sleep(GORO_MILLISECOND); /* or until the guard has had enough */
+	return capture.walk.n > 0;
+}
+
+static void print_running(const struct g *gp)
+{
+	uint32_t n = __atomic_load_n(&goro_introspect.m_count, __ATOMIC_ACQUIRE);
+	struct m *mp = gp->m_id < n ? goro_ms[gp->m_id] : NULL;
+
+	if (mp && mp->curg == gp && !sched.forked && capture_stack(mp->tid))
+		print_frames(&capture.walk, true, false);
+	else
+		print("\tgoroutine running on other thread; stack unavailable\n");
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------
+ */
+
+/* Twice, the second time with as little as possible: see report.c. */
+static void guarded(void (*fn)(void *arg), void *arg)
+{
+	size_t before = out.n;
+	unsigned flushes = out.flushes;
+
+	if (goro_report_try(fn, arg))
+		return;
+	goro_lines_plain();
+	if (out.flushes == flushes)
+		out.n = before;
+	if (!goro_report_try(fn, arg))
+		print("\t(the stack cannot be read)\n");
+}
+
+static void init_lines(void *unused)
+{
+	(void)unused;
+	goro_lines_init();
+}
+
+static void print_first(void *arg)
+{
+	const struct report *r = arg;
+	struct walk w;
+
+	if (r->exact)
+		walk_interrupted(&w, r->ucontext);
+	else
+		walk_stack(&w, r->ucontext, 0);
+	print_frames(&w, r->exact, r->exact);
+	if (r->g)
+		print_creator(r->g);
+}
+
+static void print_other(void *arg)
+{
+	const struct g *gp = arg;
+	uint32_t state = GORO_STATUS_STATE(atomic_load(&gp->status));
+
+	if (state == GORO_STATE_RUNNING)
+		print_running(gp);
+	else if (gp->sp)
+		print_parked(gp);
+	print_creator(gp);
+}
+
+static void traceback_others(const struct g *except)
 {
 	uint64_t n = goro_g_count();
 
-	goro_lines_init();
 	for (uint64_t i = 0; i < n; i++) {
 		struct g *gp = goro_g_by_index(i);
 		uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
 		uint32_t state = GORO_STATUS_STATE(status);
 
-		if (!gp->id || state == GORO_STATE_FREE || state == GORO_STATE_DEAD)
+		if (gp == except || !gp->id || state == GORO_STATE_FREE || state == GORO_STATE_DEAD)
 			continue;
 		if (state == GORO_STATE_WAITING && GORO_STATUS_REASON(status) == GORO_REASON_NONE)
 			continue; /* main after goro_exit() */
 		print_header(gp, status);
-		if (state == GORO_STATE_RUNNING)
-			print("\tgoroutine running on other thread; stack unavailable\n");
-		else if (state != GORO_STATE_NEW)
-			print_parked(gp);
-		print_creator(gp);
+		guarded(print_other, gp);
 	}
-	flush();
 }
 
-/*
- * The goroutine that ran into it, from registers that were taken there; NULL: the runtime itself
- * did. exact: the pc is that of an instruction, not of a call, and no frame is left out.
- */
-void goro_traceback_running(struct g *gp, void *ucontext, bool exact)
+void goro_traceback(const struct report *r)
 {
-	struct walk w;
+	struct m *mp = getm();
 
-	goro_lines_init();
-	walk_stack(&w, ucontext, exact ? UNW_INIT_SIGNAL_FRAME : 0);
-	if (gp)
-		print_header(gp, GORO_STATE_RUNNING);
-	else
-		print("\nruntime stack:\n");
-	print_frames(&w, exact);
-	if (gp)
-		print_creator(gp);
+	if (!goro_report_try(init_lines, NULL))
+		goro_lines_plain();
+	if (r->ucontext) {
+		if (r->g)
+			print_header(r->g, GORO_STATE_RUNNING);
+		else if (mp)
+			print("\nruntime stack:\n");
+		else
+			print("\nthread %u, which is not a goroutine's:\n", os_tid());
+		guarded(print_first, (void *)(uintptr_t)r);
+		flush(); /* what matters most */
+	}
+	if (r->others && !sched.forked)
+		traceback_others(r->ucontext ? r->g : NULL);
 	flush();
 }

@@ -35,7 +35,11 @@
  * Environment, read once at start:
  *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)
  *   GORO_STACK=SIZE     default stack of a goroutine in bytes, suffix K or M (default 128K)
- *   GORO_TRACEBACK=none only the message in fatal reports, no stacks
+ *   GORO_TRACEBACK=...  how much a fatal report shows, as Go's GOTRACEBACK: none (the message),
+ *                       single (default: of a panic its goroutine's stack, else all), all (always
+ *                       all; also when the program dies of SIGSEGV, SIGBUS, SIGFPE, SIGILL or
+ *                       SIGABRT without a handler of its own), system (all, with the runtime's
+ *                       frames), crash (the same, and then die of the signal, for a core file)
  */
 #ifndef GORO_H
 #define GORO_H

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* no_traceback.c - fatal reports without stacks: only their message and the spawn site's address.
- */
-#include <stdio.h>
+/* no_traceback.c - fatal reports without stacks: only their message, and which goroutine it was. */
+#include "lines.h"
+#include "report.h"
 
-#include "runtime.h"
-
-void goro_traceback_running(struct g *gp, void *ucontext, bool exact)
+void goro_traceback(const struct report *r)
 {
-	(void)ucontext, (void)exact;
-	if (gp)
-		fprintf(stderr, "\ngoroutine %lu\n", (unsigned long)gp->id);
+	if (r->g)
+		goro_report_say("\ngoroutine %lu\n", (unsigned long)r->g->id);
 }
 
-void goro_traceback_others(void)
+void goro_lines_plain(void)
 {
 }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crash.c - what the runtime does about signals that end a program.
+ *
+ * A fault in the guard of a goroutine's stack is an overflow, always reported. Any other fault is
+ * the program's own affair, which kills it as it would without us; unless GORO_TRACEBACK is all,
+ * system or crash: then it ends with the stacks of all goroutines. A handler that was there before
+ * us is asked instead, and one that comes later replaces ours. SIGQUIT is a request for a report.
+ */
+#include <ucontext.h>
+
+#include "report.h"
+
+static const struct fatal_signal {
+	int sig;
+	const char *name, *meaning;
+} fatal_signals[] = {
+	{ SIGSEGV, "SIGSEGV", "segmentation violation" },
+	{ SIGBUS, "SIGBUS", "bus error" },
+	{ SIGFPE, "SIGFPE", "floating-point exception" },
+	{ SIGILL, "SIGILL", "illegal instruction" },
+	{ SIGABRT, "SIGABRT", "abort" },
+};
+
+/* The first are always taken; these handlers were there before. */
+enum { NFATAL = sizeof(fatal_signals) / sizeof(fatal_signals[0]), NFAULTS = 2 };
+static struct sigaction old_handlers[NFAULTS];
+
+/* The goroutine that this thread runs; NULL: the scheduler, or a thread that is not ours. */
+static struct g *running_goroutine(void)
+{
+	struct m *mp = getm();
+
+	return mp && mp->curg != &mp->g0 ? mp->curg : NULL;
+}
+
+GORO_NORETURN static void goro_die_overflow(struct g *gp, void *ucontext)
+{
+	goro_report_begin();
+	goro_report_say("runtime: goroutine stack exceeds %zu-byte limit\n"
+			"runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n"
+			"fatal error: stack overflow\n",
+			(size_t)(gp->stack_hi - gp->stack_lo),
+			(unsigned long)UCONTEXT_SP((ucontext_t *)ucontext),
+			(unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
+	goro_report_write(
+		&(struct report){ .g = gp, .ucontext = ucontext, .exact = true, .others = true });
+	goro_report_end();
+}
+
+/*
+ * The instruction faults again, and then it kills, with a core if one is wanted whose registers are
+ * those of the fault. A signal that somebody sent does not come again by itself.
+ */
+static void die_as_usual(int sig, const siginfo_t *info)
+{
+	os_signal_default(sig);
+	if (info->si_code <= 0)
+		os_raise(sig);
+}
+
+static void crash(const struct fatal_signal *f, const siginfo_t *info, void *ucontext)
+{
+	bool sent = info->si_code <= 0;
+	struct m *mp = getm();
+
+	goro_report_begin();
+	goro_report_say("fatal error: unexpected signal%s\n"
+			"[signal %s: %s code=0x%x addr=0x%lx pc=0x%lx]\n",
+			mp && mp->curg == &mp->g0 ? " during runtime execution" : "", f->name,
+			f->meaning, (unsigned)info->si_code,
+			sent ? 0 : (unsigned long)info->si_addr,
+			(unsigned long)UCONTEXT_PC((ucontext_t *)ucontext));
+	if (sent && info->si_pid != os_pid())
+		goro_report_say("[sent by process %d]\n", (int)info->si_pid);
+	goro_report_write(&(struct report){
+		.g = running_goroutine(), .ucontext = ucontext, .exact = true, .others = true });
+	if (goro_report_level() != REPORT_CRASH)
+		goro_report_end();
+	die_as_usual(f->sig, info);
+}
+
+/* True: it was theirs. */
+static bool ask_old_handler(const struct sigaction *old, int sig, siginfo_t *info, void *ucontext)
+{
+	if (old->sa_flags & SA_SIGINFO)
+		old->sa_sigaction(sig, info, ucontext);
+	else if (old->sa_handler != SIG_DFL && old->sa_handler != SIG_IGN)
+		old->sa_handler(sig);
+	else
+		return false;
+	return true;
+}
+
+static void on_fatal(int sig, siginfo_t *info, void *ucontext)
+{
+	struct g *gp = running_goroutine();
+	int i = 0;
+
+	while (fatal_signals[i].sig != sig)
+		i++;
+	if (i < NFAULTS) {
+		if (gp && goro_stack_guard_hit(gp, (uintptr_t)info->si_addr))
+			goro_die_overflow(gp, ucontext);
+		if (ask_old_handler(&old_handlers[i], sig, info, ucontext))
+			return;
+	}
+	if (goro_report_level() >= REPORT_ALL)
+		crash(&fatal_signals[i], info, ucontext);
+	else
+		die_as_usual(sig, info);
+}
+
+/*
+ * Stacks are printed by sysmon, not in here: the thread that the signal came to goes on to where it
+ * lets go of its locks. Without sysmon there was never a second goroutine, nor anybody to ask.
+ */
+static void on_quit(int sig, siginfo_t *info, void *ucontext)
+{
+	(void)sig, (void)info;
+	if (!sched.sysmon_started)
+		goro_die_quit(ucontext);
+	atomic_store(&sched.quit_asked, 1);
+	goro_sysmon_wake();
+}
+
+void goro_die_quit(void *ucontext)
+{
+	goro_report_begin();
+	goro_report_say("SIGQUIT: quit\n");
+	goro_report_write(&(struct report){ .g = ucontext ? running_goroutine() : NULL,
+					    .ucontext = ucontext,
+					    .exact = true,
+					    .others = true });
+	goro_report_end();
+}
+
+void goro_signals_init(void)
+{
+	for (int i = 0; i < NFAULTS; i++)
+		os_signal_take(fatal_signals[i].sig, on_fatal, &old_handlers[i]);
+	for (int i = NFAULTS; i < NFATAL && goro_report_level() >= REPORT_ALL; i++)
+		os_signal_take_if_default(fatal_signals[i].sig, on_fatal);
+	/* SIGQUIT only if nobody has taken or ignored it (nohup). */
+	os_signal_take_if_default(SIGQUIT, on_quit);
+}
