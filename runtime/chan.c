@@ -252,7 +252,7 @@ void goro_chan_close(goro_chan *c)
 	n += drain(&c->sendq, &first, &last);
 	unlock(&c->lock);
 	if (n)
-		goro_ready_batch(mp, first, last, n);
+		goro_ready_batch(mp, first, n);
 	leave(mp);
 }
 

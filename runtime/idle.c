@@ -48,6 +48,11 @@ struct g *goro_global_get(struct p *pp)
 	for (uint64_t i = 1; i < n; i++) {
 		struct g *more = sched.runq_first;
 
+		/* One that is locked to a thread is never in a P's own queue: see locked.c. */
+		if (g_is_locked(more)) {
+			n = i;
+			break;
+		}
 		sched.runq_first = more->link;
 		runq_put(pp, more);
 	}
@@ -140,14 +145,29 @@ static void m_main(void *arg)
 	goro_p_acquire(mp, mp->next_p);
 	mp->next_p = NULL;
 	goro_schedule(mp);
+	os_thread_signal_stack_end(mp);
+	goro_tls_m = NULL;
+	lock_always(&sched.lock);
+	goro_m_free(mp);
+	unlock_always(&sched.lock);
 }
 
-/* sched.lock held. A new worker record, or NULL when there are too many. */
-static struct m *m_new(void)
+int goro_m_start_thread(struct m *mp)
+{
+	return os_thread_start(m_main, mp, false);
+}
+
+/* A record stays in the table for ever; who looks sees by its thread, 0, that it is free. */
+struct m *goro_m_new(void)
 {
 	uint32_t n = goro_introspect.m_count;
-	struct m *mp = n < M_MAX ? os_reserve(sizeof(*mp)) : NULL;
+	struct m *mp = sched.free_m;
 
+	if (mp) {
+		sched.free_m = mp->link;
+		return mp;
+	}
+	mp = n < M_MAX ? os_reserve(sizeof(*mp)) : NULL;
 	if (!mp)
 		return NULL;
 	mp->id = n;
@@ -156,8 +176,17 @@ static struct m *m_new(void)
 	return mp;
 }
 
-/* Give pp to a sleeping worker, or to a new one. sched.lock held; released. */
-void goro_start_m(struct p *pp, bool spinning)
+void goro_m_free(struct m *mp)
+{
+	mp->tid = 0;
+	mp->curg = NULL;
+	mp->locked_g = NULL;
+	mp->ending = false;
+	mp->link = sched.free_m;
+	sched.free_m = mp;
+}
+
+void goro_start_m(struct p *pp, bool spinning, struct g *next)
 {
 	struct m *mp = sched.idle_m;
 
@@ -166,25 +195,33 @@ void goro_start_m(struct p *pp, bool spinning)
 		if (sched.timekeeper == mp)
 			sched.timekeeper = NULL;
 		mp->next_p = pp;
+		mp->next_g = next;
 		mp->spinning = spinning;
 		atomic_store_explicit(&mp->futex, 1, memory_order_release);
 		unlock_always(&sched.lock);
 		os_futex_wake(&mp->futex, 1);
 		return;
 	}
-	mp = m_new();
+	mp = goro_m_new();
 	if (mp) {
 		int err;
 
 		mp->next_p = pp;
+		mp->next_g = next;
 		mp->spinning = spinning;
 		unlock_always(&sched.lock);
-		err = os_thread_start(m_main, mp, false);
+		err = goro_m_start_thread(mp);
 		if (!err)
 			return;
-		/* The record stays as an entry without a thread; work goes on with fewer. */
+		/* Work goes on with fewer. */
 		lock_always(&sched.lock);
+		mp->next_p = NULL;
+		mp->next_g = NULL;
+		mp->spinning = false;
+		goro_m_free(mp);
 	}
+	if (next)
+		goro_global_put(next, next, 1);
 	if (spinning)
 		atomic_fetch_sub(&sched.nspinning, 1);
 	goro_idle_p_put(pp);
@@ -205,7 +242,7 @@ void goro_wake_worker_slow(void)
 		atomic_fetch_sub(&sched.nspinning, 1);
 		return;
 	}
-	goro_start_m(pp, true);
+	goro_start_m(pp, true, NULL);
 }
 
 void goro_lock_slow(uint32_t *l)

@@ -43,8 +43,7 @@ static void chunk_add(void)
 	}
 }
 
-/* gp is the caller's own goroutine, or not started yet. */
-static struct g_ext *ext_of(struct g *gp)
+struct g_ext *goro_ext_of(struct g *gp)
 {
 	struct g_ext *ext = gp->ext;
 
@@ -76,7 +75,7 @@ void goro_ext_free(struct g *gp)
 void goro_ext_inherit(const struct g *parent, struct g *gp)
 {
 	if (parent->ext->labels[0])
-		memcpy(ext_of(gp)->labels, parent->ext->labels, GORO_LABELS_MAX);
+		memcpy(goro_ext_of(gp)->labels, parent->ext->labels, GORO_LABELS_MAX);
 }
 
 static void set_name(struct g *gp, const char *name)
@@ -86,7 +85,7 @@ static void set_name(struct g *gp, const char *name)
 
 	if (!len && !gp->ext)
 		return;
-	ext = ext_of(gp);
+	ext = goro_ext_of(gp);
 	/* The last byte is never anything but NUL: it ends for whoever reads it meanwhile. */
 	memset(ext->name + len, 0, GORO_NAME_MAX - 1 - len);
 	if (len)
@@ -97,7 +96,7 @@ void goro_ext_options(struct g *gp, const char *name, uint32_t stack_class)
 {
 	set_name(gp, name);
 	if (stack_class)
-		ext_of(gp)->stack_class = stack_class;
+		goro_ext_of(gp)->stack_class = stack_class;
 }
 
 /* ---- name and labels ---------------------------------------------------------------------------
@@ -155,7 +154,7 @@ static int set_label(struct g *gp, const char *key, const char *value)
 		return 0;
 	/* What follows the text is cleared, so that an end is always near. */
 	memset(labels + used, 0, sizeof(labels) - used);
-	memcpy(ext_of(gp)->labels, labels, sizeof(labels));
+	memcpy(goro_ext_of(gp)->labels, labels, sizeof(labels));
 	return 0;
 }
 
@@ -226,7 +225,7 @@ void goro_local_set(const goro_local *key, void *value)
 		l = malloc(sizeof(*l));
 		if (!l)
 			goro_throw("out of memory: a value of a goroutine");
-		*l = (struct local){ key, value, ext_of(gp)->locals, gp->ext->round };
+		*l = (struct local){ key, value, goro_ext_of(gp)->locals, gp->ext->round };
 		gp->ext->locals = l;
 	}
 	leave(mp);

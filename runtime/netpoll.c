@@ -171,19 +171,22 @@ struct g *goro_netpoll_take(struct m *mp, struct g_chain list)
 
 	if (!gp)
 		return NULL;
-	mp->p->nready++;
-	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
 	if (list.n > 1)
-		goro_ready_batch(mp, gp->link, list.last, list.n - 1);
-	return gp;
+		goro_ready_batch(mp, gp->link, list.n - 1);
+	mp->p->nready++;
+	if (likely(!(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED)))
+		return gp;
+	goro_ready_locked(gp);
+	return NULL;
 }
 
 void goro_netpoll_inject(struct g_chain list)
 {
 	if (!list.n)
 		return;
-	for (struct g *gp = list.first; gp; gp = gp->link)
-		g_set_state(gp, GORO_STATE_RUNNABLE, 0);
+	list = goro_ready_chain(list.first);
+	if (!list.n)
+		return;
 	lock_always(&sched.lock);
 	goro_global_put(list.first, list.last, list.n);
 	unlock_always(&sched.lock);

@@ -319,12 +319,18 @@ void os_thread_signal_stack(struct m *mp)
 	size_t size = getauxval(AT_MINSIGSTKSZ) + 512 * 1024;
 	stack_t ss = { .ss_size = size };
 
-	if (mp->signal_stack)
-		return;
-	mp->signal_stack = os_reserve(size);
+	if (!mp->signal_stack)
+		mp->signal_stack = os_reserve(size);
 	ss.ss_sp = mp->signal_stack;
+	mp->signal_stack_before.ss_flags = SS_DISABLE;
 	if (ss.ss_sp)
-		sigaltstack(&ss, NULL);
+		sigaltstack(&ss, &mp->signal_stack_before);
+}
+
+/* (AddressSanitizer unmaps at a thread's end what it finds set.) */
+void os_thread_signal_stack_end(struct m *mp)
+{
+	sigaltstack(&mp->signal_stack_before, NULL);
 }
 
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi)

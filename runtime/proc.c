@@ -97,8 +97,11 @@ void goro_ready(struct m *mp, struct g *gp)
 	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
 	struct g *old;
 
-	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
 	pp->nready++;
+	if (unlikely(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED)) {
+		goro_ready_locked(gp);
+		return;
+	}
 	old = runq_set_next(pp, gp);
 	if (old) {
 		runq_put(pp, old);
@@ -111,7 +114,7 @@ void goro_ready(struct m *mp, struct g *gp)
 	}
 }
 
-void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n)
+void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
 {
 	struct p *pp = mp->p;
 
@@ -119,14 +122,17 @@ void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n)
 	if (n <= RUNQ_LEN / 2) {
 		for (struct g *gp = first, *next; gp; gp = next) {
 			next = gp->link;
-			g_set_state(gp, GORO_STATE_RUNNABLE, 0);
-			runq_put(pp, gp);
+			if (unlikely(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED))
+				goro_ready_locked(gp);
+			else
+				runq_put(pp, gp);
 		}
 	} else {
-		for (struct g *gp = first; gp; gp = gp->link)
-			g_set_state(gp, GORO_STATE_RUNNABLE, 0);
+		struct g_chain list = goro_ready_chain(first);
+
 		lock_always(&sched.lock);
-		goro_global_put(first, last, n);
+		if (list.n)
+			goro_global_put(list.first, list.last, list.n);
 		unlock_always(&sched.lock);
 	}
 	goro_wake_worker();
@@ -156,8 +162,10 @@ static inline void g_end(struct m *mp, struct g *gp)
 {
 	if (unlikely(gp->held_locks))
 		bury(gp);
-	if (unlikely(gp->ext))
+	if (unlikely(gp->ext)) {
+		mp->ending = gp->ext->nlocks;
 		goro_ext_free(gp);
+	}
 	count_up(&mp->p->nexit);
 	g_set_state(gp, GORO_STATE_DEAD, 0);
 }
@@ -293,7 +301,13 @@ uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg
 	gp->arg = arg;
 	if (options)
 		goro_ext_options(gp, options->name, class);
-	g_enqueue(mp, gp);
+	if (options && options->pinned) {
+		goro_ext_of(gp)->nlocks = 1;
+		atomic_store_explicit(&gp->status, G_LOCKED | GORO_STATE_NEW, memory_order_release);
+		goro_ready_locked(gp);
+	} else {
+		g_enqueue(mp, gp);
+	}
 	leave(mp);
 	return id;
 }

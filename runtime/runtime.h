@@ -83,6 +83,12 @@ struct g {
 _Static_assert(sizeof(struct san_fiber) || sizeof(struct g) == 3 * CACHE_LINE,
 	       "three cache lines a goroutine: a million of them are 192 MB");
 
+/* Goroutines through g.link. */
+struct g_chain {
+	struct g *first, *last;
+	uint32_t n;
+};
+
 /*
  * What few goroutines have. The name comes first, so that its address is that of the record: the
  * contract's g.name.
@@ -94,6 +100,8 @@ struct g_ext {
 	int round;	      /* of destroying them */
 	struct g_ext *link;   /* in the free list */
 	uint32_t stack_class; /* see stack.c; 0: the default */
+	uint32_t nlocks;      /* goro_lock_os_thread() calls that are not undone; see locked.c */
+	struct m *m;	      /* what it is locked to; NULL: not locked, or pinned and still new */
 };
 
 /* ---- waiting ----------------------------------------------------------------------------------
@@ -216,11 +224,15 @@ struct m {
 	bool spinning;
 	struct p *next_p;	/* P handed over by who wakes us */
 	struct g *next_g;	/* resume this one first */
-	struct m *link;		/* in the idle list */
+	struct m *link;		/* in the idle list, or in that of the free records */
 	_Atomic uint32_t futex; /* 1: wake up */
 	int64_t sleep_until;	/* INT64_MAX, or we are the time keeper */
 	struct g g0;		/* the thread's own stack: runs the scheduler */
 	void *signal_stack;
+	stack_t signal_stack_before; /* what the thread had when it came to us */
+	struct g *locked_g;	     /* runs no other; see locked.c */
+	bool stopped; /* sched.lock: waits for a P, for locked_g; whoever has one wakes it */
+	bool ending;  /* locked_g has ended, and the thread with it */
 } __attribute__((aligned(2 * CACHE_LINE)));
 
 enum { LOST_NO = 0, LOST_ASKED = 1, LOST_YES = 2 };
@@ -243,6 +255,7 @@ struct sched {
 	struct p *idle_p;
 	_Atomic uint32_t nidle_p;
 	struct m *idle_m;
+	struct m *free_m; /* records whose threads have ended */
 	_Atomic uint32_t nspinning;
 	_Atomic uint32_t nlost;	    /* Ms whose goroutine runs without a P */
 	_Atomic uint32_t nblocking; /* Ms in a goro_blocking() call */
@@ -416,13 +429,12 @@ void goro_park_forever(enum goro_reason reason) __attribute__((noreturn));
 /* Make a parked goroutine runnable, next on this P. */
 void goro_ready(struct m *mp, struct g *gp);
 /* The same for a chain of them (through g.link), behind what waits already. */
-void goro_ready_batch(struct m *mp, struct g *first, struct g *last, uint32_t n);
+void goro_ready_batch(struct m *mp, struct g *first, uint32_t n);
 
 /* A go statement of the runtime's own, between enter() and leave(); at the tail of the queue. */
 void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent);
 
 void goro_wake_worker_slow(void);
-void goro_start_m(struct p *pp, bool spinning); /* sched.lock held; released */
 bool goro_is_main(const struct g *gp);
 struct g *goro_g_by_index(uint64_t i);
 uint64_t goro_g_count(void);
@@ -450,13 +462,22 @@ static inline void g_set_sp(struct g *gp, uintptr_t sp)
 	__atomic_store_n(&gp->sp, sp, __ATOMIC_RELAXED);
 }
 
-static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+#define G_LOCKED (GORO_FLAG_LOCKED << 16)
+
+static inline bool g_is_locked(const struct g *gp)
+{
+	return atomic_load_explicit(&gp->status, memory_order_relaxed) & G_LOCKED;
+}
+
+/* Returns its flags, where they stand in the status. */
+static inline uint32_t g_set_state(struct g *gp, uint32_t state, uint32_t reason)
 {
 	uint32_t flags = atomic_load_explicit(&gp->status, memory_order_relaxed) & 0xffff0000u;
 
 	gp->park_time = coarse_now();
 	/* Release: an observer that sees the new state sees the registers saved before it. */
 	atomic_store_explicit(&gp->status, flags | reason << 8 | state, memory_order_release);
+	return flags;
 }
 
 /* ---- stack.c -----------------------------------------------------------------------------------
@@ -472,11 +493,20 @@ uint32_t goro_stack_class(size_t size); /* of the smallest stack with so much ro
 /* ---- local.c -----------------------------------------------------------------------------------
  */
 
+struct g_ext *goro_ext_of(struct g *gp); /* makes it; gp is the caller's own, or still new */
 void goro_ext_options(struct g *gp, const char *name, uint32_t stack_class);
 void goro_ext_inherit(const struct g *parent, struct g *gp);
 void goro_ext_free(struct g *gp);
 /* Run the destructors of its values: the program's code, so outside the runtime. */
 void goro_locals_destroy(struct g *gp);
+
+/* ---- locked.c ----------------------------------------------------------------------------------
+ */
+
+/* It is runnable (or new): see that its own thread runs it. */
+void goro_ready_locked(struct g *gp);
+/* Make all of them runnable; returns those that any thread may run, which are not queued yet. */
+struct g_chain goro_ready_chain(struct g *first);
 
 /* ---- time.c ------------------------------------------------------------------------------------
  */
@@ -488,12 +518,6 @@ int64_t goro_clock_advance(void); /* returns goro_now() */
 
 /* ---- netpoll.c ---------------------------------------------------------------------------------
  */
-
-/* Goroutines through g.link. */
-struct g_chain {
-	struct g *first, *last;
-	uint32_t n;
-};
 
 bool goro_netpoll_waiters(void);
 /* Wait for events, < 0: for ever, 0: not at all. Needs no P. Who is in the chain is not parked any
@@ -556,6 +580,7 @@ int os_cores(void);
 uint32_t os_tid(void);
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
 void os_thread_signal_stack(struct m *mp);
+void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */
 void os_sleep(int64_t ns);
 int64_t os_now(void); /* CLOCK_MONOTONIC */
 int os_pid(void);

@@ -182,61 +182,103 @@ static void sleep_without_p(struct m *mp)
 	}
 	goro_p_acquire(mp, mp->next_p);
 	mp->next_p = NULL;
+	if (mp->next_g) /* it came with the P; then we did not poll */
+		return;
 	mp->next_g = goro_netpoll_take(mp, ready);
 }
 
-/* Block until there is a goroutine to run, with a P to run it. */
+/* gp is locked to another thread: that one gets our P with it. */
+static void give_p_to(struct m *mp, struct g *gp)
+{
+	struct p *pp = mp->p;
+
+	stop_spinning(mp);
+	lock_always(&sched.lock);
+	mp->p = NULL;
+	goro_pass_p(pp, gp);
+}
+
+static struct g *take_global(struct p *pp)
+{
+	struct g *gp;
+
+	if (!atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
+		return NULL;
+	lock_always(&sched.lock);
+	gp = goro_global_get(pp);
+	unlock_always(&sched.lock);
+	return gp;
+}
+
+static struct g *take_polled(struct m *mp)
+{
+	return goro_netpoll_waiters() ? goro_netpoll_take(mp, goro_netpoll(0)) : NULL;
+}
+
+static void run_timers(struct m *mp)
+{
+	if (atomic_load_explicit(&mp->p->timer_when, memory_order_relaxed) != INT64_MAX)
+		goro_timers_run(mp, mp->p, goro_now());
+}
+
+/* Looking elsewhere: at the other Ps, then once more while nobody else can change anything. */
+static struct g *find_elsewhere(struct m *mp)
+{
+	struct g *gp = NULL;
+
+	if (!mp->spinning) {
+		uint32_t busy = (uint32_t)sched.nprocs - atomic_load(&sched.nidle_p);
+
+		if (!sched.solo && 2 * atomic_load(&sched.nspinning) < busy) {
+			mp->spinning = true;
+			atomic_fetch_add(&sched.nspinning, 1);
+		}
+	}
+	if (mp->spinning)
+		gp = steal_work(mp);
+	return gp ? gp : give_up_p(mp);
+}
+
+/* Block until there is a goroutine that we may run, with a P to run it. */
 static struct g *find_runnable(struct m *mp)
 {
-	for (;;) {
-		struct p *pp;
-		struct g *gp;
+	struct g *gp;
 
+	for (;;) {
 		if (!mp->p) {
 			sleep_without_p(mp);
-			if (mp->next_g) {
-				gp = mp->next_g;
-				mp->next_g = NULL;
+			gp = mp->next_g;
+			mp->next_g = NULL;
+			if (gp)
 				return gp;
-			}
 			continue;
 		}
-		pp = mp->p;
-		atomic_store_explicit(&pp->attention, 0, memory_order_relaxed);
-		if (atomic_load_explicit(&pp->timer_when, memory_order_relaxed) != INT64_MAX)
-			goro_timers_run(mp, pp, goro_now());
-		if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed)) {
-			lock_always(&sched.lock);
-			gp = goro_global_get(pp);
-			unlock_always(&sched.lock);
-			if (gp)
-				return gp;
-		}
-		gp = runq_get(pp);
-		if (gp)
-			return gp;
-		if (goro_netpoll_waiters()) {
-			gp = goro_netpoll_take(mp, goro_netpoll(0));
-			if (gp)
-				return gp;
-		}
-		if (!mp->spinning) {
-			uint32_t busy = (uint32_t)sched.nprocs - atomic_load(&sched.nidle_p);
-
-			if (!sched.solo && 2 * atomic_load(&sched.nspinning) < busy) {
-				mp->spinning = true;
-				atomic_fetch_add(&sched.nspinning, 1);
-			}
-		}
-		if (mp->spinning) {
-			gp = steal_work(mp);
-			if (gp)
-				return gp;
-		}
-		gp = give_up_p(mp);
-		if (gp)
+		atomic_store_explicit(&mp->p->attention, 0, memory_order_relaxed);
+		run_timers(mp);
+		gp = take_global(mp->p);
+		if (!gp)
+			gp = runq_get(mp->p);
+		if (!gp)
+			gp = take_polled(mp);
+		if (!gp)
+			gp = find_elsewhere(mp);
+		if (gp && unlikely(g_is_locked(gp)))
+			give_p_to(mp, gp);
+		else if (gp)
 			return gp;
 	}
+}
+
+/* The same for a goroutine that yields and may go on here: its own queue first, and no sleep. */
+struct g *goro_find_now(struct m *mp)
+{
+	struct g *gp;
+
+	run_timers(mp);
+	gp = runq_get(mp->p);
+	if (!gp)
+		gp = take_global(mp->p);
+	return gp ? gp : take_polled(mp);
 }
 
 /* Our goroutine is back from where it needed no P; `counter` is of those that are there. */
@@ -248,10 +290,13 @@ static void settle(struct m *mp, struct g *gp, _Atomic uint32_t *counter)
 	atomic_fetch_sub(counter, 1);
 	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
 	pp = goro_idle_p_get();
-	if (pp)
+	if (pp) {
 		mp->next_g = gp;
-	else
+	} else {
 		goro_global_put(gp, gp, 1);
+		if (mp->locked_g)
+			goro_m_stop(mp);
+	}
 	unlock_always(&sched.lock);
 	if (pp)
 		goro_p_acquire(mp, pp);
@@ -271,18 +316,6 @@ struct blocking_call {
 	void *arg;
 };
 
-/* sched.lock held. Must somebody hold pp, or see to timers and descriptors, while it is idle? */
-static bool p_is_needed(struct p *pp)
-{
-	int64_t when = goro_timers_next();
-
-	if (!runq_empty(pp) || sched.runq_first)
-		return true;
-	if (goro_netpoll_waiters() && !sched.poller)
-		return true;
-	return when < (sched.timekeeper ? sched.timekeeper->sleep_until : INT64_MAX);
-}
-
 /*
  * The goroutine is parked; its call runs here, on the thread's own stack, which is the bigger one.
  * in_runtime stays set, so sysmon leaves us alone. There is no m for the call to find: it must not
@@ -291,20 +324,11 @@ static bool p_is_needed(struct p *pp)
 static void run_blocking(struct m *mp, struct g *gp)
 {
 	struct blocking_call *call = gp->wait_object;
-	struct p *pp = mp->p;
 
 	lock_always(&sched.lock);
 	g_set_state(gp, GORO_STATE_WAITING, GORO_REASON_BLOCKING);
 	atomic_fetch_add(&sched.nblocking, 1);
-	mp->p = NULL;
-	atomic_store_explicit(&pp->m, NULL, memory_order_release);
-	if (p_is_needed(pp)) {
-		san_release(pp);
-		goro_start_m(pp, false);
-	} else {
-		goro_idle_p_put(pp);
-		unlock_always(&sched.lock);
-	}
+	goro_release_p(mp);
 	goro_tls_m = NULL;
 	call->fn(call->arg);
 	goro_tls_m = mp;
@@ -329,7 +353,7 @@ void goro_blocking(goro_fn *fn, void *arg)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-/* What a worker does on its own stack, for ever. */
+/* What a worker does on its own stack: for ever, but for one whose goroutine took it along. */
 void goro_schedule(struct m *mp)
 {
 	for (;;) {
@@ -341,11 +365,20 @@ void goro_schedule(struct m *mp)
 		} else if (mp->post == POST_BLOCKING) {
 			mp->post = POST_NONE;
 			run_blocking(mp, mp->post_g);
+		} else if (mp->post == POST_YIELD) {
+			mp->post = POST_NONE;
+			goro_locked_yield(mp, mp->post_g);
 		}
-		gp = mp->next_g;
-		mp->next_g = NULL;
-		if (!gp)
-			gp = find_runnable(mp);
+		if (unlikely(mp->locked_g)) {
+			gp = goro_locked_next(mp);
+			if (!gp)
+				return;
+		} else {
+			gp = mp->next_g;
+			mp->next_g = NULL;
+			if (!gp)
+				gp = find_runnable(mp);
+		}
 		while (unlikely(atomic_load_explicit(&sched.dying, memory_order_relaxed)))
 			os_sleep(GORO_SECOND); /* nothing moves while a report is written */
 		stop_spinning(mp);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schedule.h - the scheduler's own functions, for the files that are it: idle.c sched.c start.c.
+ * schedule.h - the scheduler's own functions, for the files that are it: idle.c sched.c start.c
+ * locked.c sysmon.c.
  */
 #ifndef GORO_SCHEDULE_H
 #define GORO_SCHEDULE_H
@@ -13,11 +14,23 @@ void goro_idle_p_put(struct p *pp);
 struct p *goro_idle_p_get(void);
 void goro_idle_m_remove(struct m *mp);
 void goro_check_deadlock(void);
+struct m *goro_m_new(void);	/* NULL: there are too many */
+void goro_m_free(struct m *mp); /* its thread does not touch it any more */
+void goro_m_stop(struct m *mp); /* from here on it may be handed a P, see locked.c */
+int goro_m_start_thread(struct m *mp);
+/* These release it. Give pp away: to a sleeping worker or a new one, which runs `next` first if
+ * there is one; to whoever may run `next`; or to nobody, if nobody needs it. */
+void goro_start_m(struct p *pp, bool spinning, struct g *next);
+void goro_pass_p(struct p *pp, struct g *next);
+void goro_release_p(struct m *mp);
 
 /* not held */
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
-void goro_schedule(struct m *mp) __attribute__((noreturn));
+void goro_schedule(struct m *mp); /* returns when the thread is to end */
+void goro_locked_yield(struct m *mp, struct g *gp);
+struct g *goro_locked_next(struct m *mp); /* NULL: the thread ends */
+struct g *goro_find_now(struct m *mp);	  /* with a P: what runs next, without waiting */
 void goro_g0_main(void *unused);
 
 #endif /* GORO_SCHEDULE_H */

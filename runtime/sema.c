@@ -56,7 +56,7 @@ static void serve(struct m *mp, goro_sema *s)
 	if (count == 1)
 		goro_ready(mp, first);
 	else if (count)
-		goro_ready_batch(mp, first, last, count);
+		goro_ready_batch(mp, first, count);
 }
 
 /* lock_ is released. */

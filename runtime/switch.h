@@ -96,9 +96,10 @@ static inline void after_switch(struct m *mp)
 		for (int i = 0; i < n; i++)
 			unlock_always(order[i]);
 	} else if (post == POST_YIELD) {
-		mp->post = POST_NONE;
-		g_set_state(gp, GORO_STATE_RUNNABLE, 0);
-		runq_put(mp->p, gp);
+		if (likely(!(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED))) {
+			mp->post = POST_NONE;
+			runq_put(mp->p, gp);
+		}
 	} else if (post == POST_DEAD) {
 		mp->post = POST_NONE;
 		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
@@ -108,7 +109,7 @@ static inline void after_switch(struct m *mp)
 		mp->post = POST_NONE;
 		goro_after_park_word(mp, gp);
 	}
-	/* POST_LOST and POST_BLOCKING are left to schedule(), which may have to sleep for it. */
+	/* What is left is schedule()'s, which may have to sleep for it. */
 }
 
 /*

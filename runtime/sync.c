@@ -237,7 +237,7 @@ static void rw_grant(struct m *mp, goro_rwmutex *rw)
 	if (n == 1)
 		goro_ready(mp, first);
 	else if (n)
-		goro_ready_batch(mp, first, last, n);
+		goro_ready_batch(mp, first, n);
 }
 
 void goro_rwmutex_rlock(goro_rwmutex *rw)
@@ -400,7 +400,7 @@ static void wake_all(struct m *mp, struct goro_waiter **first, struct goro_waite
 	if (n == 1)
 		goro_ready(mp, g_first);
 	else if (n)
-		goro_ready_batch(mp, g_first, g_last, n);
+		goro_ready_batch(mp, g_first, n);
 }
 
 void goro_cond_broadcast(goro_cond *c)

@@ -20,7 +20,7 @@
  * It sleeps 20 us at first and up to 1 ms when nothing happens; when no P runs it sleeps until one
  * does.
  */
-#include "runq.h"
+#include "schedule.h"
 
 enum {
 	TICK_MIN_NS = 20 * 1000,
@@ -67,7 +67,7 @@ static bool retake(struct p *pp)
 	pp->nretake++;
 	atomic_fetch_add(&sched.nlost, 1);
 	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
-	goro_start_m(pp, false);
+	goro_start_m(pp, false, NULL);
 	return true;
 }
 

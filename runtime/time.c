@@ -178,7 +178,7 @@ int64_t goro_timers_run(struct m *mp, struct p *pp, int64_t now)
 	if (gone)
 		__atomic_sub_fetch(&goro_introspect.timers, gone, __ATOMIC_RELAXED);
 	if (fired.n)
-		goro_ready_batch(mp, fired.first, fired.last, fired.n);
+		goro_ready_batch(mp, fired.first, fired.n);
 	return atomic_load_explicit(&pp->timer_when, memory_order_relaxed);
 }
 

@@ -230,6 +230,8 @@ static void print_header(const struct g *gp, uint32_t status)
 					  : states[state]);
 	if (state == GORO_STATE_WAITING && minutes)
 		print(", %lu minutes", (unsigned long)minutes);
+	if (g_is_locked(gp))
+		print(", locked to thread");
 	if (gp->ext)
 		print_ext(gp->ext);
 	print("]:\n");

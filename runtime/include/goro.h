@@ -97,6 +97,7 @@ GORO_API uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size);
 struct goro_options {
 	size_t stack_size; /* it has at least so many bytes; more than 1023 MiB panics */
 	const char *name;  /* as for goro_set_name() */
+	bool pinned;	   /* to a thread of its own, as if it began with goro_lock_os_thread() */
 };
 
 GORO_API uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg);
@@ -119,6 +120,19 @@ GORO_NORETURN GORO_API void goro_exit(void);
 
 /* Wait for at least `ns` nanoseconds; zero or less returns at once. */
 GORO_API void goro_sleep(int64_t ns);
+
+/*
+ * Stay on this thread, which runs no other goroutine from now on: for libraries that keep something
+ * by thread (OpenGL, a debugger's ptrace, a priority or namespace of the thread's own). Other
+ * goroutines use the processor while this one waits. It costs: each wait and wake-up is one of the
+ * thread, some microseconds. Goroutines that it starts are not locked.
+ *
+ * Calls nest: as many unlocks give the thread back, one more does nothing. A goroutine that ends
+ * while it is locked takes its thread along, so that nobody inherits what it did to it. (The
+ * process's first thread, where main() runs, then stays but runs nothing any more.)
+ */
+GORO_API void goro_lock_os_thread(void);
+GORO_API void goro_unlock_os_thread(void);
 
 /* Goroutines that exist now, the caller included. */
 GORO_API size_t goro_count(void);
