@@ -43,6 +43,8 @@ void goro_chan_free(goro_chan *c)
 	leave(mp);
 	if (w)
 		goro_panic("free of a channel that goroutine %lu waits on", (unsigned long)waits);
+	if (c->after)
+		goro_after_end(c->after);
 	free(c);
 }
 

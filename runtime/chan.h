@@ -19,6 +19,7 @@ struct goro_chan {
 	uint32_t pad;
 	struct waitq recvq, sendq; /* at most one of them is not empty, but for one select's own */
 	uintptr_t make_pc;
+	goro_timer *after; /* goro_after()'s, which goes with it; else NULL */
 	unsigned char buf[] __attribute__((aligned(16)));
 };
 
@@ -64,6 +65,9 @@ static inline struct goro_waiter *chan_dequeue(struct waitq *q)
 	}
 	return NULL;
 }
+
+/* timer.c: stop what goro_after() started, and free it. */
+void goro_after_end(goro_timer *t);
 
 /* Try the operation with c->lock held. True: done, and the lock is released. */
 bool goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem);

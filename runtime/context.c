@@ -36,6 +36,7 @@ struct goro_context {
 	goro_chan *done;
 	_Atomic int err; /* written once, after cause */
 	int cause;
+	int late;		  /* the cause when time runs out */
 	struct context_node node; /* in the list of the parent's source */
 	struct context_node *nodes, **nodes_end;
 	struct timer timer;
@@ -276,7 +277,7 @@ static void expire(void *arg)
 {
 	goro_context *c = arg;
 
-	cancel(c, -ETIMEDOUT, -ETIMEDOUT);
+	cancel(c, -ETIMEDOUT, c->late);
 	goro_context_release(c);
 }
 
@@ -291,15 +292,16 @@ static int64_t fire(struct m *mp, struct timer *t, int64_t when, struct fired *f
 	return NEVER;
 }
 
-static goro_context *with_deadline(goro_context *parent, int64_t when, uintptr_t pc)
+static goro_context *with_deadline(goro_context *parent, int64_t when, int cause, uintptr_t pc)
 {
 	goro_context *c = make_cancel(parent);
 
+	c->late = cause ? cause : -ETIMEDOUT;
 	if (when >= c->when)
 		return c; /* the parent's comes first */
 	c->when = when;
 	if (when <= goro_now()) {
-		cancel(c, -ETIMEDOUT, -ETIMEDOUT);
+		cancel(c, -ETIMEDOUT, c->late);
 		return c;
 	}
 	c->timer.fire = fire;
@@ -318,12 +320,22 @@ static goro_context *with_deadline(goro_context *parent, int64_t when, uintptr_t
 
 goro_context *goro_context_with_deadline(goro_context *parent, int64_t when)
 {
-	return with_deadline(parent, when, (uintptr_t)__builtin_return_address(0));
+	return with_deadline(parent, when, 0, (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_timeout(goro_context *parent, int64_t ns)
 {
-	return with_deadline(parent, goro_when(ns), (uintptr_t)__builtin_return_address(0));
+	return with_deadline(parent, goro_when(ns), 0, (uintptr_t)__builtin_return_address(0));
+}
+
+goro_context *goro_context_with_deadline_cause(goro_context *parent, int64_t when, int cause)
+{
+	return with_deadline(parent, when, cause, (uintptr_t)__builtin_return_address(0));
+}
+
+goro_context *goro_context_with_timeout_cause(goro_context *parent, int64_t ns, int cause)
+{
+	return with_deadline(parent, goro_when(ns), cause, (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_value(goro_context *parent, const void *key, void *value,

@@ -264,3 +264,90 @@ void goro_flight_forget(goro_flight *f, const char *key)
 	forget(find(f, key));
 	goro_mutex_unlock(&f->mu_);
 }
+
+/* ---- singleflight without waiting --------------------------------------------------------------
+ */
+
+struct goro_flight_ticket {
+	_Atomic uint32_t users; /* who has it, and the goroutine that goes for the answer */
+	goro_flight *flight;
+	goro_flight_fn *fn;
+	void *arg;
+	size_t size;
+	int err;
+	bool shared;
+	goro_chan *done;
+	const char *key;
+	unsigned char result[] __attribute__((aligned(16))); /* and the key */
+};
+
+static void ticket_put(struct goro_flight_ticket *t)
+{
+	if (atomic_fetch_sub(&t->users, 1) > 1)
+		return;
+	goro_chan_free(t->done);
+	free(t);
+}
+
+/* Also if the call ended in goro_exit(). */
+static void answered(void *arg)
+{
+	struct goro_flight_ticket *t = arg;
+
+	goro_chan_close(t->done);
+	ticket_put(t);
+}
+
+static void go_for_it(void *arg)
+{
+	struct goro_flight_ticket *t = arg;
+	struct goro_deferred end;
+
+	goro_deferred_begin_(&end, answered, t);
+	t->err = goro_flight_do(t->flight, t->key, t->fn, t->arg, t->result, t->size, &t->shared);
+	goro_deferred_end_(&end);
+}
+
+goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flight_fn *fn,
+				      void *arg, size_t size)
+{
+	struct goro_flight_ticket *t;
+	size_t bytes, key_size;
+
+	if (!key || !fn)
+		goro_panic("singleflight: no %s", key ? "function" : "key");
+	key_size = strlen(key) + 1;
+	if (__builtin_add_overflow(sizeof(*t) + key_size, size, &bytes) || !(t = calloc(1, bytes)))
+		goro_panic("singleflight: out of memory: a result of %zu bytes", size);
+	atomic_init(&t->users, 2);
+	t->flight = f;
+	t->key = memcpy(t->result + size, key, key_size);
+	t->fn = fn;
+	t->arg = arg;
+	t->size = size;
+	t->err = -ECANCELED;
+	t->done = goro_chan_make(0, 0);
+	goro_go(go_for_it, t);
+	return t;
+}
+
+goro_chan *goro_flight_done(const goro_flight_ticket *t)
+{
+	return t->done;
+}
+
+int goro_flight_take(goro_flight_ticket *t, void *result, bool *shared)
+{
+	goro_chan_recv(t->done, NULL);
+	if (t->size)
+		memcpy(result, t->result, t->size);
+	if (shared)
+		*shared = t->shared;
+	return t->err;
+}
+
+void goro_flight_drop(goro_flight_ticket *t)
+{
+	if (t)
+		ticket_put(t);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io.c - read, write, accept, connect and the rest, in terms of netpoll and blocking calls.
+ * io.c - read, write, accept, connect and files, in terms of netpoll and blocking calls.
  *
  * Each call tries first and waits when the kernel says EAGAIN, so what is ready costs no more than
  * the system call. A short read from a stream means that nothing is left (epoll(7) on EPOLLET): the
@@ -10,8 +10,6 @@
 #include <errno.h>
 
 #include "netpoll.h"
-
-enum { ADDRS_MAX = 16 };
 
 /* ---- blocking kinds ----------------------------------------------------------------------------
  */
@@ -215,8 +213,7 @@ int goro_set_deadline(int fd, int64_t read_deadline, int64_t write_deadline)
 /* ---- sockets -----------------------------------------------------------------------------------
  */
 
-/* fd is a new socket of ours, or an error. */
-static int adopt(int fd)
+int goro_fd_adopt(int fd)
 {
 	int err = fd < 0 ? fd : goro_desc_adopt(fd, FD_STREAM);
 
@@ -243,7 +240,7 @@ int goro_accept(int fd)
 	}
 	goro_side_give(pd, SIDE_READ);
 	goro_desc_put(pd, fd);
-	return err ? err : adopt(conn);
+	return err ? err : goro_fd_adopt(conn);
 }
 
 int goro_connect(int fd, const void *addr, uint32_t len)
@@ -267,89 +264,4 @@ int goro_connect(int fd, const void *addr, uint32_t len)
 	goro_side_give(pd, SIDE_WRITE);
 	goro_desc_put(pd, fd);
 	return err;
-}
-
-struct lookup {
-	const char *host;
-	int port;
-	bool passive;
-	struct os_addr *to;
-	int result;
-};
-
-static void look_up(void *arg)
-{
-	struct lookup *l = arg;
-
-	l->result = os_resolve(l->host, l->port, l->passive, false, l->to, ADDRS_MAX);
-}
-
-/* Only a name that must be looked up is worth a blocking call. */
-static int resolve(const char *host, int port, bool passive, struct os_addr *to)
-{
-	struct lookup l = { host, port, passive, to, 0 };
-	int n;
-
-	if (port < 0 || port > 65535)
-		return -EINVAL;
-	n = os_resolve(host, port, passive, true, to, ADDRS_MAX);
-	if (n != -ENOENT)
-		return n;
-	goro_blocking(look_up, &l);
-	return l.result;
-}
-
-int goro_dial_tcp(const char *host, int port)
-{
-	struct os_addr addrs[ADDRS_MAX];
-	int n = resolve(host, port, false, addrs), err = n;
-
-	for (int i = 0; i < n; i++) {
-		int fd = adopt(os_tcp_socket(addrs[i].family));
-
-		err = fd < 0 ? fd : goro_connect(fd, addrs[i].bytes, addrs[i].len);
-		if (!err)
-			return fd;
-		if (fd >= 0)
-			goro_close(fd);
-	}
-	return err;
-}
-
-/* Of all addresses the IPv6 one serves IPv4 too; where there is no IPv6 the next one is taken. */
-static int listen_order(struct os_addr *addrs, int n, const char *host)
-{
-	for (int i = 1; !host && i < n; i++) {
-		if (addrs[i].len > addrs[0].len) {
-			struct os_addr swap = addrs[0];
-
-			addrs[0] = addrs[i];
-			addrs[i] = swap;
-		}
-	}
-	return n;
-}
-
-int goro_listen_tcp(const char *host, int port, int backlog)
-{
-	struct os_addr addrs[ADDRS_MAX];
-	int n = listen_order(addrs, resolve(host, port, true, addrs), host), err = n;
-
-	for (int i = 0; i < n; i++) {
-		int fd = adopt(os_tcp_socket(addrs[i].family));
-
-		err = fd < 0 ? fd : os_listen(fd, &addrs[i], backlog);
-		if (!err)
-			return fd;
-		if (fd >= 0)
-			goro_close(fd);
-		if (err != -EAFNOSUPPORT && err != -EADDRNOTAVAIL)
-			break;
-	}
-	return err;
-}
-
-int goro_port(int fd)
-{
-	return os_port(fd);
 }

@@ -113,8 +113,9 @@ static int poll_init(void)
 		return 0;
 	fd = os_poll_create();
 	if (fd >= 0 && !atomic_compare_exchange_strong(&poll_fd, &none, fd))
-		os_close(fd); /* another was faster */
-	return fd < 0 ? fd : 0;
+		os_close(fd); /* another was faster, */
+	/* maybe with the last descriptor there was */
+	return fd < 0 && atomic_load(&poll_fd) < 0 ? fd : 0;
 }
 
 static struct poll_desc *desc_of_event(uint64_t data)

@@ -40,6 +40,8 @@ struct poll_desc *goro_desc_get(int fd, int *err);
 int goro_desc_put(struct poll_desc *pd, int fd);
 /* fd is new: whatever the record says is about another that was closed behind our back. */
 int goro_desc_adopt(int fd, enum fd_kind kind);
+/* The same for a new socket of ours, or an error: closes it when that fails. */
+int goro_fd_adopt(int fd);
 /* Get everybody off it, and close it; waits until it is closed. */
 int goro_desc_close(int fd);
 

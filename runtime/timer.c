@@ -139,6 +139,22 @@ goro_timer *goro_timer_new(int64_t ns)
 	return t;
 }
 
+goro_chan *goro_after(int64_t ns)
+{
+	goro_chan *c = goro_chan_of(int64_t, 1);
+	goro_timer *t = make(calloc(1, sizeof(*t)), c, (uintptr_t)__builtin_return_address(0));
+
+	c->after = t;
+	start(t, ns);
+	return c;
+}
+
+void goro_after_end(goro_timer *t)
+{
+	stop(t);
+	free(t);
+}
+
 goro_timer *goro_after_func(int64_t ns, goro_fn *fn, void *arg)
 {
 	goro_timer *t;

@@ -365,6 +365,13 @@ GORO_API goro_timer *goro_timer_new(int64_t ns);
  * any timer; the goroutine that it has started does not mind. */
 GORO_API goro_timer *goro_after_func(int64_t ns, goro_fn *fn, void *arg);
 
+/*
+ * A channel that sends the time once, in `ns` nanoseconds: for a select that needs a timer at one
+ * place only. It is the caller's, who frees it with goro_chan_free(), fired or not; there is no
+ * collector to do it. (goro_select_timeout() needs neither.)
+ */
+GORO_API goro_chan *goro_after(int64_t ns);
+
 /* Borrowed: do not free or close it. NULL for goro_after_func(). */
 GORO_API goro_chan *goro_timer_chan(const goro_timer *t);
 
@@ -490,6 +497,11 @@ GORO_API goro_context *goro_context_with_cancel(goro_context *parent);
 /* Cancelled at the time `when`, as goro_now() counts, if its parent's deadline is not earlier. */
 GORO_API goro_context *goro_context_with_deadline(goro_context *parent, int64_t when);
 GORO_API goro_context *goro_context_with_timeout(goro_context *parent, int64_t ns);
+/* The same, with a cause for when the time runs out (0: -ETIMEDOUT, as without). The error is
+ * -ETIMEDOUT all the same. */
+GORO_API goro_context *goro_context_with_deadline_cause(goro_context *parent, int64_t when,
+							int cause);
+GORO_API goro_context *goro_context_with_timeout_cause(goro_context *parent, int64_t ns, int cause);
 /* Finds `value` under `key`, which is compared by address (of a static variable, say). `destroy`,
  * if not NULL, gets the value when the context goes. */
 GORO_API goro_context *goro_context_with_value(goro_context *parent, const void *key, void *value,
@@ -638,6 +650,27 @@ typedef int goro_flight_fn(void *arg, void *result);
 GORO_API int goro_flight_do(goro_flight *f, const char *key, goro_flight_fn *fn, void *arg,
 			    void *result, size_t size, bool *shared);
 
+/*
+ * The same without waiting: a goroutine makes the call, or waits for the one under way, and closes
+ * the ticket's channel when it has the answer (DoChan). The key is copied; `arg` must live until
+ * the call is over, which goes on also when nobody wants its answer any more.
+ *
+ *	goro_flight_ticket *t = goro_flight_start(&f, url, fetch, &request, sizeof(page));
+ *	... select on goro_flight_done(t) and a context ...
+ *	err = goro_flight_take(t, &page, NULL);
+ *	goro_flight_drop(t);
+ */
+typedef struct goro_flight_ticket goro_flight_ticket;
+
+GORO_API goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flight_fn *fn,
+					       void *arg, size_t size);
+/* Borrowed: it lives as long as the ticket. */
+GORO_API goro_chan *goro_flight_done(const goro_flight_ticket *t);
+/* Wait for the answer and copy it; as often as one likes. Returns what goro_flight_do() would. */
+GORO_API int goro_flight_take(goro_flight_ticket *t, void *result, bool *shared);
+/* Once, answered or not. NULL is fine. */
+GORO_API void goro_flight_drop(goro_flight_ticket *t);
+
 /* Who asks from now on does not wait for the call that is under way: its answer may be too old. */
 GORO_API void goro_flight_forget(goro_flight *f, const char *key);
 
@@ -746,6 +779,10 @@ GORO_API int goro_set_deadline(int fd, int64_t read_deadline, int64_t write_dead
  */
 GORO_API int goro_listen_tcp(const char *host, int port, int backlog);
 GORO_API int goro_dial_tcp(const char *host, int port);
+/* The same within `ns` nanoseconds, lookup included (else -ETIMEDOUT), and for as long as ctx lives
+ * (else what goro_context_err() says). Of several addresses each gets its share of the time. */
+GORO_API int goro_dial_tcp_timeout(const char *host, int port, int64_t ns);
+GORO_API int goro_dial_tcp_context(goro_context *ctx, const char *host, int port);
 GORO_API int goro_port(int fd);
 
 /* The next connection of a listening socket, non-blocking and closed on exec. */

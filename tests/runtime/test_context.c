@@ -377,6 +377,31 @@ static void release_under_a_waiter(void)
 
 #define DIES .status = 2, .says
 
+static void cause_of_a_deadline(void)
+{
+	goro_context *a = goro_context_with_timeout_cause(goro_background(), GORO_MILLISECOND,
+							  -EIO),
+		     *b = goro_context_with_deadline_cause(a, goro_now() + GORO_SECOND, -EPERM),
+		     *past = goro_context_with_deadline_cause(goro_background(), 1, -EPERM),
+		     *none = goro_context_with_timeout_cause(goro_background(), 0, 0),
+		     *early = goro_context_with_timeout_cause(goro_background(), GORO_SECOND, -EIO);
+
+	goro_context_cancel(early);
+	check_eq(goro_context_cause(early), -ECANCELED);
+	goro_chan_recv(goro_context_done(b), NULL);
+	check_eq(goro_context_err(b), -ETIMEDOUT);
+	check_eq(goro_context_cause(b), -EIO); /* the parent's came first */
+	check_eq(goro_context_cause(a), -EIO);
+	check_eq(goro_context_err(past), -ETIMEDOUT);
+	check_eq(goro_context_cause(past), -EPERM);
+	check_eq(goro_context_cause(none), -ETIMEDOUT);
+	goro_context_release(early);
+	goro_context_release(none);
+	goro_context_release(past);
+	goro_context_release(b);
+	goro_context_release(a);
+}
+
 static const struct check_case cases[] = {
 	{ .name = "background_has_nothing", .run = background_has_nothing },
 	{ .name = "texts", .run = texts },
@@ -403,6 +428,7 @@ static const struct check_case cases[] = {
 	{ .name = "release_under_a_waiter",
 	  .run = release_under_a_waiter,
 	  DIES = { "^panic: free of a channel that goroutine [0-9]+ waits on$" } },
+	{ .name = "cause_of_a_deadline", .run = cause_of_a_deadline },
 };
 
 int main(int argc, char **argv)

@@ -407,6 +407,61 @@ static void pool_shared(void)
 	check_eq(dropped, made);
 }
 
+/* ---- tickets --------------------------------------------------------------------------------- */
+
+struct slow {
+	goro_chan *go_on;
+	int calls;
+};
+
+static int slow_answer(void *arg, void *result)
+{
+	struct slow *slow = arg;
+
+	__atomic_add_fetch(&slow->calls, 1, __ATOMIC_RELAXED);
+	goro_chan_recv(slow->go_on, NULL);
+	*(int *)result = 42;
+	return -EAGAIN;
+}
+
+static int exits_in_flight(void *arg, void *result)
+{
+	(void)arg, (void)result;
+	goro_exit();
+}
+
+static void tickets(void)
+{
+	static goro_flight tower;
+	struct slow slow = { goro_chan_make(0, 0), 0 };
+	goro_flight_ticket *t[3], *lost;
+	char key[] = "key";
+	bool shared;
+	int answer = 0;
+
+	for (int i = 0; i < 3; i++)
+		t[i] = goro_flight_start(&tower, key, slow_answer, &slow, sizeof(int));
+	memset(key, 0, sizeof(key)); /* it was copied */
+	check_eventually(__atomic_load_n(&slow.calls, __ATOMIC_RELAXED) == 1);
+	for (int i = 0; i < 100; i++)
+		goro_yield();
+	check_eq(goro_chan_try_recv(goro_flight_done(t[0]), NULL), GORO_WOULD_BLOCK);
+	goro_flight_drop(t[0]); /* its answer comes all the same, and goes nowhere */
+	goro_chan_close(slow.go_on);
+	for (int i = 1; i < 3; i++) {
+		check(!goro_chan_recv(goro_flight_done(t[i]), NULL));
+		check_eq(goro_flight_take(t[i], &answer, &shared), -EAGAIN);
+		check_eq(answer, 42);
+		goro_flight_drop(t[i]);
+	}
+	check_eq(slow.calls, 1);
+	lost = goro_flight_start(&tower, "exits", exits_in_flight, NULL, 0);
+	check_eq(goro_flight_take(lost, NULL, NULL), -ECANCELED);
+	goro_flight_drop(lost);
+	goro_flight_drop(NULL);
+	goro_chan_free(slow.go_on);
+}
+
 #define DIES .status = 2, .says
 
 static const struct check_case cases[] = {
@@ -434,6 +489,7 @@ static const struct check_case cases[] = {
 	{ .name = "pool_gives_back", .run = pool_gives_back },
 	{ .name = "pool_is_bounded", .run = pool_is_bounded },
 	{ .name = "pool_shared", .run = pool_shared },
+	{ .name = "tickets", .run = tickets },
 };
 
 int main(int argc, char **argv)

@@ -728,6 +728,76 @@ static void ticks_beside_traffic(void)
 	goro_waitgroup_wait(&e.wg);
 }
 
+/* ---- dial in time ---------------------------------------------------------------------------- */
+
+/* Nobody accepts, and there is room for no more: the next one to come is not answered. */
+static int full_listener(void)
+{
+	int listener = goro_listen_tcp(LOCAL, 0, 0), fd;
+
+	check(listener >= 0);
+	for (int i = 0; i < 8; i++) {
+		fd = goro_dial_tcp_timeout(LOCAL, goro_port(listener), 100 * GORO_MILLISECOND);
+		if (fd == -ETIMEDOUT)
+			return listener;
+		check(fd >= 0);
+	}
+	check(false);
+	return -1;
+}
+
+static void dial_in_time(void)
+{
+	int listener = full_listener(), fd;
+	int64_t start = goro_now();
+
+	check_eq(goro_dial_tcp_timeout(LOCAL, goro_port(listener), 30 * GORO_MILLISECOND),
+		 -ETIMEDOUT);
+	check(goro_now() - start >= 30 * GORO_MILLISECOND);
+	check_eq(goro_dial_tcp_timeout(LOCAL, goro_port(listener), -1), -ETIMEDOUT);
+	check_eq(goro_close(listener), 0);
+	/* Who was in time has no deadline any more. */
+	listener = goro_listen_tcp(LOCAL, 0, 5);
+	fd = goro_dial_tcp_timeout("localhost", goro_port(listener), 20 * GORO_SECOND);
+	check(fd >= 0);
+	check_eq(goro_write(fd, "x", 1), 1);
+	check_eq(goro_dial_tcp_timeout("no-such-host.invalid", 1, GORO_SECOND) < 0, 1);
+}
+
+static void cancel_later(void *ctx)
+{
+	goro_sleep(20 * GORO_MILLISECOND);
+	goro_context_cancel(ctx);
+}
+
+static void dial_with_context(void)
+{
+	int listener = full_listener(), port = goro_port(listener), fd;
+	goro_context *ctx = goro_context_with_cancel(goro_background()),
+		     *limited = goro_context_with_timeout(goro_background(), 30 * GORO_MILLISECOND);
+
+	go(cancel_later, ctx);
+	check_eq(goro_dial_tcp_context(ctx, LOCAL, port), -ECANCELED);
+	check_eq(goro_dial_tcp_context(ctx, LOCAL, port), -ECANCELED);
+	check_eq(goro_dial_tcp_context(limited, LOCAL, port), -ETIMEDOUT);
+	check_eq(goro_dial_tcp_context(limited, "localhost", port), -ETIMEDOUT);
+	goro_context_release(ctx);
+	goro_context_release(limited);
+	goro_close(listener);
+	listener = goro_listen_tcp(LOCAL, 0, 5);
+	ctx = goro_context_with_timeout(goro_background(), 20 * GORO_SECOND);
+	fd = goro_dial_tcp_context(ctx, "localhost", goro_port(listener));
+	check(fd >= 0);
+	goro_context_cancel(ctx); /* does not touch the connection */
+	goro_context_release(ctx);
+	check_eq(goro_write(fd, "x", 1), 1);
+}
+
+static void dial_without_context(void)
+{
+	goro_dial_tcp_context(NULL, LOCAL, 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_case cases[] = {
@@ -757,6 +827,12 @@ int main(int argc, char **argv)
 		  .says = { "^fatal error: all goroutines are asleep - deadlock!" } },
 		{ .name = "polled_beside_yields", .run = polled_beside_yields },
 		{ .name = "polled_beside_hogs", .run = polled_beside_hogs },
+		{ .name = "dial_in_time", .run = dial_in_time },
+		{ .name = "dial_with_context", .run = dial_with_context },
+		{ .name = "dial_without_context",
+		  .run = dial_without_context,
+		  .status = 2,
+		  .says = { "^panic: nil context$" } },
 		{ .name = "ticks_beside_traffic", .run = ticks_beside_traffic },
 	};
 

@@ -529,6 +529,54 @@ static void resets_race_firing(void)
 
 #define DIES .status = 2, .says
 
+/* ---- after ----------------------------------------------------------------------------------- */
+
+static void after_sends_the_time(void)
+{
+	int64_t before = goro_now(), at = 0;
+	goro_chan *c = goro_after(5 * MS);
+
+	check(would_block(c));
+	check(goro_chan_recv(c, &at));
+	check(at - before >= 5 * MS && at <= goro_now());
+	check(would_block(c));
+	goro_chan_free(c);
+	c = goro_after(-1);
+	check(goro_chan_recv(c, NULL));
+	goro_chan_free(c);
+}
+
+/* Freed before it fires it never does; and the one that is late does not keep the other. */
+static void after_in_a_select(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		goro_chan *soon = goro_after(i % 2 ? 0 : 50 * GORO_MICROSECOND),
+			  *late = goro_after(i % 3 ? 100 * GORO_SECOND : MS / 10);
+		struct goro_case cases[] = { goro_recv_case(late, NULL),
+					     goro_recv_case(soon, NULL) };
+		int which = goro_select(cases, 2);
+
+		check(which == 1 || i % 3 == 0);
+		check(cases[which].ok);
+		goro_chan_free(soon);
+		goro_chan_free(late);
+	}
+}
+
+static void after_freed_while_waited_for(void *arg)
+{
+	goro_chan_free(arg);
+}
+
+static void after_is_freed_by_nobody_else(void)
+{
+	goro_chan *c = goro_after(100 * GORO_SECOND);
+	struct goro_case cases[] = { goro_recv_case(c, NULL) };
+
+	go(after_freed_while_waited_for, c);
+	goro_select(cases, 1);
+}
+
 static const struct check_case cases[] = {
 	{ .name = "timer_sends_the_time", .run = timer_sends_the_time },
 	{ .name = "timer_at_once", .run = timer_at_once },
@@ -568,6 +616,12 @@ static const struct check_case cases[] = {
 	{ .name = "timeouts_race_values", .run = timeouts_race_values },
 	{ .name = "ten_thousand_timers", .run = ten_thousand_timers },
 	{ .name = "resets_race_firing", .run = resets_race_firing },
+	{ .name = "after_sends_the_time", .run = after_sends_the_time },
+	{ .name = "after_in_a_select", .run = after_in_a_select },
+	{ .name = "after_is_freed_by_nobody_else",
+	  .run = after_is_freed_by_nobody_else,
+	  .status = 2,
+	  .says = { "^panic: free of a channel that goroutine 1 waits on$" } },
 };
 
 int main(int argc, char **argv)
