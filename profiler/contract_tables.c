@@ -129,6 +129,16 @@ struct goro_error *contract_read_procs(const struct contract *c, struct target *
 
 /* ---- ended lock owners ----------------------------------------------------------------------- */
 
+/* As many as there are and we have room for; an old runtime has none. */
+static void tomb_rlocks(const struct contract *c, struct record r, struct goro_tomb *tomb)
+{
+	const struct goro_field *f = &c->fields[GORO_FIELD_tomb_rlocks];
+	size_t n = f->size < sizeof tomb->rlocks ? f->size : sizeof tomb->rlocks;
+
+	if (f->offset + n <= r.size)
+		memcpy(tomb->rlocks, r.bytes + f->offset, n);
+}
+
 struct goro_error *contract_read_tombs(const struct contract *c, struct target *t,
 				       struct snapshot_builder *b, uint64_t now)
 {
@@ -152,6 +162,7 @@ struct goro_error *contract_read_tombs(const struct contract *c, struct target *
 			.locks = (uint32_t)contract_get(c, r, GORO_FIELD_tomb_locks),
 		};
 
+		tomb_rlocks(c, r, &tomb);
 		if (tomb.id)
 			snapshot_add_tomb(b, &tomb);
 	}

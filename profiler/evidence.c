@@ -104,25 +104,40 @@ static void write_never(struct writer *w, const struct goro_finding *f)
 		lock && !lock->owner ? " for reading" : "");
 }
 
-static void write_tomb(struct writer *w, uint64_t id)
+static void write_tomb(struct writer *w, const struct goro_tomb *t)
 {
 	char ago[TEXT_NUMBER];
 	struct goro_frame site;
+	struct goro_info owner = {
+		.id = t->id, .spawn_pc = t->spawn_pc, .entry = t->entry, .parent = t->parent
+	};
+
+	fprintf(w->out, "goroutine %" PRIu64 " was started", t->id);
+	if (w->names->spawn_site(w->names->scope, &owner, &site))
+		write_line(w, &site);
+	fprintf(w->out, " and ended %s ago while it held %" PRIu32 " lock%s\n",
+		text_duration(ago, t->ago_ns), t->locks, t->locks == 1 ? "" : "s");
+}
+
+static void write_owner_tomb(struct writer *w, uint64_t id)
+{
+	for (size_t i = 0; i < w->snap->ntombs; i++) {
+		if (w->snap->tombs[i].id == id) {
+			write_tomb(w, &w->snap->tombs[i]);
+			return;
+		}
+	}
+}
+
+static void write_reader_tombs(struct writer *w, uint64_t lock)
+{
+	uint32_t lines = 0;
 
 	for (size_t i = 0; i < w->snap->ntombs; i++) {
 		const struct goro_tomb *t = &w->snap->tombs[i];
-		struct goro_info owner = {
-			.id = t->id, .spawn_pc = t->spawn_pc, .entry = t->entry, .parent = t->parent
-		};
 
-		if (t->id != id)
-			continue;
-		fprintf(w->out, "goroutine %" PRIu64 " was started", id);
-		if (w->names->spawn_site(w->names->scope, &owner, &site))
-			write_line(w, &site);
-		fprintf(w->out, " and ended %s ago while it held %" PRIu32 " lock%s\n",
-			text_duration(ago, t->ago_ns), t->locks, t->locks == 1 ? "" : "s");
-		return;
+		if ((t->rlocks[0] == lock || t->rlocks[1] == lock) && lines++ < MOST_LINES)
+			write_tomb(w, t);
 	}
 }
 
@@ -137,7 +152,16 @@ static void write_orphan(struct writer *w, const struct goro_finding *f)
 			" for the lock 0x%" PRIx64 ", whose owner, goroutine %" PRIu64
 			", has ended\n",
 			g->wait_object, s->dead_owner);
-		write_tomb(w, s->dead_owner);
+		write_owner_tomb(w, s->dead_owner);
+		return;
+	}
+	if (s->dead_readers) {
+		write_waiter(w, g);
+		fprintf(w->out,
+			" for the lock 0x%" PRIx64 ", which is locked for reading %" PRIu32
+			" time%s more than living goroutines hold it: who did has ended\n",
+			g->wait_object, s->dead_readers, s->dead_readers == 1 ? "" : "s");
+		write_reader_tombs(w, g->wait_object);
 		return;
 	}
 	if (s->cause == WAIT_NONE)

@@ -58,18 +58,19 @@ static void give_memory_back(struct goro_scope *scope, struct goro_growth *growt
 static struct goro_error *prove(struct goro_scope *scope, const struct goro_snapshot *snap,
 				struct stuck *stuck)
 {
-	struct goro_snapshot *again = NULL;
+	struct goro_snapshot *again = NULL, *last = NULL;
 	struct goro_error *err = NULL;
 	long n = waitgraph_prove(snap, snap, stuck);
 
-	if (n > 0) {
+	if (n > 0)
 		err = goro_scope_snapshot(scope, &again);
-		if (err)
-			return err;
-		n = waitgraph_prove(snap, again, stuck);
-		goro_snapshot_free(again);
-	}
-	return n < 0 ? &goro_enomem : NULL;
+	if (!err && n > 0 && waitgraph_wants_third(snap, stuck))
+		err = goro_scope_snapshot(scope, &last);
+	if (!err && n > 0)
+		n = waitgraph_prove_thrice(snap, again, last, stuck);
+	goro_snapshot_free(again);
+	goro_snapshot_free(last);
+	return err ? err : n < 0 ? &goro_enomem : NULL;
 }
 
 static bool add_evidence(struct goro_scope *scope, const struct goro_snapshot *snap,

@@ -148,6 +148,7 @@ struct goro_object {
 struct goro_tomb {
 	uint64_t id, parent, spawn_pc, entry;
 	uint64_t ago_ns;
+	uint64_t rlocks[2]; /* rwmutexes that it held for reading, as far as they are known; or 0 */
 	uint32_t locks;
 };
 

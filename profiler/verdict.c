@@ -127,7 +127,8 @@ static size_t make_keys(const struct goro_snapshot *snap, const struct stuck *st
 				.index = (uint32_t)i,
 				.verdict = g->verdict,
 				.proof = g->proof,
-				.detail = stuck[i].self_lock | (stuck[i].dead_owner != 0) << 1,
+				.detail = stuck[i].self_lock | (stuck[i].dead_owner != 0) << 1 |
+					  (stuck[i].dead_readers != 0) << 2,
 				.place = g->spawn_pc,
 				.stack = g->stack_id,
 				.cycle = stuck[i].cycle,

@@ -17,6 +17,13 @@
  * timeout with extra steps; to believe a single snapshot, whose records are read one after the
  * other.
  *
+ * Readers that have ended leave no name, only a count: a rwmutex that is locked for reading more
+ * often than all living goroutines together own up to was left locked. For the two numbers to be of
+ * one time, nobody may take a read lock while they are read: that is so as long as a writer waits,
+ * since it holds back all new readers. The counts come from the second look (goroutines first,
+ * locks after them, and what is released meanwhile makes the first number too big and never too
+ * small), and a writer must be parked, without having run, from the first look to a third one.
+ *
  * Channels, conditions and waitgroups have no owners: what waits for them is no part of this graph.
  */
 #include <stdlib.h>
@@ -28,12 +35,14 @@
 struct graph {
 	const struct goro_snapshot *snap;
 	const struct goro_snapshot *again;
+	const struct goro_snapshot *last; /* or NULL */
 	struct stuck *stuck;
 	uint32_t nodes;		/* goroutines first, then objects */
 	uint32_t *next;		/* of a goroutine: the one node it needs, or WAIT_NONE */
 	uint32_t *holder_first; /* of an object: holders[holder_first[o] .. holder_first[o + 1]) */
 	uint32_t *holders;	/* indices of goroutines */
 	uint64_t *dead_owner;	/* of an object: the owner that is no more, or 0 */
+	uint32_t *dead_readers; /* of an object: read locks that no living goroutine holds */
 	uint32_t *component;	/* of a node, in the order in which they are completed */
 	bool *done;		/* of a node: proved to be stuck */
 	bool *cyclic;		/* of a node: its component has more than one node */
@@ -49,16 +58,21 @@ static const struct goro_object *object_at(const struct goro_snapshot *snap, uin
 	return o;
 }
 
-/* Parked on the same wait in both snapshots, without having run in between. */
-static bool still_parked(const struct graph *gr, const struct goro_info *g)
+/* Parked on the same wait in snap and in a later one, without having run in between. */
+static bool parked_until(const struct graph *gr, const struct goro_info *g,
+			 const struct goro_snapshot *later)
 {
-	const struct goro_info *h = gr->again == gr->snap ? g
-							  : goro_snapshot_find(gr->again, g->id);
+	const struct goro_info *h = later == gr->snap ? g : goro_snapshot_find(later, g->id);
 
 	return h && !g->torn && !h->torn && g->state == GORO_STATE_WAITING &&
 	       h->state == GORO_STATE_WAITING && g->record == h->record &&
 	       g->park_seq == h->park_seq && g->reason == h->reason &&
 	       g->wait_object == h->wait_object;
+}
+
+static bool still_parked(const struct graph *gr, const struct goro_info *g)
+{
+	return parked_until(gr, g, gr->again);
 }
 
 /* The lock that g waits for, if both snapshots know the same of it. */
@@ -184,6 +198,30 @@ static void first_writers(const struct graph *gr, uint32_t *writer)
 			continue;
 		if (writer[o] == WAIT_NONE || g->wait_ns > snap->g[writer[o]].wait_ns)
 			writer[o] = (uint32_t)i;
+	}
+}
+
+/* See the head of the file. */
+static void count_dead_readers(struct graph *gr, const uint32_t *writer, const uint32_t *in_b)
+{
+	const struct goro_snapshot *snap = gr->snap, *again = gr->again;
+	uint64_t elsewhere = 0;
+
+	if (!gr->last || again->bad_records)
+		return;
+	/* Of some read locks we know that they are held, but not which lock it is. */
+	for (size_t i = 0; i < again->ng; i++)
+		elsewhere += again->g[i].rlocks_more;
+	for (uint32_t o = 0; o < snap->nobjects; o++) {
+		uint64_t living;
+		uint32_t b;
+
+		if (writer[o] == WAIT_NONE || !parked_until(gr, &snap->g[writer[o]], gr->last) ||
+		    !object_at(again, snap->objects[o].address, &b) || again->objects[b].owner)
+			continue;
+		living = in_b[b] + elsewhere;
+		if (again->objects[b].readers > living)
+			gr->dead_readers[o] = (uint32_t)(again->objects[b].readers - living);
 	}
 }
 
@@ -381,8 +419,10 @@ static long explain(struct graph *gr)
 			continue;
 		}
 		s->cause = next < snap->ng ? next : cause[next - snap->ng];
-		if (next >= snap->ng && s->cause == WAIT_NONE)
+		if (next >= snap->ng && s->cause == WAIT_NONE) {
 			s->dead_owner = gr->dead_owner[next - snap->ng];
+			s->dead_readers = gr->dead_readers[next - snap->ng];
+		}
 		if (!gr->cyclic[i]) {
 			s->proof = GORO_PROOF_ORPHAN;
 		} else if (members[gr->component[i]] == 1) {
@@ -413,9 +453,10 @@ static bool build(struct graph *gr)
 	}
 	if (ok) {
 		first_writers(gr, writer);
+		count_dead_readers(gr, writer, in_b);
 		add_waiters(gr, writer);
 		for (size_t o = 0; o < snap->nobjects; o++)
-			gr->done[snap->ng + o] = gr->dead_owner[o] != 0;
+			gr->done[snap->ng + o] = gr->dead_owner[o] || gr->dead_readers[o];
 	}
 	free(in_a);
 	free(in_b);
@@ -426,7 +467,22 @@ static bool build(struct graph *gr)
 long waitgraph_prove(const struct goro_snapshot *snap, const struct goro_snapshot *again,
 		     struct stuck *stuck)
 {
-	struct graph gr = { .snap = snap, .again = again, .stuck = stuck };
+	return waitgraph_prove_thrice(snap, again, snap == again ? snap : NULL, stuck);
+}
+
+bool waitgraph_wants_third(const struct goro_snapshot *snap, const struct stuck *stuck)
+{
+	for (size_t i = 0; i < snap->ng; i++) {
+		if (stuck[i].dead_readers)
+			return true;
+	}
+	return false;
+}
+
+long waitgraph_prove_thrice(const struct goro_snapshot *snap, const struct goro_snapshot *again,
+			    const struct goro_snapshot *last, struct stuck *stuck)
+{
+	struct graph gr = { .snap = snap, .again = again, .last = last, .stuck = stuck };
 	long found = -1;
 
 	if (snap->ng + snap->nobjects >= WAIT_NONE - 1)
@@ -436,16 +492,18 @@ long waitgraph_prove(const struct goro_snapshot *snap, const struct goro_snapsho
 	gr.holder_first = calloc(snap->nobjects + 1, sizeof *gr.holder_first);
 	gr.holders = calloc(snap->nobjects + snap->nrlocks + 1, sizeof *gr.holders);
 	gr.dead_owner = calloc(snap->nobjects + 1, sizeof *gr.dead_owner);
+	gr.dead_readers = calloc(snap->nobjects + 1, sizeof *gr.dead_readers);
 	gr.component = calloc(gr.nodes + 1ul, sizeof *gr.component);
 	gr.done = calloc(gr.nodes + 1ul, sizeof *gr.done);
 	gr.cyclic = calloc(gr.nodes + 1ul, sizeof *gr.cyclic);
-	if (gr.next && gr.holder_first && gr.holders && gr.dead_owner && gr.component && gr.done &&
-	    gr.cyclic && build(&gr) && find_components(&gr))
+	if (gr.next && gr.holder_first && gr.holders && gr.dead_owner && gr.dead_readers &&
+	    gr.component && gr.done && gr.cyclic && build(&gr) && find_components(&gr))
 		found = explain(&gr);
 	free(gr.next);
 	free(gr.holder_first);
 	free(gr.holders);
 	free(gr.dead_owner);
+	free(gr.dead_readers);
 	free(gr.component);
 	free(gr.done);
 	free(gr.cyclic);

@@ -17,6 +17,7 @@ struct stuck {
 	bool self_lock;	       /* NEVER: it holds what it waits for */
 	uint32_t cause;	       /* index of the stuck goroutine that it needs, or WAIT_NONE */
 	uint64_t dead_owner;   /* ORPHAN: the owner that has ended, or 0: see cause */
+	uint32_t dead_readers; /* ORPHAN: read locks whose holders have ended, or 0 */
 	uint32_t cycle;	       /* CYCLE: equal for the goroutines of one cycle */
 };
 
@@ -27,5 +28,13 @@ struct stuck {
  */
 long waitgraph_prove(const struct goro_snapshot *snap, const struct goro_snapshot *again,
 		     struct stuck *stuck);
+
+/*
+ * Was there a lock that readers took with them when they ended? That takes a third look, later than
+ * `again`; without one nothing of that kind is proved.
+ */
+bool waitgraph_wants_third(const struct goro_snapshot *snap, const struct stuck *stuck);
+long waitgraph_prove_thrice(const struct goro_snapshot *snap, const struct goro_snapshot *again,
+			    const struct goro_snapshot *last, struct stuck *stuck);
 
 #endif /* GORO_WAITGRAPH_H */

@@ -70,6 +70,7 @@
 #define AT_tomb_parent	    struct tomb, parent
 #define AT_tomb_time	    struct tomb, time
 #define AT_tomb_locks	    struct tomb, locks
+#define AT_tomb_rlocks	    struct tomb, rlocks
 #define AT_g_name	    struct g, ext
 #define AT_ext_labels	    struct g_ext, labels
 

@@ -154,6 +154,7 @@ static void bury(struct g *gp)
 	t->parent = gp->parent;
 	t->time = coarse_now();
 	t->locks = gp->held_locks;
+	memcpy(t->rlocks, gp->rlocks, sizeof(t->rlocks));
 	__atomic_store_n(&t->id, gp->id, __ATOMIC_RELEASE);
 	unlock_always(&sched.lock);
 }

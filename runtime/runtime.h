@@ -244,6 +244,7 @@ struct tomb {
 	uint64_t id;
 	uint64_t spawn_pc, entry, parent, time;
 	uint32_t locks;
+	goro_rwmutex *rlocks[G_NRLOCKS];
 };
 
 struct sched {

@@ -183,7 +183,8 @@ struct goro_name {
 	X(tomb, time, "u64, coarse ns when it ended")                                   \
 	X(tomb, locks, "u32, how many it held")                                         \
 	X(g, name, "u64, address of its name, which begins its ext record; 0: none")    \
-	X(ext, labels, "char[], lines of key=value, and a NUL")
+	X(ext, labels, "char[], lines of key=value, and a NUL")                         \
+	X(tomb, rlocks, "u64[g_nrlocks], as g.rlocks when it ended")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };

@@ -345,6 +345,93 @@ static void owner_that_has_ended(void **state)
 	assert_int_equal(prove_both(&f, &later), 0); /* it was overlooked the first time */
 }
 
+static long prove_thrice(const struct fake *first, const struct fake *second,
+			 const struct fake *third)
+{
+	struct goro_snapshot *a = fake_freeze(first), *b = fake_freeze(second);
+	struct goro_snapshot *c = fake_freeze(third);
+	long n = waitgraph_prove_thrice(a, b, c, stuck);
+
+	goro_snapshot_free(a);
+	goro_snapshot_free(b);
+	goro_snapshot_free(c);
+	return n;
+}
+
+/* A is locked for reading twice and 2 has one of these locks; 3 waits to write and 4 behind it. */
+static void make_dead_reader(struct fake *f)
+{
+	fake_g(f, 1);
+	fake_g(f, 2);
+	fake_wait(f, 3, GORO_REASON_RWMUTEX_W, A)->wait_ns = 20;
+	fake_wait(f, 4, GORO_REASON_RWMUTEX_R, A)->wait_ns = 10;
+	fake_rwmutex(f, A, 0, 2);
+	fake_rlock(f, 2, A);
+}
+
+static void reader_that_has_ended(void **state)
+{
+	struct fake f = { 0 };
+	struct goro_snapshot *a;
+
+	(void)state;
+	make_dead_reader(&f);
+	assert_int_equal(prove_thrice(&f, &f, &f), 2);
+	assert_int_equal(stuck[2].proof, GORO_PROOF_ORPHAN);
+	assert_int_equal(stuck[2].dead_readers, 1);
+	assert_int_equal(stuck[2].dead_owner, 0);
+	assert_int_equal(stuck[2].cause, WAIT_NONE);
+	assert_int_equal(stuck[3].proof, GORO_PROOF_ORPHAN);
+	assert_int_equal(stuck[3].cause, 2);
+	/* One look says that it is worth a third one, and two are no proof. */
+	a = fake_freeze(&f);
+	assert_int_equal(waitgraph_prove(a, a, stuck), 2);
+	assert_true(waitgraph_wants_third(a, stuck));
+	goro_snapshot_free(a);
+	assert_int_equal(prove(&f), 0);
+}
+
+static void reader_that_may_live_is_no_proof(void **state)
+{
+	(void)state;
+	for (int change = 0; change < 8; change++) {
+		struct fake f = { 0 }, second, third;
+
+		make_dead_reader(&f);
+		second = third = f;
+		switch (change) {
+		case 0: /* a living goroutine has the other one as well */
+			fake_rlock(&second, 2, A);
+			break;
+		case 1: /* ... or may have it, among those that are only counted */
+			fake_find(&second, 1)->rlocks_more = 1;
+			break;
+		case 2: /* it was released at the second look */
+			second.objects[0].readers = 1;
+			break;
+		case 3: /* without a writer new readers come and go while we count */
+			fake_find(&f, 3)->reason = GORO_REASON_RWMUTEX_R;
+			second = third = f;
+			break;
+		case 4: /* the writer was let in and is back at the third look */
+			fake_find(&third, 3)->park_seq++;
+			break;
+		case 5: /* ... at the second one */
+			fake_find(&second, 3)->park_seq++;
+			fake_find(&third, 3)->park_seq++;
+			break;
+		case 6: /* the writer runs by now */
+			fake_find(&third, 3)->state = GORO_STATE_RUNNABLE;
+			break;
+		case 7: /* a writer has it */
+			second.objects[0].owner = 2;
+			break;
+		}
+		if (prove_thrice(&f, &second, &third))
+			fail_msg("proved in spite of change %d", change);
+	}
+}
+
 static void owner_that_may_live_is_no_proof(void **state)
 {
 	struct fake f = { 0 };
@@ -466,6 +553,8 @@ int main(void)
 		cmocka_unit_test(one_stuck_reader_is_enough),
 		cmocka_unit_test(cycle_over_two_rwmutexes),
 		cmocka_unit_test(owner_that_has_ended),
+		cmocka_unit_test(reader_that_has_ended),
+		cmocka_unit_test(reader_that_may_live_is_no_proof),
 		cmocka_unit_test(owner_that_may_live_is_no_proof),
 		cmocka_unit_test(only_locks_have_owners),
 		cmocka_unit_test(long_chain),
