@@ -103,6 +103,7 @@ static struct module *module_open(struct target *t, const struct target_map *map
 
 	if (!m)
 		return NULL;
+	m->target = t;
 	m->fd = -1;
 	m->path = strdup(map->path ? map->path : "");
 	m->dev = map->dev;

@@ -15,7 +15,8 @@
 struct cfi_table;
 
 struct module {
-	char *path; /* as the target sees it */
+	struct target *target; /* whose it is */
+	char *path;	       /* as the target sees it */
 	uint64_t dev, inode;
 	uint64_t lo, hi; /* what its maps span in the target */
 	uint64_t bias;	 /* address in the target - address in the file */

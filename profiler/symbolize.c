@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "debuginfo.h"
 #include "demangle.h"
 
 #define MAX_INLINES 64
@@ -95,7 +96,7 @@ static const char *keep(struct symbolizer *s, const char *string)
 /* ---- libdw ----------------------------------------------------------------------------------- */
 
 static const Dwfl_Callbacks callbacks = {
-	.find_debuginfo = dwfl_standard_find_debuginfo,
+	.find_debuginfo = goro_find_debuginfo,
 	.section_address = dwfl_offline_section_address,
 };
 
@@ -113,9 +114,16 @@ static void report_modules(struct symbolizer *s)
 	for (size_t i = 0; i < s->modules->n; i++) {
 		struct module *m = s->modules->v[i];
 		int fd = m->elf ? dup(m->fd) : -1;
+		Dwfl_Module *mod;
+		void **userdata;
 
-		if (fd >= 0 && !dwfl_report_elf(s->dwfl, m->path, m->path, fd, m->bias, true))
+		if (fd < 0)
+			continue;
+		mod = dwfl_report_elf(s->dwfl, m->path, m->path, fd, m->bias, true);
+		if (!mod)
 			close(fd);
+		else if (dwfl_module_info(mod, &userdata, NULL, NULL, NULL, NULL, NULL, NULL))
+			*userdata = m;
 	}
 	dwfl_report_end(s->dwfl, NULL, NULL);
 }

@@ -4,7 +4,7 @@
  *
  * One of the two interfaces of the library (the other is reader.h: whose structures the bytes are).
  * A target is somebody's memory: a live process here, byte strings in the tests. What a reader, an
- * unwinder or a symbolizer wants from it fits in the six functions below; none of them stops,
+ * unwinder or a symbolizer wants from it fits in the functions below; none of them stops,
  * signals or writes to anything.
  *
  * Rejected: one function per read with a page cache behind it (elfutils). A hundred thousand
@@ -61,6 +61,8 @@ struct target_ops {
 	struct goro_error *(*read)(struct target *t, struct target_read *v, size_t n);
 	/* Open the file behind a map; -errno when that cannot be done. */
 	int (*open_file)(struct target *t, const struct target_map *map);
+	/* Open any file by the name that the target would use; -errno. NULL: cannot be done. */
+	int (*open_path)(struct target *t, const char *path);
 	/* Ranges are sorted by address and do not overlap. */
 	void (*resident)(struct target *t, struct target_range *v, size_t n);
 	/* NULL, or an error when the target has ended. */

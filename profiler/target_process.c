@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -142,6 +144,25 @@ static int process_open_file(struct target *t, const struct target_map *map)
 	return -ESTALE;
 }
 
+/* Its links must not lead into our world; a pipe must not make us wait. */
+static int process_open_path(struct target *t, const char *path)
+{
+	struct process *p = (struct process *)t;
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int root = openat(p->dir, "root", O_PATH | O_CLOEXEC), fd;
+
+	if (root < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	if (fd < 0)
+		fd = -errno;
+	close(root);
+	return fd;
+}
+
 /*
  * Stacks lie close to each other, so read the page map of many at once: from the first to the
  * last one that is not too far behind.
@@ -230,6 +251,7 @@ static const struct target_ops process_ops = {
 	.maps = process_maps,
 	.read = process_read,
 	.open_file = process_open_file,
+	.open_path = process_open_path,
 	.resident = process_resident,
 	.usage = process_usage,
 	.close = process_close,

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A stripped program whose debug information lies elsewhere: does goro find it?
+#   debuginfo.sh CASE, with GORO, PROGRAM (tests/targets/park.c, with -g) and OBJCOPY in the environment
+set -euo pipefail
+scratch=$(mktemp -d)
+pid=
+trap 'exec 2>/dev/null; [ -z "$pid" ] || { kill $pid; wait $pid; } || :; rm -rf "$scratch"' EXIT
+
+cd "$scratch"
+"$OBJCOPY" --only-keep-debug "$PROGRAM" prog.debug
+"$OBJCOPY" --strip-all --add-gnu-debuglink=prog.debug "$PROGRAM" prog
+id=$(readelf -n prog | awk '/Build ID/ { print $3 }')
+by_id=.build-id/${id:0:2}/${id:2}.debug
+
+# Run the rest in a mount namespace of its own.
+apart() {
+	if ! unshare -m true 2>/dev/null; then
+		echo "skipped: mount namespaces need root"
+		exit 77
+	fi
+	mkdir -p /usr/lib/debug
+	exec unshare -m "$@"
+}
+
+# start COMMAND... - in the background; it ends up as the program.
+start() {
+	"$@" &
+	pid=$!
+	for _ in $(seq 600); do
+		! "$GORO" dump $pid 2>/dev/null | grep -q 'chan receive' || return 0
+		sleep 0.1
+	done
+	echo "failed: the program did not start"
+	exit 1
+}
+
+named() {
+	"$GORO" dump $pid >out
+	grep -qE '^ +main at .*/park\.c:[0-9]+$' out || { cat out; exit 1; }
+}
+
+nameless() {
+	"$GORO" dump $pid >out || [ $? = 6 ]
+	! grep -q 'park\.c' out || { cat out; exit 1; }
+	grep -qE "0x[0-9a-f]+ in .*/prog\+0x[0-9a-f]+" out || { cat out; exit 1; }
+	"$GORO" doctor $pid >out || [ $? = 6 ]
+	grep -q 'compile it with -g, or install its debug symbols' out || { cat out; exit 1; }
+}
+
+case $1 in
+beside)
+	start ./prog
+	named
+	;;
+below)
+	mkdir .debug
+	mv prog.debug .debug
+	start ./prog
+	named
+	;;
+build-id)
+	if [ "${2-}" != apart ]; then
+		apart "$0" "$1" apart
+	fi
+	mount -t tmpfs none /usr/lib/debug
+	mkdir -p "/usr/lib/debug/${by_id%/*}"
+	mv prog.debug "/usr/lib/debug/$by_id"
+	start ./prog
+	named
+	;;
+container) # both files are only where the program sees them
+	unshare -m true 2>/dev/null || exit 77
+	start unshare -m bash -c 'mount -t tmpfs none /mnt && mv prog prog.debug /mnt && exec /mnt/prog'
+	named
+	;;
+container-build-id)
+	unshare -m true 2>/dev/null || exit 77
+	mkdir -p /usr/lib/debug
+	start unshare -m bash -c 'mount -t tmpfs none /mnt && mount -t tmpfs none /usr/lib/debug &&
+		mkdir -p "/usr/lib/debug/'"${by_id%/*}"'" && mv prog.debug "/usr/lib/debug/'"$by_id"'" &&
+		mv prog /mnt && exec /mnt/prog'
+	named
+	;;
+nowhere)
+	rm prog.debug
+	start ./prog
+	nameless
+	;;
+another) # of that name, but of another build
+	unshare -m true 2>/dev/null || exit 77
+	"$OBJCOPY" --only-keep-debug "$GORO" prog.debug
+	start unshare -m bash -c 'mount -t tmpfs none /mnt && mv prog prog.debug /mnt && exec /mnt/prog'
+	nameless
+	;;
+esac
