@@ -2,8 +2,8 @@
 /*
  * g.c - the records of goroutines, and the first frame on a new stack.
  *
- * Records lie in chunks that are never freed and never move, so that anybody (an observer, a crash
- * handler, a debugger) may look at any of them at any time. Free ones are kept per P.
+ * Records lie in chunks that are never unmapped and never move, so that anybody (an observer, a
+ * crash handler, a debugger) may look at any of them at any time. Free ones are kept per P.
  */
 #include <string.h>
 
@@ -12,6 +12,40 @@
 uint64_t g_chunks[G_CHUNKS_MAX];
 
 extern char goro_entry_start[];
+
+/*
+ * Behind the records of a chunk. Free records age as stacks do (see stack.h): young in sched.gfree,
+ * then old, then in their chunk; and when all of a chunk are there its memory is given back. They
+ * are then as if never used, which the contract allows. One that ended while it held a lock stays,
+ * for an observer to say so. All of it under sched.lock.
+ */
+struct chunk_end {
+	struct g *cold;
+	uint32_t ncold;
+	bool bare, keep, listed;
+	struct chunk_end *next; /* with cold records */
+};
+
+enum {
+	CHUNK_BYTES = sizeof(struct g) * G_CHUNK_LEN,
+	CHUNK_SPAN = CHUNK_BYTES + sizeof(struct chunk_end) <= 256 * 1024 ? 256 * 1024 : 512 * 1024,
+	RETURN_BATCH = 64,
+};
+
+_Static_assert(CHUNK_BYTES + sizeof(struct chunk_end) <= CHUNK_SPAN, "a chunk and its end");
+
+static struct g *gfree_old, *gfree_limbo;
+static struct chunk_end *chunks_cold;
+
+static struct chunk_end *end_of(uintptr_t record)
+{
+	return (struct chunk_end *)((record & ~(uintptr_t)(CHUNK_SPAN - 1)) + CHUNK_BYTES);
+}
+
+static struct g *records_of(struct chunk_end *end)
+{
+	return (struct g *)((uintptr_t)end - CHUNK_BYTES);
+}
 
 struct g *goro_g_by_index(uint64_t i)
 {
@@ -24,35 +58,65 @@ uint64_t goro_g_count(void)
 	       G_CHUNK_LEN;
 }
 
-/* sched.lock held. */
-void goro_g_chunk_add(void)
+static void chain_chunk(struct g *chunk)
 {
-	uint32_t n = goro_introspect.g_nchunks;
-	struct g *chunk = n < G_CHUNKS_MAX ? os_reserve(sizeof(struct g) * G_CHUNK_LEN) : NULL;
-
-	if (!chunk)
-		goro_throw("out of memory: no room for another %u goroutines (there are %lu)",
-			   G_CHUNK_LEN, (unsigned long)goro_g_count());
 	for (uint32_t i = 0; i < G_CHUNK_LEN; i++) {
 		chunk[i].link = sched.gfree;
 		sched.gfree = &chunk[i];
 	}
-	sched.ngfree += G_CHUNK_LEN;
+}
+
+/* sched.lock held. */
+void goro_g_chunk_add(void)
+{
+	uint32_t n = goro_introspect.g_nchunks;
+	struct g *chunk = n < G_CHUNKS_MAX ? os_reserve_aligned(CHUNK_SPAN, CHUNK_SPAN) : NULL;
+
+	if (!chunk)
+		goro_throw("out of memory: no room for another %u goroutines (there are %lu)",
+			   G_CHUNK_LEN, (unsigned long)goro_g_count());
+	chain_chunk(chunk);
 	g_chunks[n] = (uint64_t)(uintptr_t)chunk;
 	/* Release: the pointer comes before the count that makes observers read it. */
 	__atomic_store_n(&goro_introspect.g_nchunks, n + 1, __ATOMIC_RELEASE);
 }
 
+/* Put into sched.gfree what is colder, or new. sched.lock held. */
+static void find_free(void)
+{
+	struct chunk_end *end = chunks_cold;
+
+	if (gfree_old) {
+		sched.gfree = gfree_old;
+		gfree_old = gfree_old->link;
+		sched.gfree->link = NULL;
+		return;
+	}
+	if (!end) {
+		goro_g_chunk_add();
+		return;
+	}
+	chunks_cold = end->next;
+	end->listed = false;
+	if (end->bare)
+		chain_chunk(records_of(end));
+	else
+		sched.gfree = end->cold;
+	end->cold = NULL;
+	end->ncold = 0;
+	end->bare = false;
+}
+
 void goro_g_refill(struct p *pp)
 {
 	lock_always(&sched.lock);
-	if (!sched.gfree)
-		goro_g_chunk_add();
-	while (sched.gfree && pp->ngfree < GFREE_BATCH) {
-		struct g *gp = sched.gfree;
+	while (pp->ngfree < GFREE_BATCH) {
+		struct g *gp;
 
+		if (!sched.gfree)
+			find_free();
+		gp = sched.gfree;
 		sched.gfree = gp->link;
-		sched.ngfree--;
 		gp->link = pp->gfree;
 		pp->gfree = gp;
 		pp->ngfree++;
@@ -60,20 +124,77 @@ void goro_g_refill(struct p *pp)
 	unlock_always(&sched.lock);
 }
 
-void goro_g_flush(struct p *pp)
+void goro_g_flush_locked(struct p *pp, uint32_t keep)
 {
-	lock_always(&sched.lock);
-	while (pp->ngfree > GFREE_BATCH) {
+	while (pp->ngfree > keep) {
 		struct g *gp = pp->gfree;
 
 		pp->gfree = gp->link;
 		pp->ngfree--;
 		gp->link = sched.gfree;
 		sched.gfree = gp;
-		sched.ngfree++;
 	}
+}
+
+void goro_g_flush(struct p *pp)
+{
+	lock_always(&sched.lock);
+	goro_g_flush_locked(pp, GFREE_BATCH);
 	unlock_always(&sched.lock);
 }
+
+/* ---- free records grow old: sysmon only, see scavenge.c -------------------------------------- */
+
+/* True: there are some. */
+bool goro_g_age(void)
+{
+	bool any;
+
+	lock_always(&sched.lock);
+	any = sched.gfree || gfree_old;
+	gfree_limbo = gfree_old;
+	gfree_old = sched.gfree;
+	sched.gfree = NULL;
+	unlock_always(&sched.lock);
+	return any;
+}
+
+static void return_record(struct g *gp)
+{
+	struct chunk_end *end = end_of((uintptr_t)gp);
+
+	gp->link = end->cold;
+	end->cold = gp;
+	end->keep |= gp->held_locks != 0;
+	if (!end->listed) {
+		end->listed = true;
+		end->next = chunks_cold;
+		chunks_cold = end;
+	}
+	if (++end->ncold == G_CHUNK_LEN && !end->keep) {
+		os_discard(records_of(end), CHUNK_BYTES);
+		end->cold = NULL;
+		end->bare = true;
+	}
+}
+
+/* True: there is more to do. */
+bool goro_g_return(void)
+{
+	if (!gfree_limbo)
+		return false;
+	lock_always(&sched.lock);
+	for (int i = 0; i < RETURN_BATCH && gfree_limbo; i++) {
+		struct g *gp = gfree_limbo;
+
+		gfree_limbo = gp->link;
+		return_record(gp);
+	}
+	unlock_always(&sched.lock);
+	return true;
+}
+
+/* ---- the first frame ------------------------------------------------------------------------- */
 
 /* Make `gp` look as if it had switched away just before it calls fn on an empty stack. */
 void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))

@@ -32,6 +32,7 @@
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#define MADV_GUARD_REMOVE  103
 #endif
 
 /* ---- memory ------------------------------------------------------------------------------------
@@ -61,6 +62,25 @@ const void *os_map_file(const char *path, size_t *size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* The kernel lays mappings side by side, so what comes after an aligned one mostly is, too. */
+void *os_reserve_aligned(size_t size, size_t align)
+{
+	char *p = os_reserve(size);
+	size_t before;
+
+	if (!p || !((uintptr_t)p % align))
+		return p;
+	munmap(p, size);
+	p = os_reserve(size + align);
+	if (!p)
+		return NULL;
+	before = -(uintptr_t)p % align;
+	if (before)
+		munmap(p, before);
+	munmap(p + before + size, align - before);
+	return p + before;
+}
+
 void os_unreserve(void *addr, size_t size)
 {
 	munmap(addr, size);
@@ -71,6 +91,13 @@ void os_no_huge_pages(void *addr, size_t size)
 	madvise(addr, size, MADV_NOHUGEPAGE);
 }
 
+void os_discard(void *addr, size_t size)
+{
+	madvise(addr, size, MADV_DONTNEED);
+}
+
+static bool no_marks = SAN_NEEDS_MAPPINGS;
+
 /*
  * Make the pages fault. The mark in the page table is tried, not looked up by version: a kernel
  * that lacks it says EINVAL. Each PROT_NONE guard costs two mappings of vm.max_map_count, of which
@@ -78,18 +105,27 @@ void os_no_huge_pages(void *addr, size_t size)
  */
 bool os_guard(void *addr, size_t size)
 {
-	static bool no_marks = SAN_NEEDS_MAPPINGS;
 	static uint32_t mappings;
 
-	if (!no_marks) {
+	if (!__atomic_load_n(&no_marks, __ATOMIC_RELAXED)) {
 		if (!madvise(addr, size, MADV_GUARD_INSTALL))
 			return true;
-		no_marks = true;
+		__atomic_store_n(&no_marks, true, __ATOMIC_RELAXED);
 	}
-	if (mappings > 30000)
+	if (__atomic_fetch_add(&mappings, 2, __ATOMIC_RELAXED) > 30000) {
+		__atomic_fetch_sub(&mappings, 2, __ATOMIC_RELAXED);
 		return false;
-	mappings += 2;
+	}
 	return !mprotect(addr, size, PROT_NONE);
+}
+
+/* Take guards away with all else. False: nothing was done, some may be mappings. */
+bool os_unguard_discard(void *addr, size_t size)
+{
+	if (__atomic_load_n(&no_marks, __ATOMIC_RELAXED) || madvise(addr, size, MADV_GUARD_REMOVE))
+		return false;
+	os_discard(addr, size);
+	return true;
 }
 
 /* ---- threads -----------------------------------------------------------------------------------

@@ -143,9 +143,16 @@ struct due {
 
 enum p_status { P_IDLE = 0, P_RUNNING = 1, P_STOPPED = 2 };
 
-struct stack_cache {
-	uintptr_t top; /* chain of free default-size stacks, through their top words */
+/* See stack.h. */
+struct stack_chain {
+	uintptr_t top; /* free stacks of one size, through their top words */
 	uint32_t n;
+};
+
+struct stack_run {
+	uintptr_t base;
+	uint64_t slots; /* a bit for each that is ours to take */
+	bool guarded;
 };
 
 struct p {
@@ -169,7 +176,8 @@ struct p {
 	struct g *gfree;
 	uint32_t ngfree;
 	uint64_t next_id, last_id; /* a batch of goroutine ids */
-	struct stack_cache stacks;
+	struct stack_chain stacks; /* of the default size */
+	struct stack_run stack_run;
 	uint64_t random;
 
 	uint32_t timer_lock;
@@ -263,7 +271,6 @@ struct sched {
 	_Atomic(struct m *) poller; /* the M that sleeps in netpoll; it is not in idle_m */
 	struct m *timekeeper;	    /* the idle M that sleeps until the next timer */
 	struct g *gfree;
-	uint32_t ngfree;
 	_Atomic uint64_t next_id;
 	bool sysmon_started;
 	_Atomic uint32_t sysmon_futex; /* 1: sysmon sleeps because nothing runs */
@@ -488,6 +495,8 @@ void goro_stack_init(size_t size);
 void goro_stack_alloc(struct p *pp, struct g *gp);
 void goro_stack_free(struct p *pp, struct g *gp);
 bool goro_stack_guard_hit(const struct g *gp, uintptr_t addr);
+void goro_stack_flush(struct p *pp, uint32_t keep);
+bool goro_stack_is_ours(uintptr_t hi);
 size_t goro_stack_size(void);
 uint32_t goro_stack_class(size_t size); /* of the smallest stack with so much room */
 
@@ -536,6 +545,11 @@ bool goro_netpoll_commit(_Atomic uintptr_t *word, struct g *gp);
 void goro_sysmon_start(void);
 void goro_sysmon_wake(void);
 
+/* ---- scavenge.c --------------------------------------------------------------------------------
+ */
+
+int64_t goro_scavenge(int64_t now);
+
 /* ---- panic.c, crash.c, report.c, traceback.c ---------------------------------------------------
  */
 
@@ -568,11 +582,13 @@ void goro_gate_deadlock(void);
  */
 
 void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */
+void *os_reserve_aligned(size_t size, size_t align);
 void os_unreserve(void *addr, size_t size);
 const void *os_map_file(const char *path, size_t *size);
 void os_no_huge_pages(void *addr, size_t size);
 void os_discard(void *addr, size_t size);
 bool os_guard(void *addr, size_t size);
+bool os_unguard_discard(void *addr, size_t size);
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */
 void os_futex_wake(_Atomic uint32_t *addr, int n);
 void os_membarrier_init(void);

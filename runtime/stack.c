@@ -13,26 +13,41 @@
  * goroutine but double what its page table costs: a page of it per 2 MiB.
  *
  * Free stacks are kept warm, last in first out: by P without a lock, then in a depot. They are
- * chained through their top word, on a page that was touched before anyway.
+ * chained through their top word, on a page that was touched before anyway. What nobody has wanted
+ * for a while loses its memory: see stack.h and scavenge.c.
  *
- * A goroutine may ask for another size. Sizes are powers of two, a class each: with a depot and an
- * arena of its own, but only the default has a cache by P.
+ * Slots that are not on a chain are handed to a P by the run of 2 MiB, which is what one page of a
+ * page table maps: two workers that start goroutines do not meet in the kernel's lock for it, nor
+ * in ours, which is not held over a system call for a stack. The guard is made when a slot is first
+ * taken.
+ *
+ * A goroutine may ask for another size. Sizes are powers of two, a class each: with a depot and
+ * arenas of its own, but only the default has a cache by P. Those of more than a run are cut one
+ * after the other from an arena that is theirs alone.
  *
  * Rejected: growing by copying (C has pointers into its stack), growing on fault (the address space
  * behind must be reserved all the same), one mmap per stack (two mappings each: 32,000 goroutines
  * and the process is at vm.max_map_count).
+ *
+ * Of the time to start a goroutine on a stack that was never used, the kernel spends two thirds
+ * zeroing its page and a quarter on the guard; the rest is ours. Tried for it, and dropped:
+ *   - populating pages ahead (MADV_POPULATE_WRITE, also of many in one call): the fault itself is
+ *     less than a tenth, the zeroing is the same;
+ *   - guards of many slots in one process_madvise(): the walk of the page table is the cost, not
+ *     the call;
+ *   - marking a whole arena as guard and unmarking what is used: a mark costs 20 ns and there are
+ *     32 of them to a slot;
+ *   - making the guard only when a goroutine goes deep: nothing tells us. The pages above it are
+ *     filled in by the kernel without a word, and what would make it ask (userfaultfd) needs a
+ *     permission and breaks system calls that write to the stack;
+ *   - two goroutines in one page: C stacks do not move, so the second half cannot be lent.
  */
-#include "runtime.h"
+#include "stack.h"
 
 enum {
-	ARENA_SIZE = 64 * 1024 * 1024,
-	GUARD_SIZE = 16 * 1024,
 	CACHE_MAX = 64,
-	CACHE_BATCH = 32,
-	NCLASSES = 16, /* 32 KiB to 1 GiB */
+	CACHE_BYTES = 8 * 1024 * 1024, /* and no more than this, should all have been deep */
 };
-
-#define SLOT_MIN ((size_t)2 * GUARD_SIZE)
 
 #if GORO_ASAN || GORO_TSAN
 enum { DEFAULT_SIZE = 512 * 1024 }; /* instrumented frames are several times as big */
@@ -40,30 +55,29 @@ enum { DEFAULT_SIZE = 512 * 1024 }; /* instrumented frames are several times as 
 enum { DEFAULT_SIZE = 128 * 1024 };
 #endif
 
-struct stack_class {
-	uint32_t lock;
-	uintptr_t arena, arena_end; /* what is left of the newest arena */
-	struct stack_cache depot;
-};
+struct stack_class goro_stack_classes[NCLASSES];
 
 static struct {
 	size_t slot_size; /* the default's */
 	uint32_t class;
-	struct stack_class classes[NCLASSES];
+	uint32_t cache_max;
 } stacks;
 
-static size_t slot_of(uint32_t class)
-{
-	return SLOT_MIN << class;
-}
+/* A bit for each 64 MiB of the address space that is an arena. */
+static uint64_t arena_map[((uint64_t)1 << 48) / ARENA_SIZE / 64];
 
 void goro_stack_init(size_t size)
 {
+	size_t fit;
+
 	if (!size)
 		size = DEFAULT_SIZE;
-	while (slot_of(stacks.class) < size)
+	while (stack_slot(stacks.class) < size)
 		stacks.class ++;
-	stacks.slot_size = slot_of(stacks.class);
+	stacks.slot_size = stack_slot(stacks.class);
+	fit = CACHE_BYTES / stacks.slot_size;
+	fit = fit < CACHE_MAX ? fit : CACHE_MAX;
+	stacks.cache_max = fit > 2 ? (uint32_t)fit : 2;
 }
 
 /* The classes that a goroutine may ask for are numbered from 1: 0 is the default. */
@@ -73,10 +87,10 @@ uint32_t goro_stack_class(size_t size)
 
 	if (!size)
 		return 0;
-	if (size > slot_of(NCLASSES - 1) - GUARD_SIZE)
+	if (size > stack_slot(NCLASSES - 1) - GUARD_SIZE)
 		goro_panic("goro_go_with: a stack of %zu bytes; the biggest has %zu", size,
-			   slot_of(NCLASSES - 1) - GUARD_SIZE);
-	while (slot_of(class) - GUARD_SIZE < size)
+			   stack_slot(NCLASSES - 1) - GUARD_SIZE);
+	while (stack_slot(class) - GUARD_SIZE < size)
 		class ++;
 	return class == stacks.class ? 0 : class + 1;
 }
@@ -86,112 +100,223 @@ size_t goro_stack_size(void)
 	return stacks.slot_size - GUARD_SIZE;
 }
 
-static void chain_push(struct stack_cache *c, uintptr_t hi)
+/* Is this one of our stacks? Not so main's, and those of threads. */
+bool goro_stack_is_ours(uintptr_t hi)
 {
-	((uintptr_t *)hi)[-1] = c->top;
-	c->top = hi;
-	c->n++;
+	uint64_t i = (hi - 1) / ARENA_SIZE;
+
+	return i / 64 < sizeof(arena_map) / sizeof(arena_map[0]) &&
+	       __atomic_load_n(&arena_map[i / 64], __ATOMIC_RELAXED) >> i % 64 & 1;
 }
 
-static uintptr_t chain_pop(struct stack_cache *c)
+/* Its address is a multiple of ARENA_SIZE. NULL: no address space. */
+static void *arena_reserve(size_t size)
 {
-	uintptr_t hi = c->top;
+	void *arena = os_reserve_aligned(size, ARENA_SIZE);
 
-	c->top = ((uintptr_t *)hi)[-1];
-	c->n--;
-	return hi;
+	if (!arena)
+		return NULL;
+	os_no_huge_pages(arena, size);
+	san_root_region(arena, size);
+	for (uint64_t i = (uintptr_t)arena / ARENA_SIZE; size; i++, size -= ARENA_SIZE)
+		__atomic_fetch_or(&arena_map[i / 64], (uint64_t)1 << i % 64, __ATOMIC_RELAXED);
+	return arena;
 }
 
-/* c->lock held. */
-static uintptr_t carve(struct stack_class *c, size_t slot_size)
+/* c->lock held. An arena with something to take; NULL: no address space. */
+static struct arena *find_arena(struct stack_class *c)
+{
+	struct arena *a;
+
+	while ((a = c->arenas) && !a->cold_runs && !a->fresh_runs) {
+		c->arenas = a->next;
+		a->listed = false;
+	}
+	if (a)
+		return a;
+	a = arena_reserve(ARENA_SIZE);
+	if (a) {
+		a->fresh_runs = ~(uint32_t)0;
+		stack_arena_list(c, a);
+	}
+	return a;
+}
+
+/* c->lock held. Slots that nobody uses: cold ones first, they have guards already. */
+static bool take_run(struct stack_class *c, size_t slot_size, struct stack_run *to)
+{
+	struct arena *a;
+	uint32_t run;
+
+	do { /* slots of 2 MiB: the first run has none but the arena's own */
+		a = find_arena(c);
+		if (!a)
+			return false;
+		to->guarded = a->cold_runs;
+		run = (uint32_t)__builtin_ctz(a->cold_runs ? a->cold_runs : a->fresh_runs);
+		to->base = (uintptr_t)a + (uintptr_t)run * RUN_SIZE;
+		if (to->guarded) {
+			to->slots = a->cold[run];
+			a->cold[run] = 0;
+			a->cold_runs &= ~((uint32_t)1 << run);
+		} else {
+			to->slots = stack_run_slots(slot_size, run);
+			a->fresh_runs &= ~((uint32_t)1 << run);
+		}
+	} while (!to->slots);
+	return true;
+}
+
+static uintptr_t guard(uintptr_t slot, size_t slot_size)
+{
+	os_guard((void *)slot, GUARD_SIZE);
+	san_stack_new(slot + GUARD_SIZE, slot + slot_size);
+	return slot + slot_size;
+}
+
+static uintptr_t take_slot(struct stack_run *run, size_t slot_size)
+{
+	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(run->slots) * slot_size;
+
+	run->slots &= run->slots - 1;
+	return run->guarded ? slot + slot_size : guard(slot, slot_size);
+}
+
+/* c->lock held. One of more than a run. */
+static uintptr_t take_big(struct stack_class *c, size_t slot_size)
 {
 	uintptr_t slot;
 
-	if (c->arena == c->arena_end) {
+	if (c->big == c->big_end) {
 		size_t size = slot_size > ARENA_SIZE ? slot_size : ARENA_SIZE;
-		void *arena = os_reserve(size);
+		void *arena = arena_reserve(size);
 
 		if (!arena)
 			return 0;
-		os_no_huge_pages(arena, size);
-		san_root_region(arena, size);
-		c->arena = (uintptr_t)arena;
-		c->arena_end = c->arena + size;
+		c->big = (uintptr_t)arena;
+		c->big_end = c->big + size;
 	}
-	slot = c->arena;
-	c->arena += slot_size;
-	os_guard((void *)slot, GUARD_SIZE);
-	san_stack_new(slot + GUARD_SIZE, slot + stacks.slot_size);
-	return slot + slot_size;
+	slot = c->big;
+	c->big += slot_size;
+	return guard(slot, slot_size);
 }
 
 GORO_NORETURN static void goro_stack_none(size_t slot_size)
 {
-	goro_throw("out of memory: no address space for another stack of %zu bytes", slot_size);
+	goro_throw("out of memory: no address space for another stack of %zu bytes; there are %zu "
+		   "goroutines. Is there a limit (ulimit -v, vm.overcommit_memory=2)? "
+		   "GORO_STACK sets the size",
+		   slot_size, goro_count());
+}
+
+/* No room: are there stacks on their way back? sysmon needs nothing of ours for that. */
+static void wait_for_limbo(struct stack_class *c, size_t slot_size)
+{
+	if (!__atomic_load_n(&c->returning, __ATOMIC_ACQUIRE))
+		goro_stack_none(slot_size);
+	os_sleep(GORO_MILLISECOND);
+}
+
+/* A slot from the class's depot, or a new one. */
+static uintptr_t alloc_locked(struct stack_class *c, size_t slot_size)
+{
+	if (c->young.n)
+		return stack_chain_pop(&c->young);
+	if (c->old.n)
+		return stack_chain_pop(&c->old);
+	if (slot_size > RUN_SIZE)
+		return c->bare.n ? stack_chain_pop(&c->bare) : take_big(c, slot_size);
+	if (!c->run.slots && !take_run(c, slot_size, &c->run))
+		return 0;
+	return take_slot(&c->run, slot_size);
+}
+
+static uintptr_t alloc_from(uint32_t class)
+{
+	struct stack_class *c = &goro_stack_classes[class];
+	uintptr_t hi;
+
+	for (;;) {
+		lock_always(&c->lock);
+		hi = alloc_locked(c, stack_slot(class));
+		unlock_always(&c->lock);
+		if (hi)
+			return hi;
+		wait_for_limbo(c, stack_slot(class));
+	}
 }
 
 static noinline uintptr_t refill(struct p *pp)
 {
-	struct stack_class *c = &stacks.classes[stacks.class];
-	uintptr_t hi;
+	struct stack_class *c = &goro_stack_classes[stacks.class];
+	struct stack_run *run = &pp->stack_run;
 
-	lock_always(&c->lock);
-	if (c->depot.n) {
-		while (c->depot.n && pp->stacks.n < CACHE_BATCH)
-			chain_push(&pp->stacks, chain_pop(&c->depot));
-		hi = chain_pop(&pp->stacks);
-	} else {
-		/* A fresh one is not put on a chain: that would touch its page before its time. */
-		hi = carve(c, stacks.slot_size);
+	if (stacks.slot_size > RUN_SIZE)
+		return alloc_from(stacks.class);
+	for (;;) {
+		bool found = true;
+
+		if (stack_chain_len(&c->young) || stack_chain_len(&c->old)) {
+			lock_always(&c->lock);
+			while (c->young.n && pp->stacks.n < stacks.cache_max / 2)
+				stack_chain_push(&pp->stacks, stack_chain_pop(&c->young));
+			while (c->old.n && pp->stacks.n < stacks.cache_max / 2)
+				stack_chain_push(&pp->stacks, stack_chain_pop(&c->old));
+			unlock_always(&c->lock);
+			if (pp->stacks.n)
+				return stack_chain_pop(&pp->stacks);
+		}
+		if (!run->slots) {
+			lock_always(&c->lock);
+			found = take_run(c, stacks.slot_size, run);
+			unlock_always(&c->lock);
+		}
+		if (found)
+			return take_slot(run, stacks.slot_size);
+		wait_for_limbo(c, stacks.slot_size);
 	}
-	unlock_always(&c->lock);
-	if (!hi)
-		goro_stack_none(stacks.slot_size);
-	return hi;
-}
-
-static noinline void alloc_special(struct g *gp, uint32_t class)
-{
-	struct stack_class *c = &stacks.classes[class];
-	uintptr_t hi;
-
-	lock_always(&c->lock);
-	hi = c->depot.n ? chain_pop(&c->depot) : carve(c, slot_of(class));
-	unlock_always(&c->lock);
-	if (!hi)
-		goro_stack_none(slot_of(class));
-	gp->stack_hi = hi;
-	gp->stack_lo = hi - slot_of(class) + GUARD_SIZE;
-}
-
-static noinline void free_special(uintptr_t hi, size_t slot_size)
-{
-	struct stack_class *c = stacks.classes;
-
-	for (size_t slot = SLOT_MIN; slot < slot_size; slot *= 2)
-		c++;
-	lock_always(&c->lock);
-	chain_push(&c->depot, hi);
-	unlock_always(&c->lock);
 }
 
 void goro_stack_alloc(struct p *pp, struct g *gp)
 {
+	size_t slot_size = stacks.slot_size;
 	uintptr_t hi;
 
 	if (unlikely(gp->ext && gp->ext->stack_class)) {
-		alloc_special(gp, gp->ext->stack_class - 1);
-		return;
+		slot_size = stack_slot(gp->ext->stack_class - 1);
+		hi = alloc_from(gp->ext->stack_class - 1);
+	} else {
+		hi = likely(pp->stacks.n) ? stack_chain_pop(&pp->stacks) : refill(pp);
 	}
-	hi = likely(pp->stacks.n) ? chain_pop(&pp->stacks) : refill(pp);
 	gp->stack_hi = hi;
-	gp->stack_lo = hi - stacks.slot_size + GUARD_SIZE;
+	gp->stack_lo = hi - slot_size + GUARD_SIZE;
 	san_stack_reuse(gp->stack_lo, gp->stack_hi);
+}
+
+static noinline void free_special(uintptr_t hi, size_t slot_size)
+{
+	struct stack_class *c = goro_stack_classes;
+
+	for (size_t slot = SLOT_MIN; slot < slot_size; slot *= 2)
+		c++;
+	lock_always(&c->lock);
+	stack_chain_push(&c->young, hi);
+	unlock_always(&c->lock);
+}
+
+/* All but `keep` of a P's cache to the depot. */
+void goro_stack_flush(struct p *pp, uint32_t keep)
+{
+	struct stack_class *c = &goro_stack_classes[stacks.class];
+
+	lock_always(&c->lock);
+	while (pp->stacks.n > keep)
+		stack_chain_push(&c->young, stack_chain_pop(&pp->stacks));
+	unlock_always(&c->lock);
 }
 
 void goro_stack_free(struct p *pp, struct g *gp)
 {
-	struct stack_class *c = &stacks.classes[stacks.class];
 	uintptr_t hi = gp->stack_hi;
 	size_t slot_size = hi - gp->stack_lo + GUARD_SIZE;
 
@@ -201,13 +326,9 @@ void goro_stack_free(struct p *pp, struct g *gp)
 		free_special(hi, slot_size);
 		return;
 	}
-	chain_push(&pp->stacks, hi);
-	if (likely(pp->stacks.n <= CACHE_MAX))
-		return;
-	lock_always(&c->lock);
-	while (pp->stacks.n > CACHE_BATCH)
-		chain_push(&c->depot, chain_pop(&pp->stacks));
-	unlock_always(&c->lock);
+	stack_chain_push(&pp->stacks, hi);
+	if (unlikely(pp->stacks.n > stacks.cache_max))
+		goro_stack_flush(pp, stacks.cache_max / 2);
 }
 
 bool goro_stack_guard_hit(const struct g *gp, uintptr_t addr)

@@ -14,6 +14,9 @@ extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *va
 void goro_g_chunk_add(void); /* sched.lock held */
 void goro_g_refill(struct p *pp);
 void goro_g_flush(struct p *pp);
+void goro_g_flush_locked(struct p *pp, uint32_t keep); /* sched.lock held */
+bool goro_g_age(void);
+bool goro_g_return(void);
 void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *));
 uintptr_t goro_g_stack_colour(const struct g *gp);
 void goro_g_give_stack(struct p *pp, struct g *gp);

@@ -7,7 +7,8 @@
  *     between the two threads, and the goroutine queues for a P at its next call of the runtime;
  *   - wakes a worker when a goroutine that was made ready "next" is not run by its P after all;
  *   - measures how long goroutines run at a time on each P, so that tiny ones stay together;
- *   - tells busy Ps that a timer is due, and moves the coarse clock.
+ *   - tells busy Ps that a timer is due, and moves the coarse clock;
+ *   - gives back memory that nobody wants any more: see scavenge.c.
  *
  * Taking a P is Dekker's algorithm with the fence on one side. The worker, in enter():
  *
@@ -129,15 +130,19 @@ static bool all_idle(void)
 	return atomic_load(&sched.nidle_p) == (uint32_t)sched.nprocs && !atomic_load(&sched.nlost);
 }
 
-/* Nothing runs: sleep until a P is taken again. */
-static void sleep_deep(void)
+/* Nothing runs: sleep until a P is taken again, or there is something to tidy up. */
+static void sleep_deep(int64_t until)
 {
+	int64_t now = goro_now();
+
 	lock_always(&sched.lock);
 	if (all_idle())
 		atomic_store(&sched.sysmon_futex, 1);
 	unlock_always(&sched.lock);
-	while (atomic_load(&sched.sysmon_futex) && !atomic_load(&sched.quit_asked))
-		os_futex_wait(&sched.sysmon_futex, 1, -1);
+	while (atomic_load(&sched.sysmon_futex) && !atomic_load(&sched.quit_asked) && now < until) {
+		os_futex_wait(&sched.sysmon_futex, 1, until == INT64_MAX ? -1 : until - now);
+		now = goro_now();
+	}
 	atomic_store(&sched.sysmon_futex, 0);
 }
 
@@ -157,7 +162,7 @@ static void sysmon(void *unused)
 
 	(void)unused;
 	for (;;) {
-		int64_t now = goro_clock_advance();
+		int64_t now = goro_clock_advance(), tidy;
 		bool acted = false;
 
 		if (atomic_load(&sched.quit_asked))
@@ -167,6 +172,7 @@ static void sysmon(void *unused)
 		for (int i = 0; i < sched.nprocs; i++)
 			acted |= watch(goro_ps[i], now);
 		goro_netpoll_backstop((uint64_t)now);
+		tidy = goro_scavenge(now);
 		quiet = acted ? 0 : quiet + 1;
 		if (acted)
 			tick = TICK_MIN_NS;
@@ -174,8 +180,9 @@ static void sysmon(void *unused)
 			tick = tick * 2 < TICK_MAX_NS ? tick * 2 : TICK_MAX_NS;
 		idle = all_idle() ? idle + 1 : 0;
 		if (idle > 10) {
-			sleep_deep();
-			idle = quiet = 0;
+			sleep_deep(tidy);
+			idle = all_idle() ? idle : 0;
+			quiet = 0;
 			tick = TICK_MIN_NS;
 			continue;
 		}

@@ -34,7 +34,8 @@
 
 /*
  * States of a goroutine: X(id, letter, name). FREE is a record that holds no goroutine; its other
- * fields still describe the last one that lived there (an orphaned lock's owner is named by them).
+ * fields still describe the last one that lived there (an orphaned lock's owner is named by them),
+ * or the memory was given back and all are zero, as before the first. Who ended with a lock stays.
  */
 #define GORO_STATES(X)                                                                          \
 	X(FREE, '-', "free")	     /* no goroutine in this record */                          \
