@@ -201,9 +201,9 @@ void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))
 {
 	struct switch_frame *frame;
 
-	top = (top & ~(uintptr_t)15) - 16; /* a zero where the return address would be */
+	top = (top & ~(uintptr_t)15) - sizeof(struct stack_owner);
 	frame = (struct switch_frame *)(top - sizeof(*frame));
-	*(uintptr_t *)top = 0;
+	*(struct stack_owner *)top = (struct stack_owner){ 0 };
 	switch_frame_init(frame, fn, (uintptr_t)goro_entry_start);
 	g_set_sp(gp, (uintptr_t)frame);
 }

@@ -147,6 +147,7 @@ void goro_introspect_init(void)
 	SWITCH_FRAME_REGS(SAVED)
 	c->saved_pc = offsetof(struct switch_frame, pc);
 	c->saved_size = sizeof(struct switch_frame);
+	c->entry_owner = offsetof(struct stack_owner, record);
 	c->entry_lo = addr(goro_entry);
 	c->entry_hi = addr(goro_entry_end);
 	/* Release: whoever sees the cookie sees all of the above. */

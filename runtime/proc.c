@@ -179,6 +179,8 @@ void goro_main(void *unused)
 {
 	struct m *mp = getm();
 	struct g *gp = mp->curg, *next;
+	/* goro_entry calls us, and pushes nothing else. */
+	struct stack_owner *owner = __builtin_dwarf_cfa();
 	bool special; /* an extension: the stack may not be of the usual size */
 
 	(void)unused;
@@ -186,6 +188,9 @@ void goro_main(void *unused)
 	after_switch(mp);
 	for (;;) {
 		thread_state_load(mp, &(struct thread_state){ 0 });
+		owner->record = (uintptr_t)gp;
+		owner->id = gp->id;
+		owner->spawn_pc = gp->spawn_pc;
 		leave(mp);
 		((goro_fn *)gp->entry)(gp->arg);
 		if (unlikely(gp->ext))

@@ -243,6 +243,12 @@ struct m {
 	bool ending;  /* locked_g has ended, and the thread with it */
 } __attribute__((aligned(2 * CACHE_LINE)));
 
+/* What lies above a goroutine's outermost frame, for observers: the contract's entry_owner. */
+struct stack_owner {
+	uint64_t no_return; /* a zero where the return address would be */
+	uint64_t record, id, spawn_pc;
+};
+
 enum { LOST_NO = 0, LOST_ASKED = 1, LOST_YES = 2 };
 
 /* ---- the scheduler -----------------------------------------------------------------------------

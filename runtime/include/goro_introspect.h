@@ -249,7 +249,14 @@ struct goro_introspect {
 	uint16_t saved_reg[64];
 	uint16_t saved_pc;
 	uint16_t saved_size;
-	uint32_t reserved1;
+
+	/*
+	 * Whose stack is it? So many bytes above the stack pointer of a goroutine's outermost frame
+	 * (entry_lo, below) lie three words: the address of its record, its id, its spawn_pc. A
+	 * copy of a stack thus tells its owner, also when the goroutine has ended since. The stack
+	 * of a worker has zeros there. 0: this program does not have them.
+	 */
+	uint32_t entry_owner;
 
 	/*
 	 * Where every goroutine's stack ends: a complete unwind's last frame lies in this range
