@@ -4,7 +4,13 @@
  */
 #include "cmd.h"
 
-static const char *const formats[] = { "text", "json", "go", NULL };
+#include <string.h>
+#include <unistd.h>
+#include "error.h"
+#include "report_profile.h"
+#include "sampler.h"
+
+static const char *const formats[] = { "text", "json", "go", "pprof", "folded", NULL };
 static const char *const keys[] = { "spawn", "stack", "state", "none", NULL };
 static const enum goro_group_key key_ids[] = { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE,
 					       GORO_BY_NONE };
@@ -16,7 +22,10 @@ struct options {
 
 static const struct argp_option options[] = {
 	{ "format", 'f', "FORMAT", 0,
-	  "text, json, or go: the form in which Go prints goroutines, for tools that read it", 0 },
+	  "text, json, or go: the form in which Go prints goroutines, for tools that read it; "
+	  "pprof, "
+	  "folded: as a profile that counts them",
+	  0 },
 	{ "group", 'g', "KEY", 0,
 	  "text: group by spawn site (spawn, the default), by stack, by state, or not (none)", 0 },
 	{ 0 },
@@ -35,7 +44,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		o->format = cmd_choice(arg, formats);
 		if (o->format < 0)
-			exit(cmd_usage("dump", "the format is text, json or go, not '%s'", arg));
+			exit(cmd_usage("dump",
+				       "the format is text, json, go, pprof or folded, not '%s'",
+				       arg));
 		return 0;
 	case 'g':
 		o->key = cmd_choice(arg, keys);
@@ -51,10 +62,31 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!o->target)
 			exit(cmd_usage("dump", "which process? Give a pid or a name"));
+		if (!strcmp(formats[o->format], "pprof") && isatty(STDOUT_FILENO))
+			exit(cmd_usage("dump",
+				       "pprof is nothing for a terminal: send it to a file"));
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+/* The goroutines as a profile: how many are where. */
+static struct goro_error *put_profile(struct goro_scope *scope, const struct goro_snapshot *snap,
+				      const char *name)
+{
+	struct profile *p;
+	struct goro_error *err = goro_scope_profile_snapshot(scope, snap, PROFILE_GOROUTINE, &p);
+
+	if (err)
+		return err;
+	for (const struct profile_format *f = profile_formats; f->name; f++) {
+		if (!strcmp(f->name, name) &&
+		    (!profile_resolve(p, scope) || !f->write(stdout, scope, p)))
+			err = &goro_enomem;
+	}
+	profile_free(p);
+	return err;
 }
 
 int cmd_dump(int argc, char **argv)
@@ -80,9 +112,16 @@ int cmd_dump(int argc, char **argv)
 		report_dump_json(&r);
 	else if (o.format == 2)
 		report_dump_go(&r);
+	else if (o.format > 2)
+		err = put_profile(scope, snap, formats[o.format]);
 	else
 		report_dump_text(&r, key_ids[o.key]);
 	goro_verdicts_free(verdicts);
+	if (err) {
+		goro_snapshot_free(snap);
+		goro_scope_close(scope);
+		return cmd_fail("dump", err);
+	}
 	status = cmd_finish("dump", cmd_completeness("dump", snap));
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bash completion for goro(1)
 
-_goro_commands='ps dump stack leaks waits check doctor'
+_goro_commands='ps dump stack leaks waits profile check doctor'
 
 # The long options of a command.
 _goro_options() {
@@ -11,6 +11,7 @@ _goro_options() {
 	stack) echo --help ;;
 	leaks) echo --baseline --fail-on --for --format --suppress --suspect-age --write-baseline --help ;;
 	waits) echo --format --help ;;
+	profile) echo --duration --format --how --mode --output --rate --help ;;
 	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \
 		--suppress --timeout --write-baseline --help ;;
 	doctor) echo --format --help ;;
@@ -20,7 +21,10 @@ _goro_options() {
 # The values of an option of a command.
 _goro_values() {
 	case $1,$2 in
-	dump,--format | dump,-f) echo text json go ;;
+	dump,--format | dump,-f) echo text json go pprof folded ;;
+	profile,--format | profile,-f) echo pprof folded svg speedscope perfetto ;;
+	profile,--mode | profile,-m) echo cpu wall offcpu spawn stack goroutine ;;
+	profile,--how | profile,-H) echo auto perf ptrace ;;
 	waits,--format | waits,-f) echo text json dot ;;
 	leaks,--format | leaks,-f | check,--format | check,-f) echo text json junit sarif github ;;
 	*,--format | *,-f) echo text json ;;
@@ -42,6 +46,10 @@ _goro() {
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W "$_goro_commands --help --version" -- "$cur")
+		return
+	fi
+	if [[ $command == profile && ($prev == --output || $prev == -o) ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 	fi
 	if [[ $command == check ]]; then

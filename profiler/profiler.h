@@ -112,8 +112,9 @@ struct goro_info {
 	 * is not, the lock was just handed over to it.
 	 */
 	bool queued;
-	bool torn; /* it ran while we read: state is right, stack is missing */
-	bool lost; /* its stack is not in the core file */
+	bool labelled; /* it has a name or labels */
+	bool torn;     /* it ran while we read: state is right, stack is missing */
+	bool lost;     /* its stack is not in the core file */
 };
 
 /* One object that a goroutine waits for. */

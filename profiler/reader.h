@@ -15,11 +15,38 @@
 
 struct reader;
 
+#define READER_LABELS 512 /* bytes for the labels of a goroutine, and a NUL */
+
+/* Whose stack a thread was caught on. */
+struct stack_owner {
+	uint64_t id;	 /* 0: no goroutine's: a worker's own, or one that is not the runtime's */
+	uint64_t record; /* of the goroutine; reused when it ends */
+	uint64_t spawn_pc;
+};
+
+/* A goroutine that lives or lived in a record. */
+struct reader_birth {
+	uint64_t record, id, parent, spawn_pc, entry;
+};
+
+typedef bool reader_birth_fn(const struct reader_birth *b, void *arg); /* false: enough */
+
 struct reader_ops {
 	/* NULL and *ret set: this is its runtime. NULL and *ret NULL: it is not. */
 	struct goro_error *(*probe)(struct target *t, struct modules *ms, struct reader **ret);
 	/* Read everything once. */
 	struct goro_error *(*read)(struct reader *r, struct target *t, struct snapshot_builder *b);
+	/* How its switch leaves a stack. */
+	const struct unwind_layout *(*layout)(const struct reader *r);
+	/* Whose is this stack, which was unwound to its end? False: that cannot be known. */
+	bool (*owner)(const struct reader *r, const struct unwind_stack *s,
+		      const struct unwind_result *u, struct stack_owner *ret);
+	/* Name and labels of a goroutine, as lines of key=value; "" if it has none or has ended. */
+	void (*labels)(struct reader *r, struct target *t, uint64_t record, uint64_t id,
+		       char ret[READER_LABELS]);
+	/* The last goroutine of each record, ended ones too; *count: go statements so far. */
+	struct goro_error *(*births)(struct reader *r, struct target *t, reader_birth_fn *fn,
+				     void *arg, uint64_t *count);
 	void (*close)(struct reader *r);
 };
 

@@ -10,14 +10,12 @@
  * Rejected: stopping the program for one consistent picture. It costs the target milliseconds at a
  * hundred thousand goroutines, and each parked goroutine is consistent in itself without it.
  */
-#include "reader.h"
+#include "reader_goro.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "contract.h"
-#include "park_memo.h"
 
 #define BATCH	      1024u	   /* records in one go; also what one system call reads */
 #define FIRST_WINDOW  2048u	   /* bytes of a stack: nearly always all that is used */
@@ -28,13 +26,6 @@
 #define MAX_CASES     65536u	   /* waiters of one goroutine */
 #define MAX_FAR_READS (1u << 20)   /* waiters that lie on no stack, in one snapshot */
 #define MAX_RESIDENT  (1ull << 40) /* address space to ask the page map about */
-
-struct reader_goro {
-	struct reader base;
-	struct modules *modules;
-	struct contract contract;
-	struct park_memo memo;
-};
 
 /* A goroutine whose stack is to be read. */
 struct item {
@@ -115,6 +106,7 @@ static void decode(const struct scan *s, const uint8_t *rec, uint64_t address, s
 		.held_locks = (uint32_t)get(s, rec, GORO_FIELD_g_held_locks),
 		.rlocks_more = (uint32_t)get(s, rec, GORO_FIELD_g_rlocks_more),
 		.m_id = (uint32_t)get(s, rec, GORO_FIELD_g_m_id),
+		.labelled = get(s, rec, GORO_FIELD_g_name) != 0,
 		.stack_id = GORO_NO_STACK,
 		.finding = UINT32_MAX,
 	};
@@ -455,6 +447,8 @@ static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *us
 	if (!is_there(&g))
 		return;
 	find_stack_end(s, &g);
+	if (g.flags & GORO_FLAG_MAIN)
+		s->r->main = g;
 	parked = park_memo_find(&s->r->memo, &g);
 	if (parked)
 		g.stack_used = g.stack_hi - g.sp;
@@ -824,5 +818,9 @@ static void goro_close(struct reader *base)
 const struct reader_ops reader_goro = {
 	.probe = goro_probe,
 	.read = goro_read,
+	.layout = reader_goro_layout,
+	.owner = reader_goro_owner,
+	.labels = reader_goro_labels,
+	.births = reader_goro_births,
 	.close = goro_close,
 };

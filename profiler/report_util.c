@@ -136,9 +136,10 @@ void report_heading(const struct report *r, const struct goro_info *g)
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-/* Length of a valid UTF-8 sequence at s, or 0. json_string() is the judge of the exact rules. */
-static size_t utf8_length(const unsigned char *s)
+/* json_string() is the judge of the exact rules. */
+size_t report_utf8_length(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t n = *s < 0x80   ? 1
 		   : *s < 0xc2 ? 0
 		   : *s < 0xe0 ? 2
@@ -151,7 +152,7 @@ static size_t utf8_length(const unsigned char *s)
 			return 0;
 	}
 	if (n > 1) {
-		json_t *one = json_stringn((const char *)s, n);
+		json_t *one = json_stringn(text, n);
 
 		if (!one)
 			return 0;
@@ -180,7 +181,7 @@ json_t *report_json_string(const char *text)
 	if (!clean)
 		return value ? value : json_null();
 	while (*text) {
-		size_t length = utf8_length((const unsigned char *)text);
+		size_t length = report_utf8_length(text);
 
 		if (length)
 			memcpy(clean + n, text, length);

@@ -345,6 +345,13 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 		l->common.module = keep(s, m->path);
 		l->common.module_offset = pc - m->bias;
 	}
+	if (!m) {
+		/* No file, but it may have a name: "[vdso]". */
+		const struct target_map *map = target_maps_find(&s->modules->maps, at);
+
+		l->common.module = map ? keep(s, map->path) : NULL;
+		l->common.module_offset = map ? pc - map->lo : 0;
+	}
 	report_modules(s);
 	mod = s->dwfl ? dwfl_addrmodule(s->dwfl, at) : NULL;
 	symbol = mod ? dwfl_module_addrinfo(mod, at, &offset, &sym, NULL, NULL, NULL) : NULL;

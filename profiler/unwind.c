@@ -151,6 +151,11 @@ enum unwind_status unwind_load(const struct unwind_stack *s, uint64_t address, u
 
 enum unwind_status unwind_start(const struct unwind_stack *s, uint64_t *pc, uint64_t *sp)
 {
+	if (s->registers) {
+		*pc = s->registers->pc + 1;
+		*sp = s->registers->sp;
+		return UNWIND_DONE;
+	}
 	*sp = s->sp + s->layout->saved_size;
 	return unwind_load(s, s->sp + s->layout->saved_pc, pc);
 }
@@ -211,9 +216,12 @@ enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack 
 	enum unwind_status status;
 
 	r->n = 0;
+	r->end_sp = 0;
 	r->complete = r->by_frame_pointer = false;
 	status = unwind_start(s, &f.pc, &f.sp);
-	if (status == UNWIND_DONE && saved_fp != 0xffff)
+	if (s->registers)
+		f.fp = s->registers->reg[layout->frame_pointer];
+	else if (status == UNWIND_DONE && saved_fp != 0xffff)
 		status = unwind_load(s, s->sp + saved_fp, &f.fp);
 	while (status == UNWIND_DONE) {
 		const struct cached *c = find_rule(u, f.pc);
@@ -224,6 +232,7 @@ enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack 
 		r->pcs[r->n++] = f.pc;
 		if (f.pc >= layout->entry_lo && f.pc < layout->entry_hi) {
 			r->complete = true;
+			r->end_sp = f.sp;
 			return UNWIND_DONE;
 		}
 		if (c->place == PLACE_NO_RULE || rule->cfa == CFI_COMPLEX ||
@@ -255,6 +264,7 @@ static enum unwind_status by_libunwind(struct unwinder *u, const struct unwind_s
 		u->reference = unwind_reference_new(u->target, u->modules);
 	if (!u->reference) {
 		r->n = 0;
+		r->end_sp = 0;
 		r->complete = r->by_frame_pointer = false;
 		return UNWIND_DONE;
 	}

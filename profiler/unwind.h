@@ -15,6 +15,7 @@
 
 #include "elf.h"
 #include "target.h"
+#include "target_sample.h"
 
 #define UNWIND_MAX_FRAMES 1024
 
@@ -30,7 +31,13 @@ struct unwind_layout {
 /* A stack to unwind: where it was left, and the bytes of it that were copied. */
 struct unwind_stack {
 	const struct unwind_layout *layout;
-	uint64_t sp;	      /* where the saved registers lie */
+	/*
+	 * NULL: the switch left it, its registers lie at sp. Else it was caught on its way, at any
+	 * instruction; then pcs[0] of the result is one more than its pc, so that all of pcs are
+	 * looked up alike.
+	 */
+	const struct target_registers *registers;
+	uint64_t sp;	      /* where the saved registers lie; of a caught one: registers->sp */
 	uint64_t hi;	      /* end of the stack; more bytes can be had up to here */
 	const uint8_t *bytes; /* copy of [sp, sp + len) */
 	size_t len;
@@ -41,6 +48,8 @@ struct unwind_result {
 	uint64_t
 		pcs[UNWIND_MAX_FRAMES]; /* leaf first; all but signal frames are return addresses */
 	unsigned n;
+	uint64_t end_sp; /* stack pointer of the outermost frame, when it is the entry of goroutines
+			  */
 	bool complete;
 	bool by_frame_pointer;
 };
@@ -85,7 +94,8 @@ size_t unwinder_unknown(const struct unwinder *u);
 /* 8 bytes of the stack at address. CANNOT: outside of it; MORE: not copied yet. */
 enum unwind_status unwind_load(const struct unwind_stack *s, uint64_t address, uint64_t *ret);
 
-/* The program counter and the stack pointer once the switch's frame is popped. */
+/* The first return address and the stack pointer once the switch's frame is popped; of a thread
+ * that was caught running its pc, plus one, and its stack pointer. */
 enum unwind_status unwind_start(const struct unwind_stack *s, uint64_t *pc, uint64_t *sp);
 
 /* ---- unwind_libunwind.c ---------------------------------------------------------------------- */

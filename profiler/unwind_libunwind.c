@@ -113,6 +113,10 @@ static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *valu
 	(void)space;
 	if (write)
 		return -UNW_EINVAL;
+	if (s->registers && reg >= 0 && reg < 32 && reg != UNW_REG_IP && reg != UNW_REG_SP) {
+		*value = s->registers->reg[reg];
+		return s->registers->have >> reg & 1 ? 0 : -UNW_EBADREG;
+	}
 	status = unwind_start(s, &pc, &sp);
 	if (reg == UNW_REG_IP) {
 		/* The saved one is a return address, but libunwind looks for the table of the
@@ -305,6 +309,7 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 	uint64_t last_sp = s->sp;
 
 	r->n = 0;
+	r->end_sp = 0;
 	r->complete = r->by_frame_pointer = false;
 	ref->stack = s;
 	ref->more = ref->no_table = false;
@@ -324,6 +329,7 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 		r->pcs[r->n++] = pc;
 		if (pc >= layout->entry_lo && pc < layout->entry_hi) {
 			r->complete = true;
+			r->end_sp = sp;
 			break;
 		}
 		stepped = unw_step(&cursor);

@@ -73,7 +73,7 @@ endfunction()
 
 function(check_tree)
 	includes_of(runtime WITH goro.h goro_introspect.h)
-	includes_of(profiler WITH goro_introspect.h)
+	includes_of(profiler WITH goro_introspect.h flame.h pprof.pb-c.h) # the last two are made
 	includes_of(tui WITH profiler.h)
 	includes_of(examples WITH goro.h)
 

@@ -128,7 +128,7 @@ start_to_dump() {
 
 # ---- arguments -----------------------------------------------------------------------------------
 
-commands="ps dump stack leaks waits check doctor"
+commands="ps dump stack leaks waits profile check doctor"
 
 help_is_complete() {
 	run 0 "$GORO" --help
@@ -161,7 +161,7 @@ wrong_usage() {
 	usage "there is no command 'dmup'; see \`goro --help'" dmup 1
 	usage "dump: which process? Give a pid or a name" dump
 	usage "dump: one TARGET, but got '2' as well" dump 1 2
-	usage "dump: the format is text, json or go, not 'xml'" dump -f xml 1
+	usage "dump: the format is text, json, go, pprof or folded, not 'xml'" dump -f xml 1
 	usage "dump: group by spawn, stack, state or none, not 'x'" dump --group=x 1
 	usage "stack: which goroutine? Give a TARGET and a GID" stack 1
 	usage "stack: a goroutine's id is a number from 1, not '0x1'" stack 1 0x1

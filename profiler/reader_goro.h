@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reader_goro.h - what the files of the reader of libgoro programs share.
+ */
+#ifndef GORO_READER_GORO_H
+#define GORO_READER_GORO_H
+
+#include "contract.h"
+#include "park_memo.h"
+#include "reader.h"
+
+struct reader_goro {
+	struct reader base;
+	struct modules *modules;
+	struct contract contract;
+	struct park_memo memo;
+	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
+};
+
+/* ---- reader_goro_sample.c: see struct reader_ops --------------------------------------------- */
+
+const struct unwind_layout *reader_goro_layout(const struct reader *base);
+bool reader_goro_owner(const struct reader *base, const struct unwind_stack *s,
+		       const struct unwind_result *u, struct stack_owner *ret);
+void reader_goro_labels(struct reader *base, struct target *t, uint64_t address, uint64_t id,
+			char ret[READER_LABELS]);
+struct goro_error *reader_goro_births(struct reader *base, struct target *t, reader_birth_fn *fn,
+				      void *arg, uint64_t *count);
+
+#endif /* GORO_READER_GORO_H */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reader_goro_sample.c - what samplers ask of a libgoro program: whose stack a thread was caught
+ * on, a goroutine's labels, and who was started since.
+ */
+#include "reader_goro.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_LABELLED 4096u /* bytes of a record that has labels */
+#define BATCH	     1024u /* records in one read */
+
+/* ---- threads that were caught running -------------------------------------------------------- */
+
+const struct unwind_layout *reader_goro_layout(const struct reader *base)
+{
+	return &((const struct reader_goro *)base)->contract.layout;
+}
+
+/*
+ * The stack itself says so, above its outermost frame. Who runs on the thread now would not do: by
+ * the time that we ask it may be another.
+ */
+bool reader_goro_owner(const struct reader *base, const struct unwind_stack *s,
+		       const struct unwind_result *u, struct stack_owner *ret)
+{
+	const struct reader_goro *r = (const struct reader_goro *)base;
+	uint32_t offset = r->contract.raw.entry_owner;
+
+	*ret = (struct stack_owner){ 0 };
+	if (r->main.id && s->sp >= r->main.stack_lo && s->sp < r->main.stack_hi) {
+		*ret = (struct stack_owner){ .id = r->main.id, .record = r->main.record };
+		return true;
+	}
+	if (!u->complete)
+		return false;
+	if (!u->end_sp) /* a thread's */
+		return true;
+	return offset && offset <= 256 &&
+	       unwind_load(s, u->end_sp + offset, &ret->record) == UNWIND_DONE &&
+	       unwind_load(s, u->end_sp + offset + 8, &ret->id) == UNWIND_DONE &&
+	       unwind_load(s, u->end_sp + offset + 16, &ret->spawn_pc) == UNWIND_DONE;
+}
+
+/* The record before and after: it may have ended, and its labels may be another's. */
+void reader_goro_labels(struct reader *base, struct target *t, uint64_t address, uint64_t id,
+			char ret[READER_LABELS])
+{
+	const struct contract *c = &((const struct reader_goro *)base)->contract;
+	const struct goro_field *labels = &c->fields[GORO_FIELD_ext_labels];
+	uint8_t before[MAX_LABELLED], after[MAX_LABELLED];
+	const struct record a = { before, c->raw.g_size }, b = { after, c->raw.g_size };
+	char ext[READER_LABELS - 16] = "";
+	uint64_t name;
+	size_t len;
+	bool ok;
+
+	*ret = '\0';
+	if (c->raw.g_size > sizeof before)
+		return;
+	goro_error_free(target_read_at(t, address, before, c->raw.g_size, &ok));
+	name = contract_get(c, a, GORO_FIELD_g_name);
+	if (!ok || contract_get(c, a, GORO_FIELD_g_id) != id || !name || !labels->size ||
+	    labels->offset > sizeof ext / 2)
+		return;
+	len = labels->offset + labels->size;
+	if (len > sizeof ext - 2)
+		len = sizeof ext - 2;
+	goro_error_free(target_read_at(t, name, ext, len, &ok));
+	if (!ok)
+		return;
+	goro_error_free(target_read_at(t, address, after, c->raw.g_size, &ok));
+	if (!ok || contract_get(c, b, GORO_FIELD_g_id) != id ||
+	    contract_get(c, b, GORO_FIELD_g_name) != name)
+		return;
+	snprintf(ret, READER_LABELS, "%s%.*s%s%s", *ext ? "name=" : "", (int)labels->offset - 1,
+		 ext, *ext ? "\n" : "", ext + labels->offset);
+}
+
+/* ---- births ---------------------------------------------------------------------------------- */
+
+static struct goro_error *count_spawns(const struct contract *c, struct target *t, uint64_t *count)
+{
+	struct snapshot_builder b;
+	struct goro_error *err;
+
+	if (!snapshot_begin(&b, NULL))
+		return &goro_enomem;
+	err = contract_read_procs(c, t, &b);
+	*count = 0;
+	for (size_t i = 0; i < b.snap->nprocs; i++)
+		*count += b.snap->procs[i].nspawn;
+	snapshot_abandon(&b);
+	return err;
+}
+
+static bool hand_over(const struct contract *c, const uint8_t *bytes, uint64_t address,
+		      reader_birth_fn *fn, void *arg)
+{
+	const struct record r = { bytes, c->raw.g_size };
+	const struct reader_birth b = {
+		.record = address,
+		.id = contract_get(c, r, GORO_FIELD_g_id),
+		.parent = contract_get(c, r, GORO_FIELD_g_parent),
+		.spawn_pc = contract_get(c, r, GORO_FIELD_g_spawn_pc),
+		.entry = contract_get(c, r, GORO_FIELD_g_entry),
+	};
+
+	return !b.id || fn(&b, arg);
+}
+
+/* A record that is given to another goroutine while it is read may mix the two; a look takes
+ * microseconds and a mixed one counts once, so nothing is done about it. */
+struct goro_error *reader_goro_births(struct reader *base, struct target *t, reader_birth_fn *fn,
+				      void *arg, uint64_t *count)
+{
+	struct contract *c = &((struct reader_goro *)base)->contract;
+	struct goro_error *err = contract_load(c, t, c->address);
+	const uint32_t n = c->raw.g_nchunks, len = c->raw.g_chunk_len, size = c->raw.g_size;
+	uint64_t *chunks = calloc(n + 1, sizeof *chunks);
+	uint8_t *records = malloc((size_t)BATCH * size);
+	bool ok, more = true;
+
+	if (!err && (!chunks || !records))
+		err = &goro_enomem;
+	if (!err)
+		err = count_spawns(c, t, count);
+	if (!err)
+		err = target_read_at(t, c->raw.g_chunks, chunks, n * sizeof *chunks, &ok);
+	for (uint32_t i = 0; !err && ok && more && i < n; i++) {
+		for (uint32_t at = 0; !err && more && at < len; at += BATCH) {
+			uint32_t some = len - at < BATCH ? len - at : BATCH;
+			uint64_t address = chunks[i] + (uint64_t)at * size;
+			bool there;
+
+			err = target_read_at(t, address, records, (size_t)some * size, &there);
+			for (uint32_t j = 0; !err && there && more && j < some; j++)
+				more = hand_over(c, records + (size_t)j * size,
+						 address + (uint64_t)j * size, fn, arg);
+		}
+	}
+	free(chunks);
+	free(records);
+	return err;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_folded.c - "root;caller;leaf 12": what flamegraph.pl, inferno, speedscope and others read.
+ *
+ * The number is in the profile's own unit: nanoseconds, bytes or a count.
+ */
+#include "report_profile.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ';' separates frames and the last blank the number; names may hold neither of them... */
+static void put_name(FILE *out, const char *name)
+{
+	for (; *name; name++) {
+		unsigned char c = (unsigned char)*name;
+
+		/* ...but blanks inside do no harm. */
+		putc(c == ';' ? ':' : c < ' ' || c == 0x7f ? '?' : c, out);
+	}
+}
+
+struct path {
+	const struct profile_node *node;
+	const struct path *caller;
+};
+
+static void put_path(FILE *out, const struct path *path)
+{
+	if (path->caller) {
+		put_path(out, path->caller);
+		putc(';', out);
+	}
+	put_name(out, path->node->name);
+}
+
+static void put_tree(FILE *out, const struct profile_node *node, const struct path *caller)
+{
+	for (; node; node = node->next) {
+		const struct path path = { node, caller };
+
+		if (node->self) {
+			put_path(out, &path);
+			fprintf(out, " %" PRIu64 "\n", node->self);
+		}
+		put_tree(out, node->child, &path);
+	}
+}
+
+bool report_folded(FILE *out, struct goro_scope *scope, const struct profile *p)
+{
+	struct profile_node *root = report_profile_tree(p);
+
+	(void)scope;
+	if (!root)
+		return false;
+	put_tree(out, root->child, NULL);
+	report_profile_tree_free(root);
+	return true;
+}
