@@ -53,6 +53,12 @@ struct goro_error *contract_read_tombs(const struct contract *c, struct target *
 struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
 					 struct goro_snapshot *snap);
 
+/* ---- contract_names.c ------------------------------------------------------------------------ */
+
+/* Names and labels, by the addresses that the goroutines' records gave. */
+struct goro_error *contract_read_names(const struct contract *c, struct target *t,
+				       struct goro_snapshot *snap);
+
 /* ---- contract_queue.c ------------------------------------------------------------------------ */
 
 /* Set `queued` of the goroutines that seem to hold what they wait for; after the objects. */

@@ -85,6 +85,9 @@ struct goro_info {
 	uint64_t spawn_pc;  /* return address of the go statement; 0 for main */
 	uint64_t entry;	    /* its function */
 	uint64_t record;    /* address of its record: (record, id) names it for ever */
+	uint64_t ext;	    /* address of its name and labels, or 0 */
+	uint32_t name;	    /* snap->text + name: a name for people, or "" */
+	uint32_t labels;    /* likewise: lines of key=value, or "" */
 	uint8_t state;	    /* enum goro_state */
 	uint8_t reason;	    /* enum goro_reason; unknown to us if >= GORO_NREASONS */
 	uint8_t wait_class; /* enum goro_wait_class */
@@ -193,6 +196,8 @@ struct goro_snapshot {
 	size_t nprocs;
 	struct goro_tomb *tombs;
 	size_t ntombs;
+	char *text; /* names and labels, each with a NUL; begins with an empty one */
+	size_t ntext;
 
 	uint32_t global_runq;
 	uint32_t timers;

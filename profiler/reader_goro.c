@@ -95,6 +95,7 @@ static void decode(const struct scan *s, const uint8_t *rec, uint64_t address, s
 		.spawn_pc = get(s, rec, GORO_FIELD_g_spawn_pc),
 		.entry = get(s, rec, GORO_FIELD_g_entry),
 		.record = address,
+		.ext = get(s, rec, GORO_FIELD_g_name),
 		.state = (uint8_t)GORO_STATUS_STATE(status),
 		.reason = (uint8_t)GORO_STATUS_REASON(status),
 		.flags = (uint8_t)GORO_STATUS_FLAGS(status),
@@ -744,6 +745,8 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 			add_resident(&s);
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
+	if (!err)
+		err = contract_read_names(&r->contract, t, b->snap);
 	if (!err)
 		err = contract_read_queues(&r->contract, t, b->snap);
 	if (!err)

@@ -38,6 +38,9 @@ bool report_blocked_frame(const struct report *r, const struct goro_info *g,
 /* The frames of a stack, each on a line of its own, or why there are none. */
 void report_frames(const struct report *r, const struct goro_info *g, const char *indent);
 
+/* , "name", key=value: what a goroutine carries with it, to stand inside the brackets. */
+void report_remarks(const struct report *r, const struct goro_info *g);
+
 /* "goroutine 7 [chan receive, 3m]" */
 void report_heading(const struct report *r, const struct goro_info *g);
 

@@ -223,7 +223,10 @@ static void put_go(const struct report *r, const struct goro_info *g)
 	fprintf(r->out, "goroutine %" PRIu64 " [%s", g->id, goro_state_text(g));
 	if (g->state == GORO_STATE_WAITING && minutes)
 		fprintf(r->out, ", %" PRIu64 " minutes", minutes);
-	fputs(g->flags & GORO_FLAG_LOCKED ? ", locked to thread]:\n" : "]:\n", r->out);
+	if (g->flags & GORO_FLAG_LOCKED)
+		fputs(", locked to thread", r->out);
+	report_remarks(r, g);
+	fputs("]:\n", r->out);
 	if (g->stack_id == GORO_NO_STACK) {
 		fputs("\tgoroutine running on other thread; stack unavailable\n", r->out);
 	} else {

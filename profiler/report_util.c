@@ -124,6 +124,32 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 		fprintf(r->out, "%s(the rest of the stack could not be unwound)\n", indent);
 }
 
+/* It goes into brackets, and may be anything: a name "]" would end them for whoever reads it. */
+static void put_remark(FILE *out, const char *text, size_t n, const char *quote)
+{
+	fprintf(out, ", %s", quote);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		putc(c < ' ' || c == 0x7f || strchr("[]\"", c) ? '?' : c, out);
+	}
+	fputs(quote, out);
+}
+
+void report_remarks(const struct report *r, const struct goro_info *g)
+{
+	const char *text = r->snap->text, *line, *end;
+
+	if (!text)
+		return;
+	if (g->name)
+		put_remark(r->out, text + g->name, strlen(text + g->name), "\"");
+	for (line = text + g->labels; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		put_remark(r->out, line, (size_t)(end - line), "");
+	}
+}
+
 void report_heading(const struct report *r, const struct goro_info *g)
 {
 	char age[TEXT_NUMBER];
@@ -131,7 +157,10 @@ void report_heading(const struct report *r, const struct goro_info *g)
 	fprintf(r->out, "goroutine %" PRIu64 " [%s", g->id, goro_state_text(g));
 	if (g->state == GORO_STATE_WAITING && g->wait_ns)
 		fprintf(r->out, ", %s", text_duration(age, g->wait_ns));
-	fputs(g->flags & GORO_FLAG_LOCKED ? ", locked to thread]" : "]", r->out);
+	if (g->flags & GORO_FLAG_LOCKED)
+		fputs(", locked to thread", r->out);
+	report_remarks(r, g);
+	fputc(']', r->out);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -240,24 +269,57 @@ static json_t *json_spawn(const struct report *r, const struct goro_info *g)
 			 site.line ? json_integer(site.line) : json_null());
 }
 
+static json_t *json_labels(const struct goro_snapshot *s, const struct goro_info *g)
+{
+	json_t *labels = json_object();
+	const char *line = s->text ? s->text + g->labels : "", *end;
+
+	for (; *line; line = *end ? end + 1 : end) {
+		const char *equals;
+		char *key = NULL;
+
+		end = strchrnul(line, '\n');
+		equals = memchr(line, '=', (size_t)(end - line));
+		if (equals)
+			key = strndup(line, (size_t)(equals - line));
+		if (key) {
+			char *value = strndup(equals + 1, (size_t)(end - equals - 1));
+			json_t *text = report_json_string(key);
+
+			json_object_set_new(labels, json_string_value(text),
+					    report_json_string(value ? value : ""));
+			json_decref(text);
+			free(value);
+		}
+		free(key);
+	}
+	return labels;
+}
+
+static json_t *json_name(const struct goro_snapshot *s, const struct goro_info *g)
+{
+	return s->text && g->name ? report_json_string(s->text + g->name) : json_null();
+}
+
 json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
 {
 	bool waits = g->state == GORO_STATE_WAITING;
 	bool has_stack = g->stack_id != GORO_NO_STACK;
 
-	return json_pack(
-		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "id",
-		(json_int_t)g->id, "state", report_state_name(g), "wait_reason",
-		waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
-		(json_int_t)(waits ? g->wait_ns : 0), "wait_object",
-		report_json_hex(waits ? g->wait_object : 0), "spawn", json_spawn(r, g), "parent",
-		g->parent ? json_integer((json_int_t)g->parent) : json_null(), "stack_id",
-		has_stack ? json_integer(g->stack_id) : json_null(), "memory", "stack_reserved",
-		(json_int_t)(g->stack_hi - g->stack_lo), "stack_resident",
-		(json_int_t)g->stack_resident, "stack_used", (json_int_t)g->stack_used,
-		"stack_peak", (json_int_t)g->stack_resident, "verdict",
-		report_json_verdict(g->verdict), "proof",
-		report_json_string(report_proof_name(g->proof)));
+	return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, "
+			 "s:o, s:o, s:o}",
+			 "id", (json_int_t)g->id, "state", report_state_name(g), "wait_reason",
+			 waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
+			 (json_int_t)(waits ? g->wait_ns : 0), "wait_object",
+			 report_json_hex(waits ? g->wait_object : 0), "spawn", json_spawn(r, g),
+			 "parent", g->parent ? json_integer((json_int_t)g->parent) : json_null(),
+			 "stack_id", has_stack ? json_integer(g->stack_id) : json_null(), "memory",
+			 "stack_reserved", (json_int_t)(g->stack_hi - g->stack_lo),
+			 "stack_resident", (json_int_t)g->stack_resident, "stack_used",
+			 (json_int_t)g->stack_used, "stack_peak", (json_int_t)g->stack_resident,
+			 "verdict", report_json_verdict(g->verdict), "proof",
+			 report_json_string(report_proof_name(g->proof)), "name",
+			 json_name(r->snap, g), "labels", json_labels(r->snap, g));
 }
 
 json_t *report_json_stack(const struct report *r, uint32_t stack_id)

@@ -329,6 +329,7 @@ void goro_snapshot_free(struct goro_snapshot *snap)
 	free(snap->objects);
 	free(snap->procs);
 	free(snap->tombs);
+	free(snap->text);
 	free(snap);
 }
 

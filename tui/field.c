@@ -21,6 +21,9 @@ const struct field_info fields[NFIELDS] = {
 	[F_SPAWN] = { "spawn", FIELD_TEXT, PER_SPAWN, "file:line function it was started with" },
 	[F_STACK] = { "stack", FIELD_TEXT, PER_STACK, "all functions of its stack" },
 	[F_PARENT] = { "parent", FIELD_COUNT, PER_GOROUTINE, "id of the one that started it" },
+	[F_NAME] = { "name", FIELD_TEXT, PER_GOROUTINE, "its own, set by goro_set_name()" },
+	[F_LABEL] = { "label", FIELD_TEXT, PER_GOROUTINE,
+		      "key=value, by goro_set_label(): label~request=12" },
 };
 
 const char *const verdict_names[4] = { "ok", "SUSPECT", "LIKELY", "LEAKED" };
@@ -172,6 +175,14 @@ void field_text(const struct frame *f, const struct goro_info *g, enum field fie
 		return;
 	case F_PARENT:
 		snprintf(buf, size, "%s", fmt_count(&t, g->parent));
+		return;
+	case F_NAME:
+		snprintf(buf, size, "%s", f->snap->text ? f->snap->text + g->name : "");
+		return;
+	case F_LABEL:
+		snprintf(buf, size, "%s", f->snap->text ? f->snap->text + g->labels : "");
+		for (char *end = buf; (end = strchr(end, '\n'));)
+			*end = end[1] ? ' ' : '\0';
 		return;
 	case NFIELDS:
 		break;

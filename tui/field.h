@@ -21,6 +21,8 @@ enum field {
 	F_SPAWN,
 	F_STACK,
 	F_PARENT,
+	F_NAME,
+	F_LABEL,
 	NFIELDS
 };
 

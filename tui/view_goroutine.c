@@ -54,10 +54,24 @@ static enum role role_of_verdict(uint32_t verdict)
 						: ROLE_DIM;
 }
 
+/* A name or labels, if it has them. */
+static size_t carried(const struct frame *f, const struct goro_info *g, enum field field,
+		      const char *before, struct segment *seg)
+{
+	char text[256];
+
+	field_text(f, g, field, text, sizeof(text));
+	if (!text[0])
+		return 0;
+	seg->rank = 1;
+	snprintf(seg->text, sizeof(seg->text), "%s%.150s", before, text);
+	return 1;
+}
+
 static int draw_summary(const struct model *m, const struct goro_info *g, struct screen *s, int y,
 			int h)
 {
-	struct segment seg[6] = { 0 };
+	struct segment seg[8] = { 0 };
 	struct text t, t2, t3;
 	char spawn[200];
 	size_t n = 0;
@@ -79,6 +93,8 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 	snprintf(seg[n].text, sizeof(seg[n].text), g->parent ? "spawned %.100s by g%s" : "%.100s",
 		 spawn, fmt_count(&t, g->parent));
 	n++;
+	n += carried(m->frame, g, F_NAME, "name ", &seg[n]);
+	n += carried(m->frame, g, F_LABEL, "", &seg[n]);
 	screen_segments(s, y, 0, s->w, seg, n);
 	if (h < 14)
 		return 1;

@@ -207,6 +207,30 @@ not_a_goro_program() {
 
 # ---- looking -------------------------------------------------------------------------------------
 
+named_are_parked() {
+	"$GORO" dump "$pid" >"$out" 2>"$err" && grep -q '2 chan receive' "$out"
+}
+
+# What goroutines carry with them is shown everywhere, and cannot break what it stands in.
+names_and_labels() {
+	start named
+	eventually named_are_parked
+	run 0 "$GORO" dump --group none "$pid"
+	matches "$out" '^goroutine [0-9]+ \[chan receive, [^,]*, "parser", customer=acme, request=12\]$'
+	matches "$out" '^goroutine [0-9]+ \[chan receive, [^,]*, "\?:\?\?\?31m\?", customer=<\?a\?>'
+	hasnot "$out" $'\033'
+	matches "$out" '^goroutine 1 \[sleep, [^,]*, customer=acme\]$'
+	run 0 "$GORO" dump --format go "$pid"
+	matches "$out" '^goroutine [0-9]+ \[chan receive, "parser", customer=acme, request=12\]:$'
+	count "$out" "]:" 3
+	run 0 "$GORO" dump --format json "$pid"
+	same "$(json goroutines.0.name)" null
+	same "$(json goroutines.0.labels.customer)" acme
+	has "$out" '"name":"parser","labels":{"customer":"acme","request":"12"}'
+	run 0 "$GORO" stack "$pid" "$(gid_of wait_for_work)"
+	has "$out" '"parser", customer=acme, request=12]'
+}
+
 dump_formats() {
 	start abba
 	eventually leaked_is 2

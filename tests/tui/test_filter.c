@@ -18,6 +18,23 @@ static struct goro_scope *scope;
 static struct namer *namer;
 static struct frame *frame;
 
+/* Goroutines 1 and 77 carry something. */
+static void name_two(struct goro_snapshot *snap)
+{
+	static const char text[] = "\0parser\0request=12\ncustomer=acme\n";
+
+	free(snap->text);
+	snap->text = xcalloc(sizeof(text), 1);
+	memcpy(snap->text, text, sizeof(text));
+	snap->ntext = sizeof(text);
+	for (size_t i = 0; i < snap->ng; i++)
+		if (snap->g[i].id == 77)
+			snap->g[i].name = 1;
+	for (size_t i = 0; i < snap->ng; i++)
+		if (snap->g[i].id == 77 || snap->g[i].id == 1)
+			snap->g[i].labels = 8;
+}
+
 static int set_up(void **state)
 {
 	const struct goro_verdict_options vo = { .suspect_age_ns = 1 };
@@ -27,6 +44,7 @@ static int set_up(void **state)
 	goro_error_free(goro_scope_open(&scope, "shop"));
 	namer = namer_new(scope);
 	goro_error_free(frame_take(namer, &vo, &frame));
+	name_two(frame->snap);
 	return 0;
 }
 
@@ -90,6 +108,11 @@ static void test_selects(void **state)
 		{ "verdict<likely", 26 },
 		{ "verdict=ok", 26 },
 		{ "parent=1", 1027 },
+		{ "name=Parser", 1 },
+		{ "name=\"\"", 1027 },
+		{ "label~request=1", 2 },
+		{ "label~acme$ and not name~.", 1 },
+		{ "label~request=13", 0 },
 		{ "worker=W0", 1028 },
 		{ "on~\"held by g77\"", 8 },
 		{ "on~mutex", 10 },
