@@ -799,6 +799,35 @@ GORO_API int goro_connect(int fd, const void *addr, uint32_t len);
  */
 GORO_API void goro_blocking(goro_fn *fn, void *arg);
 
+/* ------------------------------------------------------------------------------------------------
+ * In tests: what did this one leave behind?
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ *	goro_leak_mark *mark = goro_mark_leaks();
+ *	...a test...
+ *	goro_assert_no_leaks(mark, GORO_SECOND);
+ *
+ * What counts is who was started after the mark and is there after the grace period; it is over
+ * when nobody is left. Tests that run at the same time see each other's goroutines. Recipes for
+ * cmocka, Check, GoogleTest and CTest are in examples/recipes.
+ */
+typedef struct goro_leak_mark goro_leak_mark;
+
+/* Remember who is there now: some bytes a goroutine, until the mark is used up. */
+GORO_API goro_leak_mark *goro_mark_leaks(void);
+
+/*
+ * Wait until all who came after the mark have ended, for at most `grace` nanoseconds. NULL: they
+ * have. Else lines that say how many are left, what they are and who started them, to be freed by
+ * the caller. The mark is used up.
+ */
+GORO_API char *goro_leaks_since(goro_leak_mark *mark, int64_t grace);
+
+/* The same for tests without a framework: if somebody is left, write those lines on stderr and
+ * panic. */
+GORO_API void goro_assert_no_leaks(goro_leak_mark *mark, int64_t grace);
+
 #ifdef __cplusplus
 }
 #endif
