@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "leaks", "find goroutines that can never go on, and suspicious ones", cmd_leaks },
 	{ "waits", "show who waits for what and for whom", cmd_waits },
 	{ "profile", "say where time, waits, go statements or stack memory go", cmd_profile },
+	{ "metrics", "print metrics as OpenMetrics, or serve them to Prometheus", cmd_metrics },
 	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
 	{ "doctor", "say why a process can or cannot be looked into", cmd_doctor },
 	{ 0 },

@@ -178,6 +178,7 @@ struct goro_snapshot {
 	int64_t wall_time;  /* CLOCK_REALTIME ns */
 	uint64_t uptime_ns; /* of the runtime */
 	uint64_t rss;	    /* bytes, of the process; 0: unknown */
+	uint64_t cpu_ns;    /* processor time of the process since its start */
 	double cpu;	    /* of one core since the last snapshot of this scope; < 0: unknown */
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
@@ -200,6 +201,7 @@ struct goro_snapshot {
 	size_t ntext;
 
 	uint32_t global_runq;
+	uint32_t threads; /* workers of the runtime */
 	uint32_t timers;
 	bool deadlocked;
 

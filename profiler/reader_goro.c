@@ -756,6 +756,7 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!err) {
 		b->snap->time = (int64_t)s.now;
 		b->snap->uptime_ns = raw->start_time < s.now ? s.now - raw->start_time : 0;
+		b->snap->threads = raw->m_count;
 		b->snap->global_runq = (uint32_t)raw->sched_runq_len;
 		b->snap->timers = (uint32_t)raw->timers;
 		b->snap->deadlocked = raw->deadlocked != 0;

@@ -128,7 +128,7 @@ start_to_dump() {
 
 # ---- arguments -----------------------------------------------------------------------------------
 
-commands="ps dump stack leaks waits profile check doctor"
+commands="ps dump stack leaks waits profile metrics check doctor"
 
 help_is_complete() {
 	run 0 "$GORO" --help
