@@ -140,7 +140,7 @@ static bool chan_wait(struct m **mp, goro_chan *c, struct waitq *q, void *elem,
 	};
 
 	waitq_push(&q->first, &q->last, &w);
-	gp->waiting = &w;
+	record_waiting(gp, &w);
 	*mp = goro_park(*mp, reason, c, &c->lock);
 	return w.ok;
 }

@@ -57,7 +57,7 @@
 #define AT_p_nswitch	    struct p, nswitch
 #define AT_p_nspawn	    struct p, nspawn
 #define AT_p_nexit	    struct p, nexit
-#define AT_p_npark	    struct p, npark
+#define AT_p_npark	    struct p, nswitch /* who comes has gone */
 #define AT_p_nready	    struct p, nready
 #define AT_p_nsteal	    struct p, nsteal
 #define AT_p_nretake	    struct p, nretake
@@ -92,7 +92,7 @@ static const struct goro_name state_names[GORO_NSTATES] = { GORO_STATES(STATE_NA
 static const struct goro_name reason_names[GORO_NREASONS] = { GORO_REASONS(REASON_NAME) };
 
 GORO_API struct goro_introspect goro_introspect = { .version = GORO_CONTRACT_VERSION };
-extern struct goro_introspect contract
+extern struct goro_introspect goro_contract
 	__attribute__((alias("goro_introspect"), visibility("hidden")));
 
 /* How an observer finds it even after strip: a note with the distance to the structure. */
@@ -103,7 +103,7 @@ __asm__(".pushsection .note.goro, \"a\", @note\n\t"
 	".long 1\n\t" /* GORO_NOTE_TYPE */
 	".asciz \"GORO\"\n\t"
 	".balign 4\n\t"
-	"1: .quad contract - 1b\n\t"
+	"1: .quad goro_contract - 1b\n\t"
 	".popsection");
 
 extern char goro_entry[], goro_entry_end[];

@@ -128,7 +128,7 @@ struct g_chain goro_ready_chain(struct g *first)
 
 	for (struct g *gp = first, *next; gp; gp = next) {
 		next = gp->link;
-		if (unlikely(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED)) {
+		if (g_set_runnable(gp)) {
 			goro_ready_locked(gp);
 			continue;
 		}

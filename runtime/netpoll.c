@@ -95,7 +95,7 @@ static struct m *block(struct m *mp, _Atomic uintptr_t *word, struct poll_desc *
 		return mp;
 	}
 	atomic_fetch_add_explicit(&nwaiters, 1, memory_order_relaxed);
-	mp->curg->waiting = NULL;
+	record_waiting(mp->curg, NULL);
 	mp = goro_park_word(mp, GORO_REASON_IO, pd, word);
 	atomic_fetch_sub_explicit(&nwaiters, 1, memory_order_relaxed);
 	atomic_exchange(word, WORD_NIL);
@@ -174,8 +174,8 @@ struct g *goro_netpoll_take(struct m *mp, struct g_chain list)
 		return NULL;
 	if (list.n > 1)
 		goro_ready_batch(mp, gp->link, list.n - 1);
-	mp->p->nready++;
-	if (likely(!(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED)))
+	record_ready(mp->p, 1);
+	if (!g_set_runnable(gp))
 		return gp;
 	goro_ready_locked(gp);
 	return NULL;
@@ -406,7 +406,7 @@ void goro_side_take(struct poll_desc *pd, enum poll_side_id id)
 		struct goro_waiter w = { .g = mp->curg, .object = pd, .kind = GORO_REASON_IO };
 
 		waitq_push(&s->first, &s->last, &w);
-		mp->curg->waiting = NULL;
+		record_waiting(mp->curg, NULL);
 		mp = goro_park(mp, GORO_REASON_IO, pd, &s->lock);
 	}
 	leave(mp);

@@ -35,9 +35,7 @@ struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_
 {
 	struct g *gp = mp->curg;
 
-	gp->wait_object = object;
-	count_park(gp);
-	mp->p->npark++;
+	record_park(gp, object);
 	mp->post = POST_PARK;
 	mp->post_reason = reason;
 	mp->post_lock = l;
@@ -49,9 +47,7 @@ struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, u
 {
 	struct g *gp = mp->curg;
 
-	gp->wait_object = object;
-	count_park(gp);
-	mp->p->npark++;
+	record_park(gp, object);
 	mp->post = POST_PARK_LOCKS;
 	mp->post_reason = reason;
 	mp->post_order = order;
@@ -64,27 +60,51 @@ struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
 {
 	struct g *gp = mp->curg;
 
-	gp->wait_object = object;
-	count_park(gp);
-	mp->p->npark++;
+	record_park(gp, object);
 	mp->post = POST_PARK_WORD;
 	mp->post_reason = reason;
 	mp->post_word = word;
 	return switch_to(mp, gp, pick_or_g0(mp));
 }
 
-noinline void goro_after_park_word(struct m *mp, struct g *gp)
+/* The rest of after_switch(): all but a park with one lock. */
+noinline void goro_after_other(struct m *mp, struct g *gp)
 {
-	g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
-	if (!goro_netpoll_commit(mp->post_word, gp))
-		goro_ready(mp, gp);
+	enum post post = mp->post;
+
+	if (post == POST_YIELD) {
+		if (!g_set_runnable(gp)) {
+			mp->post = POST_NONE;
+			runq_put(mp->p, gp);
+		}
+	} else if (post == POST_PARK_LOCKS) {
+		uint32_t **order = mp->post_order;
+		int n = mp->post_norder;
+
+		mp->post = POST_NONE;
+		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		/* The array is on gp's stack; gp cannot get past locking them all again. */
+		for (int i = 0; i < n; i++)
+			unlock_always(order[i]);
+	} else if (post == POST_DEAD) {
+		mp->post = POST_NONE;
+		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
+		goro_stack_free(mp->p, gp);
+		g_free(mp->p, gp);
+	} else if (post == POST_PARK_WORD) {
+		mp->post = POST_NONE;
+		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		if (!goro_netpoll_commit(mp->post_word, gp))
+			goro_ready(mp, gp);
+	}
+	/* What is left is schedule()'s, which may have to sleep for it. */
 }
 
 void goro_park_forever(enum goro_reason reason)
 {
 	struct m *mp = enter();
 
-	mp->curg->waiting = NULL;
+	record_waiting(mp->curg, NULL);
 	goro_park(mp, reason, NULL, NULL);
 	goro_throw("a goroutine that waits for ever was woken");
 }
@@ -97,8 +117,8 @@ void goro_ready(struct m *mp, struct g *gp)
 	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
 	struct g *old;
 
-	pp->nready++;
-	if (unlikely(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED)) {
+	record_ready(pp, 1);
+	if (g_set_runnable(gp)) {
 		goro_ready_locked(gp);
 		return;
 	}
@@ -118,11 +138,11 @@ void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
 {
 	struct p *pp = mp->p;
 
-	pp->nready += n;
+	record_ready(pp, n);
 	if (n <= RUNQ_LEN / 2) {
 		for (struct g *gp = first, *next; gp; gp = next) {
 			next = gp->link;
-			if (unlikely(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED))
+			if (g_set_runnable(gp))
 				goro_ready_locked(gp);
 			else
 				runq_put(pp, gp);
@@ -256,12 +276,8 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 		goro_sysmon_start();
 	gp = g_alloc(pp);
 	g_set_sp(gp, 0);
-	gp->wait_object = NULL;
-	gp->waiting = NULL;
 	gp->stack_lo = gp->stack_hi = 0;
-	gp->spawn_pc = pc;
 	gp->entry = (uintptr_t)fn;
-	gp->parent = mp->curg->id;
 	gp->held_locks = 0;
 	gp->rlocks[0] = gp->rlocks[1] = NULL;
 	gp->rlocks_more = 0;
@@ -270,8 +286,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	if (unlikely(mp->curg->ext))
 		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);
-	gp->park_time = coarse_now();
-	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
+	record_new(gp, pc, mp->curg->id);
 	return gp;
 }
 

@@ -55,11 +55,16 @@
  * its offsets travel in the contract, so that fields may be moved.
  */
 struct g {
-	uint64_t id;		 /* [o] */
-	_Atomic uint32_t status; /* [o] */
-	uint32_t park_seq;	 /* [o] */
-	uintptr_t sp;		 /* [o] of the switch_frame, while it does not run; 0: never ran */
-	void *wait_object;	 /* [o] */
+	uint64_t id; /* [o] */
+	union {
+		_Atomic uint32_t status; /* [o] */
+		struct {
+			_Atomic uint16_t state, flags; /* its halves: one changes at each park */
+		};
+	};
+	uint32_t park_seq; /* [o] */
+	uintptr_t sp;	   /* [o] of the switch_frame, while it does not run; 0: never ran */
+	void *wait_object; /* [o] */
 	struct goro_waiter *waiting; /* [o] */
 	uint64_t park_time;	     /* [o] */
 	struct g *link;	     /* in the global queue, a free list, or a batch to be made ready */
@@ -80,6 +85,7 @@ struct g {
 	struct san_fiber san; /* empty but in sanitizer builds */
 } __attribute__((aligned(CACHE_LINE)));
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "else g.state is the other half");
 _Static_assert(sizeof(struct san_fiber) || sizeof(struct g) == 3 * CACHE_LINE,
 	       "three cache lines a goroutine: a million of them are 192 MB");
 
@@ -171,7 +177,7 @@ struct p {
 	_Atomic(struct m *) m;
 	struct p *link; /* in the idle list */
 
-	uint64_t nspawn, nexit, npark, nready, nsteal, nretake; /* only the owner writes */
+	uint64_t nspawn, nexit, nready, nsteal, nretake; /* only the owner writes */
 
 	struct g *gfree;
 	uint32_t ngfree;
@@ -294,11 +300,13 @@ extern uint64_t g_chunks[G_CHUNKS_MAX];
 extern struct tomb goro_tombs[TOMB_MAX];
 extern __thread struct m *goro_tls_m __attribute__((tls_model("initial-exec")));
 extern struct goro_introspect goro_introspect;
+/* The same under a name that nobody outside can take: no detour through a table of addresses. */
+extern struct goro_introspect goro_contract __attribute__((visibility("hidden")));
 
 /* The coarse clock: read by everybody, advanced by sysmon and by workers that wake up. */
 static inline uint64_t coarse_now(void)
 {
-	return __atomic_load_n(&goro_introspect.clock, __ATOMIC_RELAXED);
+	return __atomic_load_n(&goro_contract.clock, __ATOMIC_RELAXED);
 }
 
 /* ---- entering and leaving the runtime ----------------------------------------------------------
@@ -480,18 +488,16 @@ static inline void g_set_sp(struct g *gp, uintptr_t sp)
 
 static inline bool g_is_locked(const struct g *gp)
 {
-	return atomic_load_explicit(&gp->status, memory_order_relaxed) & G_LOCKED;
+	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_LOCKED;
 }
 
-/* Returns its flags, where they stand in the status. */
-static inline uint32_t g_set_state(struct g *gp, uint32_t state, uint32_t reason)
-{
-	uint32_t flags = atomic_load_explicit(&gp->status, memory_order_relaxed) & 0xffff0000u;
+#include GORO_RECORD_HEADER
 
-	gp->park_time = coarse_now();
-	/* Release: an observer that sees the new state sees the registers saved before it. */
-	atomic_store_explicit(&gp->status, flags | reason << 8 | state, memory_order_release);
-	return flags;
+/* True: it is locked to its thread, and goes to no queue. */
+static inline bool g_set_runnable(struct g *gp)
+{
+	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
+	return unlikely(g_is_locked(gp));
 }
 
 /* ---- stack.c -----------------------------------------------------------------------------------

@@ -345,7 +345,6 @@ void goro_blocking(goro_fn *fn, void *arg)
 	mp->curg->wait_object = &call;
 	mp->curg->waiting = NULL;
 	count_park(mp->curg);
-	mp->p->npark++;
 	mp->post = POST_BLOCKING;
 	mp = switch_to(mp, mp->curg, &mp->g0);
 	leave(mp);

@@ -21,7 +21,7 @@ void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *));
 uintptr_t goro_g_stack_colour(const struct g *gp);
 void goro_g_give_stack(struct p *pp, struct g *gp);
 void goro_main(void *unused);
-void goro_after_park_word(struct m *mp, struct g *gp);
+void goro_after_other(struct m *mp, struct g *gp);
 
 static inline struct g *g_alloc(struct p *pp)
 {
@@ -77,42 +77,20 @@ static inline void thread_state_load(struct m *mp, const struct thread_state *s)
 }
 
 /* First thing on a stack that we switched to: what the one we left could not do itself. */
-static inline void after_switch(struct m *mp)
+static __always_inline void after_switch(struct m *mp)
 {
 	struct g *gp = mp->post_g;
-	enum post post = mp->post;
 
-	if (post == POST_PARK) {
+	if (likely(mp->post == POST_PARK)) {
 		uint32_t *l = mp->post_lock;
 
 		mp->post = POST_NONE;
 		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
 		if (l)
 			unlock(l);
-	} else if (post == POST_PARK_LOCKS) {
-		uint32_t **order = mp->post_order;
-		int n = mp->post_norder;
-
-		mp->post = POST_NONE;
-		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
-		/* The array is on gp's stack; gp cannot get past locking them all again. */
-		for (int i = 0; i < n; i++)
-			unlock_always(order[i]);
-	} else if (post == POST_YIELD) {
-		if (likely(!(g_set_state(gp, GORO_STATE_RUNNABLE, 0) & G_LOCKED))) {
-			mp->post = POST_NONE;
-			runq_put(mp->p, gp);
-		}
-	} else if (post == POST_DEAD) {
-		mp->post = POST_NONE;
-		san_fiber_destroy(&gp->san, gp->stack_lo, gp->stack_hi);
-		goro_stack_free(mp->p, gp);
-		g_free(mp->p, gp);
-	} else if (post == POST_PARK_WORD) {
-		mp->post = POST_NONE;
-		goro_after_park_word(mp, gp);
+	} else {
+		goro_after_other(mp, gp);
 	}
-	/* What is left is schedule()'s, which may have to sleep for it. */
 }
 
 /*
@@ -140,10 +118,7 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 {
 	if (!gp->sp)
 		goro_g_give_stack(mp->p, gp);
-	gp->m_id = mp->id;
-	g_set_state(gp, GORO_STATE_RUNNING, 0);
-	/* An observer that sees what it writes to its stack from now on sees that it runs. */
-	store_fence();
+	record_running(mp, gp);
 }
 
 /*
@@ -177,12 +152,6 @@ static inline void count_up(uint64_t *counter)
 {
 	/* Release: who counts an end has counted its start. */
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
-}
-
-static inline void count_park(struct g *gp)
-{
-	/* An observer that sees an unchanged number knows that the goroutine did not run. */
-	__atomic_store_n(&gp->park_seq, gp->park_seq + 1, __ATOMIC_RELEASE);
 }
 
 #endif /* GORO_SWITCH_H */

@@ -24,7 +24,7 @@ enum { MUTEX_SPINS = 4, STARVING_NS = 1000000 };
 static void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason reason, void *object,
 		      uint32_t *l)
 {
-	(*mp)->curg->waiting = w;
+	record_waiting((*mp)->curg, w);
 	*mp = goro_park(*mp, reason, object, l);
 }
 

@@ -28,7 +28,7 @@ int64_t goro_clock_advance(void)
 {
 	int64_t now = goro_now();
 
-	__atomic_store_n(&goro_introspect.clock, (uint64_t)now, __ATOMIC_RELAXED);
+	__atomic_store_n(&goro_contract.clock, (uint64_t)now, __ATOMIC_RELAXED);
 	return now;
 }
 
@@ -250,7 +250,7 @@ void goro_sleep(int64_t ns)
 	/* Held over the switch: nobody may fire it before we are parked. */
 	lock(&mp->p->timer_lock);
 	heap_push(mp->p, d);
-	mp->curg->waiting = NULL;
+	record_waiting(mp->curg, NULL);
 	mp = goro_park(mp, GORO_REASON_SLEEP, NULL, &mp->p->timer_lock);
 	leave(mp);
 }

@@ -132,7 +132,7 @@ struct goro_name {
 	X(g, sp, "u64, stack pointer while it does not run; see saved_* below")         \
 	X(g, wait_object, "u64, address of what it waits for, or 0")                    \
 	X(g, waiting, "u64, first waiter record, or 0; valid while parked")             \
-	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns of the last change of state")   \
+	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns since it waits or can run")     \
 	X(g, stack_lo, "u64, lowest usable address, or 0 before the first run")         \
 	X(g, stack_hi, "u64, one past the highest")                                     \
 	X(g, spawn_pc, "u64, return address of the go statement; 0 for main")           \
@@ -170,7 +170,7 @@ struct goro_name {
 	X(p, nswitch, "u64, goroutines given the processor")                            \
 	X(p, nspawn, "u64, goroutines started")                                         \
 	X(p, nexit, "u64, goroutines ended")                                            \
-	X(p, npark, "u64, parks")                                                       \
+	X(p, npark, "u64, times one left it: parks, yields, ends")                      \
 	X(p, nready, "u64, goroutines made runnable")                                   \
 	X(p, nsteal, "u64, goroutines stolen from others")                              \
 	X(p, nretake, "u64, times sysmon took it from a worker")                        \

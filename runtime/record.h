@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.h - what the scheduler writes down for those who look from outside, and for nobody else.
+ *
+ * The scheduler itself reads none of it. So there can be a build without: tests/bench/no_record.h
+ * has the same functions, empty, and the benchmark `recording_cost` compares the two. Part of
+ * runtime.h.
+ *
+ * All of it is plain stores to the line of the record that the switch touches anyway, and a load of
+ * the coarse clock; the orders that observers rely on cost nothing on x86 and a barrier elsewhere.
+ */
+#ifndef GORO_RECORD_H
+#define GORO_RECORD_H
+
+static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+{
+	gp->park_time = coarse_now();
+	/* Release: an observer that sees the new state sees the registers saved before it. */
+	atomic_store_explicit(&gp->state, (uint16_t)(reason << 8 | state), memory_order_release);
+}
+
+/* A new goroutine: who started it, and where. */
+static inline void record_new(struct g *gp, uintptr_t pc, uint64_t parent)
+{
+	gp->wait_object = NULL;
+	gp->waiting = NULL;
+	gp->spawn_pc = pc;
+	gp->parent = parent;
+	gp->park_time = coarse_now();
+	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
+}
+
+/* park_time stays: that of being made runnable is as good, and the store was most of 1%. */
+static inline void record_running(struct m *mp, struct g *gp)
+{
+	gp->m_id = mp->id;
+	atomic_store_explicit(&gp->state, GORO_STATE_RUNNING, memory_order_release);
+	/* An observer that sees what it writes to its stack from now on sees that it runs. */
+	store_fence();
+}
+
+static inline void count_park(struct g *gp)
+{
+	/* An observer that sees an unchanged number knows that the goroutine did not run. */
+	__atomic_store_n(&gp->park_seq, gp->park_seq + 1, __ATOMIC_RELEASE);
+}
+
+static inline void record_park(struct g *gp, void *object)
+{
+	gp->wait_object = object;
+	count_park(gp);
+}
+
+/* Which operations it waits in: through next_of_g; NULL: none that has a record. */
+static inline void record_waiting(struct g *gp, struct goro_waiter *w)
+{
+	gp->waiting = w;
+}
+
+static inline void record_ready(struct p *pp, uint32_t n)
+{
+	pp->nready += n;
+}
+
+#endif /* GORO_RECORD_H */

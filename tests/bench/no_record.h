@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * no_record.h - runtime/record.h for a runtime that tells observers nothing. Only for measuring
+ * what it costs to tell them.
+ */
+#ifndef GORO_RECORD_H
+#define GORO_RECORD_H
+
+static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+{
+	(void)gp, (void)state, (void)reason;
+}
+
+static inline void record_new(struct g *gp, uintptr_t pc, uint64_t parent)
+{
+	(void)pc, (void)parent;
+	atomic_store_explicit(&gp->status, 0, memory_order_relaxed); /* the flags are no record */
+}
+
+static inline void record_running(struct m *mp, struct g *gp)
+{
+	(void)mp, (void)gp;
+}
+
+static inline void count_park(struct g *gp)
+{
+	(void)gp;
+}
+
+static inline void record_park(struct g *gp, void *object)
+{
+	(void)gp, (void)object;
+}
+
+static inline void record_waiting(struct g *gp, struct goro_waiter *w)
+{
+	(void)gp, (void)w;
+}
+
+static inline void record_ready(struct p *pp, uint32_t n)
+{
+	(void)pp, (void)n;
+}
+
+#endif /* GORO_RECORD_H */
