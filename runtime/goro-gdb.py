@@ -93,6 +93,10 @@ class Contract:
         return struct.unpack_from("<" + code, record, offset)[0]
 
     def goroutines(self):
+        """In the order of their start; records are used again, in any order."""
+        return sorted(self.records(), key=lambda g: g.id)
+
+    def records(self):
         for chunk in unpack("%dQ" % self.nchunks, self.chunks):
             records = memory(chunk, self.chunk_len * self.g_size)
             for i in range(self.chunk_len):
