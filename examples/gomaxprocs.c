@@ -2,25 +2,19 @@
 /*
  * gomaxprocs - the same work with 1, 2, ... workers.
  *
- * Goroutines say what may run at once; GORO_MAXPROCS says how many do. It is read when a program
- * starts, so this one starts itself again with each value. The work is nothing but computing, cut
- * into more goroutines than there are cores: the run time falls until the cores are used up.
+ * Goroutines say what may run at once; GORO_MAXPROCS, or goro_set_maxprocs() while the program
+ *runs, says how many do. The work is nothing but computing, cut into more goroutines than there are
+ * cores: the run time falls until the cores are used up.
  *
  *	gomaxprocs [N]		up to N workers (default: one for each core)
  */
-#include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 
 #include "goro.h"
 
 #define GOROUTINES 16
 #define STEPS	   4000000
-
-extern char **environ;
 
 struct share {
 	uint64_t seed;
@@ -56,39 +50,17 @@ static void measure(void)
 	       (long)((goro_now() - start) / GORO_MILLISECOND));
 }
 
-static int start_again(char *self, int workers)
-{
-	char *argv[] = { self, (char[]){ "measure" }, NULL };
-	char number[16];
-	pid_t pid;
-	int status, error;
-
-	snprintf(number, sizeof(number), "%d", workers);
-	setenv("GORO_MAXPROCS", number, 1);
-	error = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ);
-	if (error) {
-		fprintf(stderr, "gomaxprocs: cannot start myself again: %s\n", strerror(error));
-		return 1;
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-}
-
 int main(int argc, char **argv)
 {
 	int most = argc > 1 ? atoi(argv[1]) : goro_maxprocs();
 
-	if (argc > 1 && strcmp(argv[1], "measure") == 0) {
-		measure();
-		return 0;
-	}
 	if (most < 1 || most > 64) {
 		fprintf(stderr, "usage: gomaxprocs [N], with N from 1 to 64\n");
 		return 2;
 	}
-	for (int workers = 1; workers <= most; workers++)
-		if (start_again(argv[0], workers))
-			return 1;
+	for (int workers = 1; workers <= most; workers++) {
+		goro_set_maxprocs(workers);
+		measure();
+	}
 	return 0;
 }

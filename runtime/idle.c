@@ -33,7 +33,7 @@ void goro_global_put(struct g *first, struct g *last, uint32_t n)
 struct g *goro_global_get(struct p *pp)
 {
 	uint64_t len = atomic_load_explicit(&sched.runq_len, memory_order_relaxed);
-	uint64_t n = len / (uint64_t)sched.nprocs + 1;
+	uint64_t n = len / (uint64_t)atomic_load_explicit(&sched.nprocs, memory_order_relaxed) + 1;
 	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
 	uint32_t room =
 		RUNQ_LEN - (tail - atomic_load_explicit(&pp->runq_head, memory_order_acquire));
@@ -75,6 +75,11 @@ void goro_idle_p_put(struct p *pp)
 {
 	san_release(pp);
 	atomic_store_explicit(&pp->m, NULL, memory_order_release);
+	if (unlikely(atomic_load_explicit(&sched.stopping, memory_order_relaxed))) {
+		atomic_store_explicit(&pp->status, P_STOPPED, memory_order_release);
+		sched.nstopped++;
+		return;
+	}
 	atomic_store_explicit(&pp->status, P_IDLE, memory_order_release);
 	pp->link = sched.idle_p;
 	sched.idle_p = pp;
@@ -188,9 +193,12 @@ void goro_m_free(struct m *mp)
 
 void goro_start_m(struct p *pp, bool spinning, struct g *next)
 {
+	bool stopping = atomic_load_explicit(&sched.stopping, memory_order_relaxed);
 	struct m *mp = sched.idle_m;
 
-	if (mp) {
+	if (unlikely(stopping)) {
+		mp = NULL;
+	} else if (mp) {
 		sched.idle_m = mp->link;
 		if (sched.timekeeper == mp)
 			sched.timekeeper = NULL;
@@ -202,7 +210,8 @@ void goro_start_m(struct p *pp, bool spinning, struct g *next)
 		os_futex_wake(&mp->futex, 1);
 		return;
 	}
-	mp = goro_m_new();
+	if (likely(!stopping))
+		mp = goro_m_new();
 	if (mp) {
 		int err;
 

@@ -82,6 +82,12 @@ void goro_pass_p(struct p *pp, struct g *next)
 
 	san_release(pp);
 	atomic_store_explicit(&pp->m, NULL, memory_order_release);
+	if (unlikely(atomic_load_explicit(&sched.stopping, memory_order_relaxed))) {
+		goro_global_put(next, next, 1);
+		goro_idle_p_put(pp);
+		unlock_always(&sched.lock);
+		return;
+	}
 	if (!g_is_locked(next)) {
 		goro_start_m(pp, false, next);
 		return;
@@ -151,7 +157,7 @@ void goro_locked_yield(struct m *mp, struct g *gp)
 	struct g *next = goro_find_now(mp);
 	struct p *pp = mp->p;
 
-	if (!next) {
+	if (!next && !atomic_load_explicit(&sched.stopping, memory_order_relaxed)) {
 		mp->next_g = gp;
 		return;
 	}
@@ -159,7 +165,13 @@ void goro_locked_yield(struct m *mp, struct g *gp)
 	goro_global_put(gp, gp, 1);
 	goro_m_stop(mp);
 	mp->p = NULL;
-	goro_pass_p(pp, next);
+	if (next) {
+		goro_pass_p(pp, next);
+		return;
+	}
+	goro_idle_p_put(pp);
+	unlock_always(&sched.lock);
+	goro_wake_worker();
 }
 
 static void wait_for_p(struct m *mp)

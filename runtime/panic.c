@@ -90,7 +90,7 @@ void goro_die_deadlock(void)
 	goro_introspect.deadlocked = 1;
 	goro_gate_deadlock();
 	flush_stdout();
-	if (sched.main_exited && goro_count() == 0)
+	if (sched.main_exited && goro_count_now() == 0)
 		goro_report_say("fatal error: no goroutines (main called runtime.Goexit) - "
 				"deadlock!\n");
 	else

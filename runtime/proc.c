@@ -400,7 +400,7 @@ uint64_t goro_id(void)
 	return id;
 }
 
-size_t goro_count(void)
+size_t goro_count_now(void)
 {
 	uint64_t ended = 0, started = 1;
 
@@ -410,6 +410,16 @@ size_t goro_count(void)
 	for (int i = 0; i < sched.nprocs; i++)
 		started += __atomic_load_n(&goro_ps[i]->nspawn, __ATOMIC_ACQUIRE);
 	return started - ended;
+}
+
+/* Between enter() and leave() nobody moves counters from one P to another. */
+size_t goro_count(void)
+{
+	struct m *mp = enter();
+	size_t n = goro_count_now();
+
+	leave(mp);
+	return n;
 }
 
 int goro_maxprocs(void)

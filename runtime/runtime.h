@@ -268,9 +268,12 @@ struct tomb {
 };
 
 struct sched {
-	bool solo; /* one P: see the head of this file */
-	int nprocs;
-	uint32_t lock; /* everything below, unless atomic */
+	bool solo; /* one P: see the head of this file. Changes while the world is stopped. */
+	_Atomic int nprocs;    /* the same */
+	_Atomic bool stopping; /* sched.lock: see world.c */
+	uint32_t nstopped;     /* Ps that world.c has */
+	uint32_t retake_lock;  /* comes before sched.lock; one asks for Ps at a time */
+	uint32_t lock;	       /* everything below, unless atomic */
 	struct g *runq_first, *runq_last;
 	_Atomic uint64_t runq_len;
 	struct p *idle_p;
@@ -458,6 +461,7 @@ void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t par
 
 void goro_wake_worker_slow(void);
 bool goro_is_main(const struct g *gp);
+size_t goro_count_now(void);
 struct g *goro_g_by_index(uint64_t i);
 uint64_t goro_g_count(void);
 void goro_global_put(struct g *first, struct g *last, uint32_t n); /* sched.lock held */
@@ -536,7 +540,8 @@ struct g_chain goro_ready_chain(struct g *first);
 /* Fire what is due on pp; now: goro_now(). Returns when the next is due, or INT64_MAX. */
 int64_t goro_timers_run(struct m *mp, struct p *pp, int64_t now);
 int64_t goro_timers_next(void);
-int64_t goro_clock_advance(void); /* returns goro_now() */
+void goro_timers_move(struct p *from, struct p *to); /* the world stands still */
+int64_t goro_clock_advance(void);		     /* returns goro_now() */
 
 /* ---- netpoll.c ---------------------------------------------------------------------------------
  */

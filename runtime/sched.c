@@ -31,7 +31,7 @@ static struct g *steal_work(struct m *mp)
 		int64_t since;
 	} seen[P_MAX];
 	struct p *pp = mp->p;
-	int n = sched.nprocs;
+	int n = atomic_load_explicit(&sched.nprocs, memory_order_relaxed);
 	int64_t start = goro_now(), now = start;
 
 	memset(seen, 0, (size_t)n * sizeof(seen[0]));
@@ -239,6 +239,19 @@ static struct g *find_elsewhere(struct m *mp)
 	return gp ? gp : give_up_p(mp);
 }
 
+/* Somebody wants all Ps for a moment. */
+static void stop_p(struct m *mp)
+{
+	if (mp->spinning) {
+		mp->spinning = false;
+		atomic_fetch_sub(&sched.nspinning, 1);
+	}
+	lock_always(&sched.lock);
+	goro_idle_p_put(mp->p);
+	mp->p = NULL;
+	unlock_always(&sched.lock);
+}
+
 /* Block until there is a goroutine that we may run, with a P to run it. */
 static struct g *find_runnable(struct m *mp)
 {
@@ -254,6 +267,10 @@ static struct g *find_runnable(struct m *mp)
 			continue;
 		}
 		atomic_store_explicit(&mp->p->attention, 0, memory_order_relaxed);
+		if (unlikely(atomic_load_explicit(&sched.stopping, memory_order_relaxed))) {
+			stop_p(mp);
+			continue;
+		}
 		run_timers(mp);
 		gp = take_global(mp->p);
 		if (!gp)

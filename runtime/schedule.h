@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * schedule.h - the scheduler's own functions, for the files that are it: idle.c sched.c start.c
- * locked.c sysmon.c.
+ * locked.c sysmon.c world.c.
  */
 #ifndef GORO_SCHEDULE_H
 #define GORO_SCHEDULE_H
@@ -25,6 +25,8 @@ void goro_pass_p(struct p *pp, struct g *next);
 void goro_release_p(struct m *mp);
 
 /* not held */
+struct p *goro_p_new(uint32_t id); /* NULL: no memory */
+bool goro_retake(struct p *pp);	   /* from a worker that is in the program's code */
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
 void goro_schedule(struct m *mp); /* returns when the thread is to end */

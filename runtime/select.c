@@ -220,6 +220,9 @@ static int wait_all(struct m **mp, struct select_state *s)
 	*link = NULL;
 	park(mp, s, &timeout);
 
+	/* There was one P, and no lock needed, and now there are more. */
+	if (unlikely(!s->norder && !sched.solo))
+		sort_locks(s);
 	lock_all(s);
 	fired = sel.fired;
 	done = fired ? (int)(fired - s->waiters) : -1;

@@ -206,7 +206,7 @@ GORO_NORETURN static void goro_stack_none(size_t slot_size)
 	goro_throw("out of memory: no address space for another stack of %zu bytes; there are %zu "
 		   "goroutines. Is there a limit (ulimit -v, vm.overcommit_memory=2)? "
 		   "GORO_STACK sets the size",
-		   slot_size, goro_count());
+		   slot_size, goro_count_now());
 }
 
 /* No room: are there stacks on their way back? sysmon needs nothing of ours for that. */

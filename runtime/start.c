@@ -33,13 +33,19 @@ static long env_number(const char *name, long min, long max, long otherwise)
 	return v;
 }
 
-static void p_init(struct p *pp, uint32_t id)
+struct p *goro_p_new(uint32_t id)
 {
+	struct p *pp = os_reserve(sizeof(*pp));
+
+	if (!pp)
+		return NULL;
 	pp->id = id;
 	pp->random = (cpu_ticks() ^ (id + 1) * 0x9e3779b97f4a7c15u) | 1;
 	atomic_init(&pp->timer_when, INT64_MAX);
 	atomic_init(&pp->spread, 1);
+	atomic_init(&pp->status, P_STOPPED);
 	goro_ps[id] = pp;
+	return pp;
 }
 
 static void in_fork_child(void)
@@ -54,7 +60,7 @@ static void start(void)
 	static struct g0_stack {
 		char bytes[256 * 1024];
 	} * g0_stack;
-	struct p *ps;
+	bool memory;
 	int n;
 
 	os_membarrier_init();
@@ -65,12 +71,12 @@ static void start(void)
 	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));
 	sched.nprocs = n;
 	sched.solo = n == 1;
-	ps = os_reserve(sizeof(*ps) * (size_t)n);
 	g0_stack = os_reserve(sizeof(*g0_stack));
-	if (!ps || !g0_stack)
+	memory = g0_stack;
+	for (int i = 0; i < n && memory; i++)
+		memory = goro_p_new((uint32_t)i);
+	if (!memory)
 		goro_throw("out of memory at start");
-	for (int i = 0; i < n; i++)
-		p_init(&ps[i], (uint32_t)i);
 	goro_introspect.p_count = (uint32_t)n;
 
 	goro_ms[0] = &m0;

@@ -45,7 +45,7 @@ static bool something_waits(struct p *pp, int64_t now)
 	       goro_timers_next() <= now;
 }
 
-static bool retake(struct p *pp)
+static bool ask_for(struct p *pp)
 {
 	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
 
@@ -70,6 +70,17 @@ static bool retake(struct p *pp)
 	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
 	goro_start_m(pp, false, NULL);
 	return true;
+}
+
+/* lost_p has room for one who asks. */
+bool goro_retake(struct p *pp)
+{
+	bool taken;
+
+	lock_always(&sched.retake_lock);
+	taken = ask_for(pp);
+	unlock_always(&sched.retake_lock);
+	return taken;
 }
 
 /*
@@ -117,7 +128,7 @@ static bool watch(struct p *pp, int64_t now)
 		pp->seen_nswitch = nswitch;
 		pp->seen_time = now;
 	} else if (now - pp->seen_time >= HOG_NS && something_waits(pp, now)) {
-		acted |= retake(pp);
+		acted |= goro_retake(pp);
 	}
 	/* The backstop for a wake-up that was left out because a worker seemed to be looking. */
 	if (!runq_ring_empty(pp) && (stalled || runq_worth_stealing(pp)))

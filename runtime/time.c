@@ -118,11 +118,16 @@ static noinline void heap_grow(struct p *pp)
 	pp->timers_cap = cap;
 }
 
-static void heap_push(struct p *pp, struct due d)
+static inline void heap_insert(struct p *pp, struct due d)
 {
 	if (unlikely(pp->ntimers == pp->timers_cap))
 		heap_grow(pp);
 	heap_up(pp, pp->ntimers++, d);
+}
+
+static void heap_push(struct p *pp, struct due d)
+{
+	heap_insert(pp, d);
 	heap_publish(pp);
 	__atomic_add_fetch(&goro_introspect.timers, 1, __ATOMIC_RELAXED);
 }
@@ -180,6 +185,21 @@ int64_t goro_timers_run(struct m *mp, struct p *pp, int64_t now)
 	if (fired.n)
 		goro_ready_batch(mp, fired.first, fired.n);
 	return atomic_load_explicit(&pp->timer_when, memory_order_relaxed);
+}
+
+/* Those that know their P are told: nobody is between reading that and taking its lock. */
+void goro_timers_move(struct p *from, struct p *to)
+{
+	for (uint32_t i = 0; i < from->ntimers; i++) {
+		struct due d = from->timers[i];
+
+		if (!is_sleeper(d))
+			atomic_store_explicit(&timer_of(d)->p, to, memory_order_relaxed);
+		heap_insert(to, d);
+	}
+	heap_publish(to);
+	from->ntimers = 0;
+	heap_publish(from);
 }
 
 int64_t goro_timers_next(void)

@@ -140,6 +140,13 @@ GORO_API size_t goro_count(void);
 /* How many run at once: GOMAXPROCS. */
 GORO_API int goro_maxprocs(void);
 
+/*
+ * Let n of them (256 at most) run at once from now on; n <= 0 changes nothing. Returns how many it
+ * were before. All goroutines stop for a moment, those in the program's own code too: at their next
+ * call of the runtime they wait. Blocks.
+ */
+GORO_API int goro_set_maxprocs(int n);
+
 /* Monotonic time in nanoseconds. */
 GORO_API int64_t goro_now(void);
 

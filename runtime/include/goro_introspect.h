@@ -227,7 +227,11 @@ struct goro_introspect {
 	uint32_t g_nrlocks;   /* length of g.rlocks */
 	uint32_t reserved0;
 
-	/* Processors and worker threads: fixed tables of pointers, 0 after the last. */
+	/*
+	 * Processors and worker threads: fixed tables of pointers to records that stay where they
+	 * are. p_count goes up and down; a processor that is not used any more has given its
+	 * counters to another. The record of a thread that has ended has tid 0.
+	 */
 	uint64_t ps;	  /* u64[p_count] */
 	uint64_t ms;	  /* u64[m_count] */
 	uint32_t p_count; /* GOMAXPROCS now */

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "goro_introspect.h"
+
+extern struct goro_introspect goro_introspect;
 
 /* ---- arguments ------------------------------------------------------------------------------- */
 
@@ -439,6 +442,168 @@ static void blocking_calls_hold_back_nobody(void)
 	check_eventually(hogs == 0);
 }
 
+/* ---- the number of workers, at run time ------------------------------------------------------ */
+
+static void set_maxprocs(void)
+{
+	int was = goro_maxprocs();
+
+	check_eq(goro_set_maxprocs(0), was);
+	check_eq(goro_set_maxprocs(-3), was);
+	check_eq(goro_maxprocs(), was);
+	for (int n = 1; n <= 9; n++) {
+		check_eq(goro_set_maxprocs(n), was);
+		check_eq(goro_maxprocs(), n);
+		check_eq(goro_introspect.p_count, n);
+		was = n;
+	}
+	check_eq(goro_set_maxprocs(100000), 9);
+	check_eq(goro_maxprocs(), 256);
+	check_eq(goro_set_maxprocs(1), 256);
+	check_eq(goro_count(), 1);
+}
+
+static void compute(void *stop)
+{
+	while (!atomic_load_explicit((atomic_bool *)stop, memory_order_relaxed))
+		;
+}
+
+static void sit(void *ms)
+{
+	usleep(*(useconds_t *)ms * 1000);
+}
+
+static void block(void *ms)
+{
+	goro_blocking(sit, ms);
+	sit(ms);
+}
+
+/* Nobody asks those who compute or sit in the kernel. */
+static void set_maxprocs_beside_hogs(void)
+{
+	useconds_t ms = 300;
+	atomic_bool stop = false;
+	int64_t start;
+
+	for (int i = 0; i < 6; i++)
+		go(compute, &stop);
+	for (int i = 0; i < 3; i++)
+		go(block, &ms);
+	start = goro_now();
+	for (int i = 0; i < 20; i++) {
+		goro_set_maxprocs(1 + i * 3 % 8);
+		goro_sleep(GORO_MILLISECOND);
+	}
+	check(goro_now() - start < 20 * GORO_SECOND);
+	atomic_store(&stop, true);
+	check_eventually(goro_count() == 1);
+}
+
+/* One that calls all the time, but never waits. */
+static void poll_for(void *stop)
+{
+	goro_chan *c = goro_chan_of(int, 1);
+
+	while (!atomic_load_explicit((atomic_bool *)stop, memory_order_relaxed))
+		goro_chan_try_recv(c, NULL);
+	goro_chan_free(c);
+}
+
+static void set_maxprocs_beside_callers(void)
+{
+	atomic_bool stop = false;
+
+	for (int i = 0; i < 4; i++)
+		go(poll_for, &stop);
+	for (int i = 0; i < 20; i++)
+		goro_set_maxprocs(1 + i * 3 % 8);
+	atomic_store(&stop, true);
+	check_eventually(goro_count() == 1);
+}
+
+static void set_later(void *n)
+{
+	goro_sleep(5 * GORO_MILLISECOND);
+	goro_set_maxprocs(*(int *)n);
+}
+
+static void answer(void *out)
+{
+	goro_sleep(20 * GORO_MILLISECOND);
+	goro_chan_send(out, &(int){ 3 });
+}
+
+/* A select that began to wait when no lock was needed, with others once they are. */
+static void set_maxprocs_beside_select(void)
+{
+	goro_chan *a = goro_chan_of(int, 0), *b = goro_chan_of(int, 0);
+
+	for (int i = 0; i < 20; i++) {
+		int v = 0;
+		struct goro_case cases[] = { goro_recv_case(a, &v), goro_recv_case(b, &v) };
+
+		goro_set_maxprocs(1 + i % 2 * 3);
+		go(answer, i % 4 < 2 ? a : b);
+		go_copy(set_later, &(int){ 1 + (i + 1) % 2 * 3 });
+		check_eq(goro_select(cases, 2), i % 4 < 2 ? 0 : 1);
+		check_eq(v, 3);
+	}
+}
+
+static void sleep_long(void *ms)
+{
+	int64_t end = goro_now() + 200 * GORO_MICROSECOND;
+
+	while (goro_now() < end)
+		; /* worth another worker's while */
+	goro_sleep(*(int *)ms * GORO_MILLISECOND);
+}
+
+static uint32_t spread_of_timers(void)
+{
+	const struct goro_field *fields = (const void *)(uintptr_t)goro_introspect.fields;
+	const uint64_t *ps = (const void *)(uintptr_t)goro_introspect.ps;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < goro_introspect.p_count; i++) {
+		const void *at =
+			(const char *)(uintptr_t)ps[i] + fields[GORO_FIELD_p_nswitch].offset;
+
+		n += __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED) != 0;
+	}
+	return n;
+}
+
+/* Sleepers of Ps that are not used any more. */
+static void set_maxprocs_beside_timers(void)
+{
+	static int times[200];
+	int64_t start = goro_now();
+
+	goro_set_maxprocs(8);
+	for (int i = 0; i < 200; i++) {
+		times[i] = 300 + i % 50;
+		go(sleep_long, &times[i]);
+	}
+	check_eventually(__atomic_load_n(&goro_introspect.timers, __ATOMIC_RELAXED) > 50);
+	check(spread_of_timers() > 1);
+	goro_set_maxprocs(1);
+	check_eventually(goro_count() == 1);
+	check(goro_now() - start < 10 * GORO_SECOND);
+}
+
+static void set_maxprocs_and_deadlock(void)
+{
+	goro_chan *c = goro_chan_of(int, 0);
+
+	go(sleep_long, &(int){ 10 });
+	goro_set_maxprocs(7);
+	goro_set_maxprocs(2);
+	goro_chan_recv(c, NULL);
+}
+
 static const struct check_case cases[] = {
 	{ .name = "argument_by_pointer", .run = argument_by_pointer },
 	{ .name = "argument_by_value", .run = argument_by_value },
@@ -447,6 +612,15 @@ static const struct check_case cases[] = {
 	{ .name = "ids_are_unique", .run = ids_are_unique },
 	{ .name = "count", .run = count },
 	{ .name = "maxprocs", .run = maxprocs, .workers = "1 2 3 8" },
+	{ .name = "set_maxprocs", .run = set_maxprocs },
+	{ .name = "set_maxprocs_beside_hogs", .run = set_maxprocs_beside_hogs },
+	{ .name = "set_maxprocs_beside_callers", .run = set_maxprocs_beside_callers },
+	{ .name = "set_maxprocs_beside_select", .run = set_maxprocs_beside_select },
+	{ .name = "set_maxprocs_beside_timers", .run = set_maxprocs_beside_timers },
+	{ .name = "set_maxprocs_and_deadlock",
+	  .run = set_maxprocs_and_deadlock,
+	  .status = 2,
+	  .says = { "^fatal error: all goroutines are asleep - deadlock!$" } },
 	{ .name = "yield_lets_others_run", .run = yield_lets_others_run },
 	{ .name = "yield_is_fair", .run = yield_is_fair, .workers = "1" },
 	{ .name = "sleep_waits", .run = sleep_waits },
