@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run queue of a P: its owner puts, takes and overflows, thieves steal halves and the slot in
+ * front. Every goroutine that was put is taken by exactly one. No scheduler runs here: plain
+ * threads on queues of their own.
+ */
+#include <pthread.h>
+
+#include "runq.h"
+#include "stress.h"
+
+enum { THIEVES = 2, GS = 4096 };
+
+static struct p *owner, *thief_p[THIEVES];
+static struct g gs[GS];
+static atomic_int taken[GS];	 /* in this round */
+static atomic_int arrived, left; /* at the start and the end of the rounds so far */
+static atomic_int round_no;
+static atomic_bool owner_done, finished;
+static atomic_ulong stolen, overflowed;
+
+static void take(struct g *gp)
+{
+	must(gp >= gs && gp < gs + GS);
+	must(atomic_fetch_add(&taken[gp - gs], 1) == 0);
+}
+
+static struct p *new_p(void)
+{
+	struct p *pp = aligned_alloc(_Alignof(struct p), sizeof(*pp));
+
+	must(pp);
+	memset(pp, 0, sizeof(*pp));
+	pp->random = 88172645463325252u;
+	return pp;
+}
+
+/* Spins: a futex would let one of them run alone for long. */
+static void meet(int round)
+{
+	atomic_fetch_add(&arrived, 1);
+	for (int i = 1; atomic_load(&arrived) < (1 + THIEVES) * round; i++)
+		if (i % 1000 == 0)
+			sched_yield();
+}
+
+static void drain(struct p *pp)
+{
+	struct g *gp;
+
+	while ((gp = runq_get(pp)))
+		take(gp);
+}
+
+static void *thief(void *arg)
+{
+	struct p *mine = *(struct p **)arg;
+	uint64_t random = stress_seed((uintptr_t)arg);
+	int round = 0;
+
+	for (;;) {
+		while (atomic_load(&round_no) == round)
+			if (atomic_load(&finished))
+				return NULL;
+		round++;
+		meet(round);
+		for (;;) {
+			bool done = atomic_load(&owner_done);
+			struct g *gp = goro_runq_steal(mine, owner, stress_random(&random) % 2);
+
+			if (gp) {
+				take(gp);
+				atomic_fetch_add_explicit(&stolen, 1, memory_order_relaxed);
+				drain(mine);
+			} else if (done) {
+				break;
+			}
+		}
+		atomic_fetch_add(&left, 1);
+		while (atomic_load(&owner_done))
+			;
+	}
+}
+
+/* What overflowed is in the global queue, which nobody else looks at. */
+static void drain_global(void)
+{
+	struct g *gp;
+
+	lock_always(&sched.lock);
+	gp = sched.runq_first;
+	sched.runq_first = sched.runq_last = NULL;
+	atomic_store(&sched.runq_len, 0);
+	unlock_always(&sched.lock);
+	for (struct g *next; gp; gp = next) {
+		next = gp->link;
+		take(gp);
+		atomic_fetch_add_explicit(&overflowed, 1, memory_order_relaxed);
+	}
+}
+
+static void own(uint64_t *random)
+{
+	uint64_t way = stress_random(random) % 3;
+
+	for (int i = 0; i < GS; i++) {
+		struct g *gp = &gs[i], *old;
+
+		switch (stress_random(random) % 4) {
+		case 0:
+			old = runq_set_next(owner, gp);
+			if (old)
+				runq_put(owner, old);
+			break;
+		default:
+			runq_put(owner, gp);
+		}
+		/* Now and then more comes than goes, so that it overflows; or hardly anything. */
+		if (way == 0 || (way == 1 && stress_random(random) % 4)) {
+			gp = runq_get(owner);
+			if (gp)
+				take(gp);
+		}
+	}
+	drain(owner);
+}
+
+int main(int argc, char **argv)
+{
+	int64_t end = stress_end(argc, argv);
+	uint64_t random = stress_seed(1);
+	pthread_t threads[THIEVES];
+	int round = 0;
+
+	must(!sched.solo);
+	owner = new_p();
+	for (int i = 0; i < THIEVES; i++) {
+		thief_p[i] = new_p();
+		must(!pthread_create(&threads[i], NULL, thief, &thief_p[i]));
+	}
+	do {
+		for (int i = 0; i < GS; i++)
+			atomic_store_explicit(&taken[i], 0, memory_order_relaxed);
+		round++;
+		atomic_store(&round_no, round);
+		meet(round);
+		own(&random);
+		atomic_store(&owner_done, true);
+		while (atomic_load(&left) < THIEVES * round)
+			;
+		drain(owner);
+		drain_global();
+		for (int i = 0; i < GS; i++)
+			must(taken[i] == 1);
+		atomic_store(&owner_done, false);
+	} while (goro_now() < end || !stolen || !overflowed); /* on a busy machine: later */
+	atomic_store(&finished, true);
+	for (int i = 0; i < THIEVES; i++)
+		pthread_join(threads[i], NULL);
+	printf("%d rounds of %d: %lu thefts, %lu overflowed, none lost, none twice\n", round, GS,
+	       stolen, overflowed);
+	return 0;
+}
