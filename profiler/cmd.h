@@ -27,6 +27,9 @@ int cmd_profile(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 
 #define STATUS_HELP_TARGET                                                    \
 	"  2    wrong usage\n"                                                \
@@ -56,9 +59,33 @@ bool cmd_number(const char *text, uint64_t *value);
 /* Which of the words in the NULL-terminated list `text` is, or -1. */
 int cmd_choice(const char *text, const char *const *words);
 
-/* Open a target and take one snapshot; what is not NULL on failure has been released. */
+/* ---- cmd_target.c ---------------------------------------------------------------------------- */
+
+/* The option of the commands that look once, and the key that it has in argp. */
+enum { CMD_OPTION_AT = 0x400 };
+#define CMD_AT_OPTION                                                                            \
+	{                                                                                        \
+		"at", CMD_OPTION_AT, "AT", 0,                                                    \
+			"Of a recording: a tick's number (from 1; -1 is the last, which is the " \
+			"default), a "                                                           \
+			"time of day 15:04:05, or +DURATION from the first tick",                \
+			0                                                                        \
+	}
+
+/* Open TARGET, or FILE@AT; `at`, when not NULL, says where in a recording. */
+struct goro_error *cmd_open_target(const char *target, const char *at, struct goro_scope **scope);
+
+/* The same, and take one snapshot; what is not NULL on failure has been released. */
+struct goro_error *cmd_open_at(const char *target, const char *at, struct goro_scope **scope,
+			       struct goro_snapshot **snap);
 struct goro_error *cmd_open(const char *target, struct goro_scope **scope,
 			    struct goro_snapshot **snap);
+
+/* Which tick is that? Fails with GORO_USAGE. */
+struct goro_error *cmd_find_tick(struct goro_scope *scope, const char *at, size_t *tick);
+
+/* "15:04:05" */
+const char *cmd_time_of_day(char text[16], int64_t wall_time);
 
 /* May we colour what goes to this stream? */
 bool cmd_colour(FILE *out);

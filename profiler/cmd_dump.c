@@ -16,7 +16,7 @@ static const enum goro_group_key key_ids[] = { GORO_BY_SPAWN, GORO_BY_STACK, GOR
 					       GORO_BY_NONE };
 
 struct options {
-	const char *target;
+	const char *target, *at;
 	int format, key;
 };
 
@@ -28,6 +28,7 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "group", 'g', "KEY", 0,
 	  "text: group by spawn site (spawn, the default), by stack, by state, or not (none)", 0 },
+	CMD_AT_OPTION,
 	{ 0 },
 };
 
@@ -41,6 +42,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case CMD_OPTION_AT:
+		o->at = arg;
+		return 0;
 	case 'f':
 		o->format = cmd_choice(arg, formats);
 		if (o->format < 0)
@@ -101,7 +105,7 @@ int cmd_dump(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &scope, &snap);
+	err = cmd_open_at(o.target, o.at, &scope, &snap);
 	if (err)
 		return cmd_fail("dump", err);
 	/* What was read is worth showing, also when the target ends before a second look. */

@@ -16,7 +16,7 @@ static const char *const levels[] = { "leaked", "likely", "suspect", NULL };
 enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL };
 
 struct options {
-	const char *target;
+	const char *target, *at;
 	int format, level;
 	uint64_t watch_ns;
 	struct goro_verdict_options verdict;
@@ -30,9 +30,12 @@ static const struct argp_option options[] = {
 	  "never)",
 	  0 },
 	{ "for", OPTION_FOR, "DURATION", 0,
-	  "Look eleven times over that long, so that growth shows (default: look once)", 0 },
+	  "Look eleven times over that long, so that growth shows (default: look once; of a "
+	  "recording always the eleven ticks up to --at)",
+	  0 },
 	{ "fail-on", OPTION_FAIL, "VERDICT", 0,
 	  "Exit with 23 from this verdict on: leaked (default), likely, suspect", 0 },
+	CMD_AT_OPTION,
 	{ 0 },
 };
 
@@ -67,6 +70,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case CMD_OPTION_AT:
+		o->at = arg;
+		return 0;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->filter;
 		return 0;
@@ -111,22 +117,47 @@ static void sleep_until(uint64_t ns)
 		;
 }
 
+static struct goro_error *look_again(const struct options *o, struct goro_scope *scope,
+				     struct goro_snapshot **snap, struct goro_verdicts **verdicts)
+{
+	struct goro_error *err;
+
+	goro_verdicts_free(*verdicts);
+	goro_snapshot_free(*snap);
+	*verdicts = NULL;
+	*snap = NULL;
+	err = goro_scope_snapshot(scope, snap);
+	return err ? err : goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+}
+
+/* A recording has the looks before this one in it. */
+static struct goro_error *look_back(const struct options *o, struct goro_scope *scope,
+				    struct goro_snapshot **snap, struct goro_verdicts **verdicts)
+{
+	size_t last = (*snap)->tick, tick = last > LOOKS ? last - LOOKS + 1 : 1;
+	struct goro_error *err = NULL;
+
+	for (; !err && tick <= last; tick++) {
+		goro_scope_seek(scope, tick);
+		err = look_again(o, scope, snap, verdicts);
+	}
+	return err;
+}
+
 /* Look once, or LOOKS times; the last look is what is reported. */
 static struct goro_error *look(const struct options *o, struct goro_scope *scope,
 			       struct goro_snapshot **snap, struct goro_verdicts **verdicts)
 {
-	struct goro_error *err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+	struct goro_error *err;
 	uint64_t start = (uint64_t)(*snap)->time;
+	bool watch = o->watch_ns && (*snap)->source == GORO_LIVE;
 
-	for (unsigned i = 1; !err && o->watch_ns && i < LOOKS; i++) {
-		goro_verdicts_free(*verdicts);
-		goro_snapshot_free(*snap);
-		*verdicts = NULL;
-		*snap = NULL;
+	if ((*snap)->source == GORO_RECORDING)
+		return look_back(o, scope, snap, verdicts);
+	err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+	for (unsigned i = 1; !err && watch && i < LOOKS; i++) {
 		sleep_until(start + o->watch_ns / (LOOKS - 1) * i);
-		err = goro_scope_snapshot(scope, snap);
-		if (!err)
-			err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
+		err = look_again(o, scope, snap, verdicts);
 	}
 	return err;
 }
@@ -167,7 +198,7 @@ int cmd_leaks(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &scope, &snap);
+	err = cmd_open_at(o.target, o.at, &scope, &snap);
 	if (err)
 		return cmd_fail("leaks", err);
 	err = look(&o, scope, &snap, &verdicts);

@@ -7,8 +7,13 @@
 #include <inttypes.h>
 
 struct options {
-	const char *target;
+	const char *target, *at;
 	uint64_t id;
+};
+
+static const struct argp_option options[] = {
+	CMD_AT_OPTION,
+	{ 0 },
 };
 
 static const char doc[] = "Show one goroutine: its stack with the source around the line where it "
@@ -24,6 +29,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case CMD_OPTION_AT:
+		o->at = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0)
 			o->target = arg;
@@ -45,7 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 int cmd_stack(int argc, char **argv)
 {
-	static const struct argp argp = { NULL, parse, "TARGET GID", doc, NULL, NULL, NULL };
+	static const struct argp argp = { options, parse, "TARGET GID", doc, NULL, NULL, NULL };
 	struct options o = { 0 };
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
@@ -54,7 +62,7 @@ int cmd_stack(int argc, char **argv)
 	int status = GORO_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &scope, &snap);
+	err = cmd_open_at(o.target, o.at, &scope, &snap);
 	if (err)
 		return cmd_fail("stack", err);
 	const struct report r = { stdout, scope, snap, cmd_colour(stdout) };

@@ -7,12 +7,13 @@
 static const char *const formats[] = { "text", "json", "dot", NULL };
 
 struct options {
-	const char *target;
+	const char *target, *at;
 	int format;
 };
 
 static const struct argp_option options[] = {
 	{ "format", 'f', "FORMAT", 0, "text, json, or dot for graphviz", 0 },
+	CMD_AT_OPTION,
 	{ 0 },
 };
 
@@ -28,6 +29,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *o = state->input;
 
 	switch (key) {
+	case CMD_OPTION_AT:
+		o->at = arg;
+		return 0;
 	case 'f':
 		o->format = cmd_choice(arg, formats);
 		if (o->format < 0)
@@ -57,7 +61,7 @@ int cmd_waits(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &scope, &snap);
+	err = cmd_open_at(o.target, o.at, &scope, &snap);
 	if (err)
 		return cmd_fail("waits", err);
 	const struct report r = { stdout, scope, snap, o.format == 0 && cmd_colour(stdout) };

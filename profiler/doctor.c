@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "contract.h"
+#include "record.h"
 #include "scope.h"
 #include "text.h"
 
@@ -253,6 +254,40 @@ static void examine_snapshot(struct doctor *d, struct goro_scope *scope)
 	free(cmp);
 }
 
+/* Every tick must be there; what was wrong with the process then is in each of them. */
+static void examine_recording(struct doctor *d, struct goro_scope *scope)
+{
+	size_t n = goro_scope_ticks(scope);
+	uint64_t torn = 0, truncated = 0, bad = 0;
+	struct doctor_check *c;
+
+	for (size_t tick = 1; tick <= n; tick++) {
+		struct goro_snapshot *snap;
+		struct goro_error *err;
+
+		goro_scope_seek(scope, tick);
+		err = goro_scope_snapshot(scope, &snap);
+		if (err) {
+			add_error(d, "recording", err);
+			return;
+		}
+		torn += snap->torn;
+		truncated += snap->truncated;
+		bad += snap->bad_records;
+		goro_snapshot_free(snap);
+	}
+	add(d, "recording", DOCTOR_OK, "%zu ticks, all whole", n);
+	add(d, "goroutines", torn || truncated || bad ? DOCTOR_WARNING : DOCTOR_OK,
+	    "in all ticks: %" PRIu64 " ran while they were read, %" PRIu64
+	    " stacks are cut short, %" PRIu64 " records unreadable",
+	    torn, truncated, bad);
+	if (record_left_over(scope->record)) {
+		c = add(d, "end", DOCTOR_WARNING, "%" PRIu64 " bytes behind the last whole tick",
+			record_left_over(scope->record));
+		c->fix = strdup("its recorder was killed, or the file is damaged from there on");
+	}
+}
+
 void doctor_examine(struct doctor *d, const char *target)
 {
 	struct goro_scope *scope;
@@ -265,6 +300,11 @@ void doctor_examine(struct doctor *d, const char *target)
 		if (unsupported)
 			add(d, "process", DOCTOR_OK, "it can be read");
 		add_error(d, unsupported ? "contract" : "process", err);
+		return;
+	}
+	if (scope->record) {
+		examine_recording(d, scope);
+		goro_scope_close(scope);
 		return;
 	}
 	if (scope->target->file)

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
 # bash completion for goro(1)
 
-_goro_commands='ps dump stack leaks waits profile metrics check doctor'
+_goro_commands='ps dump stack leaks waits profile metrics check record replay diff doctor'
 
 # The long options of a command.
 _goro_options() {
 	case $1 in
 	ps) echo --all --format --help ;;
-	dump) echo --format --group --help ;;
-	stack) echo --help ;;
-	leaks) echo --baseline --fail-on --for --format --suppress --suspect-age --write-baseline --help ;;
-	waits) echo --format --help ;;
+	dump) echo --at --format --group --help ;;
+	stack) echo --at --help ;;
+	leaks) echo --at --baseline --fail-on --for --format --suppress --suspect-age --write-baseline --help ;;
+	waits) echo --at --format --help ;;
 	profile) echo --duration --format --how --mode --output --rate --help ;;
 	metrics) echo --listen --suspect-age --top --help ;;
 	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \
 		--suppress --timeout --write-baseline --help ;;
+	record) echo --duration --interval --output --help ;;
+	replay) echo --format --from --group --to --help ;;
+	diff) echo --format --help ;;
 	doctor) echo --format --help ;;
 	esac
 }
@@ -29,13 +32,13 @@ _goro_values() {
 	waits,--format | waits,-f) echo text json dot ;;
 	leaks,--format | leaks,-f | check,--format | check,-f) echo text json junit sarif github ;;
 	*,--format | *,-f) echo text json ;;
-	dump,--group | dump,-g) echo spawn stack state none ;;
+	dump,--group | dump,-g | replay,--group | replay,-g) echo spawn stack state none ;;
 	leaks,--fail-on) echo leaked likely suspect ;;
 	check,--fail-on) echo leaked deadlock leftover none ;;
 	esac
 }
 
-# The processes that can be looked into; a core file can be as well.
+# The processes that can be looked into; a core file and a recording can be as well.
 _goro_targets() {
 	goro ps 2>/dev/null | awk 'NR > 1 { print $1 }'
 }

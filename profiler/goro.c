@@ -20,6 +20,9 @@ const struct command commands[] = {
 	{ "profile", "say where time, waits, go statements or stack memory go", cmd_profile },
 	{ "metrics", "print metrics as OpenMetrics, or serve them to Prometheus", cmd_metrics },
 	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
+	{ "record", "write what the goroutines do over time to a file", cmd_record },
+	{ "replay", "show every moment of such a file", cmd_replay },
+	{ "diff", "compare two moments: which spawn sites grew, came, went", cmd_diff },
 	{ "doctor", "say why a process can or cannot be looked into", cmd_doctor },
 	{ 0 },
 };
@@ -32,7 +35,8 @@ static const char head_doc[] = "Look into a running program that uses libgoro: i
 
 static const char tail_doc[] =
 	"`goro COMMAND --help' explains a command. TARGET is a process id, the name of exactly one "
-	"process, or a core file.\n"
+	"process, a core file, or a "
+	"recording.\n"
 	"\n"
 	"Exit status:\n"
 	"  0    nothing found, or nothing to find\n"
@@ -152,19 +156,6 @@ int cmd_choice(const char *text, const char *const *words)
 			return i;
 	}
 	return -1;
-}
-
-struct goro_error *cmd_open(const char *target, struct goro_scope **scope,
-			    struct goro_snapshot **snap)
-{
-	struct goro_error *err = goro_scope_open(scope, target);
-
-	if (err)
-		return err;
-	err = goro_scope_snapshot(*scope, snap);
-	if (err)
-		goro_scope_close(*scope);
-	return err;
 }
 
 bool cmd_colour(FILE *out)

@@ -3,6 +3,7 @@
  * judge.c - goro_scope_judge(): a snapshot, a second look where it matters, the verdicts.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "error.h"
 #include "scope.h"
@@ -63,9 +64,13 @@ static struct goro_error *prove(struct goro_scope *scope, const struct goro_snap
 	long n = waitgraph_prove(snap, snap, stuck);
 
 	if (n > 0)
-		err = goro_scope_snapshot(scope, &again);
+		err = scope_look_again(scope, snap, 1, &again);
+	if (!err && n > 0 && !again) { /* a recording of one tick: nothing is proved */
+		memset(stuck, 0, snap->ng * sizeof *stuck);
+		return NULL;
+	}
 	if (!err && n > 0 && waitgraph_wants_third(snap, stuck))
-		err = goro_scope_snapshot(scope, &last);
+		err = scope_look_again(scope, snap, 2, &last);
 	if (!err && n > 0)
 		n = waitgraph_prove_thrice(snap, again, last, stuck);
 	goro_snapshot_free(again);

@@ -166,20 +166,22 @@ struct goro_proc { /* a P */
 enum goro_source {
 	GORO_LIVE, /* a process that goes on running */
 	GORO_CORE, /* a core file: a second look shows the same */
+	GORO_RECORDING,
 };
 
 struct goro_snapshot {
 	enum goro_source source;
 	int pid;
-	char *name;	    /* program, without directories */
-	char *file;	    /* the core file, or NULL */
-	char *runtime;	    /* "goro 0.1.0" */
-	int64_t time;	    /* CLOCK_MONOTONIC ns of the target when it was taken */
-	int64_t wall_time;  /* CLOCK_REALTIME ns */
-	uint64_t uptime_ns; /* of the runtime */
-	uint64_t rss;	    /* bytes, of the process; 0: unknown */
-	uint64_t cpu_ns;    /* processor time of the process since its start */
-	double cpu;	    /* of one core since the last snapshot of this scope; < 0: unknown */
+	char *name;	     /* program, without directories */
+	char *file;	     /* the core file or recording, or NULL */
+	size_t tick, nticks; /* of a recording: tick 1 to nticks; else 0 */
+	char *runtime;	     /* "goro 0.1.0" */
+	int64_t time;	     /* CLOCK_MONOTONIC ns of the target when it was taken */
+	int64_t wall_time;   /* CLOCK_REALTIME ns */
+	uint64_t uptime_ns;  /* of the runtime */
+	uint64_t rss;	     /* bytes, of the process; 0: unknown */
+	uint64_t cpu_ns;     /* processor time of the process since its start */
+	double cpu;	     /* of one core since the last snapshot of this scope; < 0: unknown */
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
 	size_t ng;
@@ -219,8 +221,8 @@ struct goro_snapshot {
 struct goro_scope;
 
 /*
- * TARGET is a process id, a core file, or the name of exactly one process. Digits alone are an id;
- * what has a '/' is a file; else a core file of that name comes before a process.
+ * TARGET is a process id, a core file, a recording, or the name of exactly one process. Digits
+ * alone are an id; what has a '/' is a file; else such a file of that name comes before a process.
  */
 struct goro_error *goro_scope_open(struct goro_scope **ret, const char *target);
 struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid);
@@ -228,6 +230,29 @@ void goro_scope_close(struct goro_scope *scope);
 
 struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret);
 void goro_snapshot_free(struct goro_snapshot *snap);
+
+/*
+ * A recording holds one snapshot a tick. It opens at its last one; goro_scope_snapshot() gives the
+ * tick where it stands. For what is no recording there are 0 ticks.
+ */
+size_t goro_scope_ticks(struct goro_scope *scope);
+void goro_scope_seek(struct goro_scope *scope, size_t tick);	     /* 1 to goro_scope_ticks() */
+int64_t goro_scope_tick_time(struct goro_scope *scope, size_t tick); /* CLOCK_REALTIME ns */
+
+/* ---- recording ------------------------------------------------------------------------------- */
+
+/*
+ * Snapshots of one scope, in the order of their times, into a file that needs neither the process
+ * nor its programs to be read. Each tick is written before the call returns; if the recorder dies,
+ * the file is good up to the last of them. The file is overwritten when it is opened.
+ */
+struct goro_recorder;
+
+struct goro_error *goro_recorder_open(struct goro_recorder **ret, struct goro_scope *scope,
+				      const char *path);
+struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_snapshot *snap);
+uint64_t goro_recorder_bytes(const struct goro_recorder *r); /* written so far */
+void goro_recorder_close(struct goro_recorder *r);
 
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id);
 const struct goro_object *goro_snapshot_object(const struct goro_snapshot *snap, uint64_t address);

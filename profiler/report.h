@@ -41,6 +41,9 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 /* , "name", key=value: what a goroutine carries with it, to stand inside the brackets. */
 void report_remarks(const struct report *r, const struct goro_info *g);
 
+/* ", not live: core file PATH" and the like; nothing for a live process. */
+void report_source(FILE *out, const struct goro_snapshot *snap);
+
 /* "goroutine 7 [chan receive, 3m]" */
 void report_heading(const struct report *r, const struct goro_info *g);
 

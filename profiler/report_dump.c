@@ -30,10 +30,7 @@ static void put_summary(const struct report *r)
 	fprintf(r->out, ", up %s", text_duration(uptime, s->uptime_ns));
 	if (s->rss)
 		fprintf(r->out, ", %s in memory", text_bytes(rss, s->rss));
-	if (s->file) {
-		fputs(", not live: core file ", r->out);
-		report_put(r->out, s->file);
-	}
+	report_source(r->out, s);
 	fputc('\n', r->out);
 	fprintf(r->out, "%zu goroutine%s", s->ng, plural(s->ng));
 	states = goro_groups(s, GORO_BY_STATE, &n);

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "goro_introspect.h"
 
@@ -148,6 +149,23 @@ void report_remarks(const struct report *r, const struct goro_info *g)
 		end = strchrnul(line, '\n');
 		put_remark(r->out, line, (size_t)(end - line), "");
 	}
+}
+
+void report_source(FILE *out, const struct goro_snapshot *s)
+{
+	time_t seconds = (time_t)(s->wall_time / 1000000000);
+	char when[32] = "?";
+	struct tm tm;
+
+	if (s->source == GORO_LIVE)
+		return;
+	if (localtime_r(&seconds, &tm))
+		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
+	fprintf(out, ", not live: %s ", s->source == GORO_CORE ? "core file" : "recording");
+	report_put(out, s->file);
+	if (s->source == GORO_RECORDING)
+		fprintf(out, ", tick %zu of %zu", s->tick, s->nticks);
+	fprintf(out, ", %s", when);
 }
 
 void report_heading(const struct report *r, const struct goro_info *g)

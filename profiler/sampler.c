@@ -228,6 +228,11 @@ struct goro_error *goro_scope_profile(struct goro_scope *scope, const struct sam
 	struct sampler s = { .scope = scope, .o = o };
 	struct goro_error *err;
 
+	if (scope->record)
+		return goro_error_hint(
+			goro_error_new(GORO_UNSUPPORTED, "a recording has moments and no samples"),
+			"take a profile of the process; see its moments with: goro "
+			"dump FILE");
 	if (o->kind == PROFILE_STACK || o->kind == PROFILE_GOROUTINE)
 		return one_look(scope, o->kind, ret);
 	if (scope->target->file || !scope->target->pid)

@@ -17,6 +17,11 @@
 
 struct goro_scope {
 	pthread_mutex_t lock;
+
+	/* A recording: then all of the following is NULL, but for the names. */
+	struct record *record;
+	size_t tick; /* where it stands, from 0 */
+
 	struct target *target;
 	struct modules modules;
 	struct reader *reader;
@@ -34,5 +39,12 @@ struct goro_scope {
 
 /* Open any kind of target; takes it over, also when it fails. */
 struct goro_error *goro_scope_open_target(struct goro_scope **ret, struct target *target);
+
+/*
+ * A second (n = 1) and a third (n = 2) look to confirm what a first one seemed to show. Of a
+ * recording they are the ticks next to it, all on one side. *ret NULL: there is none.
+ */
+struct goro_error *scope_look_again(struct goro_scope *scope, const struct goro_snapshot *first,
+				    size_t n, struct goro_snapshot **ret);
 
 #endif /* GORO_SCOPE_H */

@@ -35,6 +35,8 @@ struct symbolizer {
 	Dwfl *dwfl;
 	struct entry *entries; /* open-addressed */
 	size_t nentries, size;
+	struct goro_frame **former; /* of told entries that were told anew */
+	size_t nformer;
 	char **strings; /* open-addressed: each string once */
 	size_t nstrings, strings_size;
 	uint64_t runtime_pc;
@@ -76,7 +78,6 @@ static bool grow_strings(struct symbolizer *s)
 	return true;
 }
 
-/* One copy for the life of the symbolizer; NULL for NULL and when memory is out. */
 static const char *keep(struct symbolizer *s, const char *string)
 {
 	size_t at;
@@ -334,7 +335,7 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 {
 	struct symbolizer *s = l->s;
 	uint64_t at = is_return ? pc - 1 : pc;
-	struct module *m = modules_find(s->modules, at);
+	struct module *m = s->modules ? modules_find(s->modules, at) : NULL;
 	Dwfl_Module *mod;
 	const char *symbol;
 	GElf_Off offset = 0;
@@ -345,14 +346,15 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 		l->common.module = keep(s, m->path);
 		l->common.module_offset = pc - m->bias;
 	}
-	if (!m) {
+	if (!m && s->modules) {
 		/* No file, but it may have a name: "[vdso]". */
 		const struct target_map *map = target_maps_find(&s->modules->maps, at);
 
 		l->common.module = map ? keep(s, map->path) : NULL;
 		l->common.module_offset = map ? pc - map->lo : 0;
 	}
-	report_modules(s);
+	if (s->modules)
+		report_modules(s);
 	mod = s->dwfl ? dwfl_addrmodule(s->dwfl, at) : NULL;
 	symbol = mod ? dwfl_module_addrinfo(mod, at, &offset, &sym, NULL, NULL, NULL) : NULL;
 	if (symbol)
@@ -395,25 +397,80 @@ static bool grow_entries(struct symbolizer *s)
 	return true;
 }
 
+const char *symbolizer_keep(struct symbolizer *s, const char *string)
+{
+	return keep(s, string);
+}
+
+static uint64_t key_of(uint64_t pc, bool is_return)
+{
+	uint64_t key = pc * 2 + is_return + 2;
+
+	return key ? key : 1;
+}
+
+/* The entry of a key, which is empty if there was none; NULL: out of memory. */
+static struct entry *entry_of(struct symbolizer *s, uint64_t key)
+{
+	if (s->nentries * 2 >= s->size && !grow_entries(s))
+		return NULL;
+	return &s->entries[slot_of(s, key)];
+}
+
+static bool fill(struct symbolizer *s, struct entry *e, uint64_t key,
+		 const struct goro_frame *frames, size_t n)
+{
+	struct goro_frame *copy = malloc(n * sizeof *copy + 1);
+
+	if (!copy)
+		return false;
+	memcpy(copy, frames, n * sizeof *copy);
+	s->nentries += !e->key;
+	*e = (struct entry){ key, copy, n };
+	return true;
+}
+
+bool symbolizer_tell(struct symbolizer *s, uint64_t pc, bool is_return,
+		     const struct goro_frame *frames, size_t n)
+{
+	uint64_t key = key_of(pc, is_return);
+	struct entry *e = entry_of(s, key);
+
+	if (!e || !n)
+		return false;
+	if (e->key && e->n == n && memcmp(e->frames, frames, n * sizeof *frames) == 0)
+		return true;
+	/* Somebody may hold what was said before: it lives as long as all of this. */
+	if (e->key) {
+		struct goro_frame **more = realloc(s->former, (s->nformer + 1) * sizeof *s->former);
+
+		if (!more)
+			return false;
+		s->former = more;
+		s->former[s->nformer++] = e->frames;
+	}
+	return fill(s, e, key, frames, n);
+}
+
+struct symbolizer *symbolizer_new_told(void)
+{
+	return calloc(1, sizeof(struct symbolizer));
+}
+
 const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_return, size_t *n)
 {
-	uint64_t key = pc * 2 + is_return + 2; /* not 0 for any pc that occurs */
+	uint64_t key = key_of(pc, is_return);
 	struct lookup l = { .s = s };
 	struct entry *e;
 
 	*n = 0;
-	if (s->nentries * 2 >= s->size && !grow_entries(s))
+	e = entry_of(s, key);
+	if (!e)
 		return NULL;
-	e = &s->entries[slot_of(s, key)];
 	if (!e->key) {
 		look_up(&l, pc, is_return);
-		e->frames = malloc(l.n * sizeof *e->frames);
-		if (!e->frames)
+		if (!fill(s, e, key, l.frames, l.n))
 			return NULL;
-		memcpy(e->frames, l.frames, l.n * sizeof *e->frames);
-		e->n = l.n;
-		e->key = key;
-		s->nentries++;
 	}
 	*n = e->n;
 	return e->frames;
@@ -461,6 +518,9 @@ void symbolizer_free(struct symbolizer *s)
 		free(s->entries[i].frames);
 	for (size_t i = 0; i < s->strings_size; i++)
 		free(s->strings[i]);
+	for (size_t i = 0; i < s->nformer; i++)
+		free(s->former[i]);
+	free(s->former);
 	free(s->entries);
 	free(s->strings);
 	free(s);

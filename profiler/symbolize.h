@@ -16,6 +16,14 @@ struct symbolizer;
 struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc);
 void symbolizer_free(struct symbolizer *s);
 
+/* One that knows nothing but what it is told. Told again, the last word counts. */
+struct symbolizer *symbolizer_new_told(void);
+bool symbolizer_tell(struct symbolizer *s, uint64_t pc, bool is_return,
+		     const struct goro_frame *frames, size_t n);
+
+/* One copy of a string for the life of the symbolizer; NULL for NULL and when memory is out. */
+const char *symbolizer_keep(struct symbolizer *s, const char *string);
+
 /* The frames of pc, inlined ones first; at least one. NULL: out of memory. */
 const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_return, size_t *n);
 

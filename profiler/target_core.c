@@ -399,22 +399,32 @@ static uint64_t data_between(int fd, uint64_t lo, uint64_t hi)
 	return sum;
 }
 
+/* Of one segment, what lies in [lo, hi). */
+static uint64_t resident_of(const struct core *c, const struct core_segment *s, uint64_t lo,
+			    uint64_t hi)
+{
+	uint64_t end = s->lo + s->filesz;
+
+	lo = lo > s->lo ? lo : s->lo;
+	hi = hi < end ? hi : end;
+	if (lo >= hi || s->offset + (hi - s->lo) > INT64_MAX)
+		return 0;
+	return data_between(c->file.fd, s->offset + (lo - s->lo), s->offset + (hi - s->lo));
+}
+
 /* Whoever writes a core leaves holes where no page was; one without holes has lost that. */
 static void core_resident(struct target *t, struct target_range *v, size_t n)
 {
 	struct core *c = (struct core *)t;
+	const struct core_segment *s = c->file.segments, *end = s + c->file.nsegments;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct core_segment *s = core_file_find(&c->file, v[i].lo);
-		uint64_t lo, hi;
-
 		v[i].resident = 0;
-		if (!s || !c->file.sparse || v[i].lo - s->lo >= s->filesz)
-			continue;
-		lo = v[i].lo - s->lo;
-		hi = v[i].hi - s->lo < s->filesz ? v[i].hi - s->lo : s->filesz;
-		if (s->offset + hi <= INT64_MAX)
-			v[i].resident = data_between(c->file.fd, s->offset + lo, s->offset + hi);
+		while (s < end && s->hi <= v[i].lo)
+			s++;
+		for (const struct core_segment *of = s;
+		     c->file.sparse && of < end && of->lo < v[i].hi; of++)
+			v[i].resident += resident_of(c, of, v[i].lo, v[i].hi);
 	}
 }
 

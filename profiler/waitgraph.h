@@ -22,9 +22,9 @@ struct stuck {
 };
 
 /*
- * Prove what can be proved of snap, which `again`, taken later, must confirm; the same pointer
- * twice asks what is worth a second look. Fills stuck[0 .. snap->ng) and returns how many are
- * proved, or -1: out of memory.
+ * Prove what can be proved of snap, which `again`, taken at another time, must confirm; the same
+ * pointer twice asks what is worth a second look. Fills stuck[0 .. snap->ng) and returns how many
+ * are proved, or -1: out of memory.
  */
 long waitgraph_prove(const struct goro_snapshot *snap, const struct goro_snapshot *again,
 		     struct stuck *stuck);

@@ -58,7 +58,7 @@ static void take_news(struct app *a)
 	m->busy_since = news.busy_since;
 	if (news.listing)
 		model_listing(m, news.listing);
-	if (news.frame && m->paused) {
+	if (news.frame && m->paused && news.frame->snap->source != GORO_RECORDING) {
 		/* It was under way when the screen was frozen. */
 		feed_give_back(a->feed, news.frame);
 	} else if (news.frame) {

@@ -144,24 +144,27 @@ static void drop(struct model *m, struct namer *namer)
 	frame_free(namer, frames[1]);
 }
 
-static int run(const struct app_options *opt, struct model *m, struct namer *namer,
-	       unsigned long iterations)
+/* A recording is printed tick by tick from its first one, as fast as it goes. */
+static int run(const struct app_options *opt, struct model *m, struct goro_scope *scope,
+	       struct namer *namer, unsigned long iterations)
 {
 	const struct goro_verdict_options vo = { .suspect_age_ns = SUSPECT_AGE_NS };
 	struct goro_error *err;
 	struct frame *f;
-	bool live = true;
+	size_t ticks = goro_scope_ticks(scope);
+	bool more = true;
 
-	for (unsigned long i = 0; live && (!iterations || i < iterations); i++) {
-		if (i)
+	for (unsigned long i = 0; more && (!iterations || i < iterations); i++) {
+		if (i && !ticks)
 			pause_ns(opt->interval_ns);
+		goro_scope_seek(scope, i + 1);
 		err = frame_take(namer, &vo, &f);
 		if (err)
 			return fail(err);
 		if (i)
 			putchar('\n');
 		m->now = opt->clock();
-		live = f->snap->source == GORO_LIVE;
+		more = ticks ? i + 1 < ticks : f->snap->source == GORO_LIVE;
 		model_frame(m, f);
 		frame_free(namer, m->spare);
 		m->spare = NULL;
@@ -196,7 +199,7 @@ int batch_run(const struct app_options *opt, unsigned long iterations)
 	app_apply_sort(&m, opt);
 	model_set_group_key(&m, opt->group_key);
 	namer = namer_new(scope);
-	status = run(opt, &m, namer, iterations);
+	status = run(opt, &m, scope, namer, iterations);
 	drop(&m, namer);
 	namer_free(namer);
 	goro_scope_close(scope);

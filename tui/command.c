@@ -208,6 +208,15 @@ static void pause_or_go(struct app *a)
 	feed_hold(a->feed, a->m.paused);
 }
 
+static void step(struct app *a, long ticks)
+{
+	if (!a->m.frame || a->m.frame->snap->source != GORO_RECORDING)
+		return model_say(&a->m, true, "only in a recording: gotop FILE");
+	if (!a->m.paused)
+		pause_or_go(a);
+	feed_step(a->feed, ticks);
+}
+
 static void explain(struct app *a)
 {
 	struct model *m = &a->m;
@@ -329,6 +338,10 @@ void command_run(struct app *a, enum command c, long arg)
 		return command_list_processes(a);
 	case CMD_PAUSE:
 		return pause_or_go(a);
+	case CMD_STEP_BACK:
+		return step(a, -1);
+	case CMD_STEP:
+		return step(a, 1);
 	case CMD_SLOWER:
 		return set_interval(a, next_interval(m->interval_ns, true));
 	case CMD_FASTER:

@@ -38,6 +38,7 @@ struct feed {
 	/* Under the lock. */
 	struct feed_options opt;
 	bool stop, hold, list_all;
+	long step;  /* of a recording: ticks to go, backward if negative */
 	bool leave; /* detach before anything else; until then no frame is handed out */
 	enum request request;
 	char *target;
@@ -49,7 +50,8 @@ struct feed {
 	struct goro_scope *scope;
 	struct namer *namer;
 	int64_t last_tick, last_cost; /* when the last read began, and what it took */
-	bool over;		      /* the target has gone */
+	bool over;		      /* there is no more to come */
+	size_t at, ticks;	      /* of a recording: the tick that was read last, and all */
 	int await_pid;
 	int64_t await_until;
 };
@@ -164,6 +166,8 @@ static void attached(struct feed *feed, struct goro_scope *scope)
 	feed->namer = namer_new(scope);
 	feed->last_tick = feed->last_cost = 0;
 	feed->over = false;
+	feed->at = 0;
+	feed->ticks = goro_scope_ticks(scope);
 }
 
 static void list(struct feed *feed, bool all)
@@ -227,7 +231,22 @@ static void serve(struct feed *feed, enum request req, const char *target, int p
 		attached(feed, scope);
 }
 
-static void tick(struct feed *feed, const struct feed_options *opt)
+/* A recording plays from its first tick to its last, where it stands still. */
+static void seek(struct feed *feed, long step)
+{
+	long last = (long)feed->ticks, at = (long)feed->at + step;
+
+	feed->at = (size_t)(at < 1 ? 1 : at > last ? last : at);
+	goro_scope_seek(feed->scope, feed->at);
+}
+
+/* Is the tick that was read the last that can differ from those before? */
+static bool is_last(const struct feed *feed, const struct goro_snapshot *snap)
+{
+	return snap->source == GORO_CORE || (feed->ticks && feed->at == feed->ticks);
+}
+
+static void tick(struct feed *feed, const struct feed_options *opt, long step)
 {
 	struct goro_verdict_options vo = { .suspect_age_ns = opt->suspect_age_ns };
 	struct goro_error *err;
@@ -237,6 +256,8 @@ static void tick(struct feed *feed, const struct feed_options *opt)
 	pthread_mutex_lock(&feed->lock);
 	feed->news.busy_since = feed->last_tick;
 	pthread_mutex_unlock(&feed->lock);
+	if (feed->ticks)
+		seek(feed, step ? step : 1);
 	err = frame_take(feed->namer, &vo, &f);
 	feed->last_cost = clock_now() - feed->last_tick;
 	if (err) {
@@ -245,7 +266,7 @@ static void tick(struct feed *feed, const struct feed_options *opt)
 		post_error(feed, err, feed->over);
 		return;
 	}
-	feed->over = f->snap->source == GORO_CORE; /* it would be the same again */
+	feed->over = is_last(feed, f->snap);
 	post_frame(feed, f);
 }
 
@@ -262,7 +283,7 @@ static int64_t next_tick(const struct feed *feed)
 /* When there is something to do next, or INT64_MAX. Under the lock. */
 static int64_t due(const struct feed *feed, int64_t now)
 {
-	if (feed->stop || feed->leave || feed->request || feed->back)
+	if (feed->stop || feed->leave || feed->request || feed->back || feed->step)
 		return 0;
 	return feed->await_pid ? now + AWAIT_STEP : next_tick(feed);
 }
@@ -292,8 +313,10 @@ static void *run(void *arg)
 		int pid = feed->pid;
 		bool all = feed->list_all, read = clock_now() >= next_tick(feed);
 		struct feed_options opt = feed->opt;
+		long step = feed->step;
 		feed->request = REQ_NONE;
 		feed->target = NULL;
+		feed->step = 0;
 		bool leave = feed->leave;
 		stop = feed->stop;
 		pthread_mutex_unlock(&feed->lock);
@@ -309,8 +332,8 @@ static void *run(void *arg)
 			break;
 		if (feed->await_pid)
 			try_await(feed);
-		if (feed->scope && (read || feed->last_tick == 0))
-			tick(feed, &opt);
+		if (feed->scope && (read || feed->last_tick == 0 || (step && feed->ticks)))
+			tick(feed, &opt, step);
 	}
 	detach(feed);
 	return NULL;
@@ -401,6 +424,14 @@ void feed_hold(struct feed *feed, bool hold)
 {
 	pthread_mutex_lock(&feed->lock);
 	feed->hold = hold;
+	pthread_cond_signal(&feed->changed);
+	pthread_mutex_unlock(&feed->lock);
+}
+
+void feed_step(struct feed *feed, long ticks)
+{
+	pthread_mutex_lock(&feed->lock);
+	feed->step += ticks;
 	pthread_cond_signal(&feed->changed);
 	pthread_mutex_unlock(&feed->lock);
 }

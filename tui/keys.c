@@ -61,6 +61,8 @@ const struct binding bindings[] = {
 	{ CMD_RESCAN, IN_PICKER, { 'r' }, NULL, "look for processes again" },
 	{ CMD_PAUSE, IN_DATA, { 'Z' }, NULL, "pause: freeze the screen, leave the target alone" },
 	{ CMD_PAUSE, IN_GROUPS, { ' ' }, NULL, "pause" },
+	{ CMD_STEP_BACK, IN_DATA, { '[' }, NULL, "in a recording: the tick before" },
+	{ CMD_STEP, IN_DATA, { ']' }, NULL, "in a recording: the next tick" },
 	{ CMD_SLOWER, IN_DATA, { '+' }, NULL, "refresh less often" },
 	{ CMD_FASTER, IN_DATA, { '-' }, NULL, "refresh more often" },
 	{ CMD_REDRAW, IN_ALL, { KEY_CTRL('L') }, NULL, "redraw" },

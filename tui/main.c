@@ -158,10 +158,10 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "[TARGET]\n-- CMD [ARGS...]",
 	.doc = "Watch the goroutines of a running program."
-	       "\vTARGET is a process id, the name of one process, or a core file. Without it"
-	       " gotop shows the processes it can attach to. With -- it starts CMD, which goes on "
-	       "when gotop quits"
-	       " (Q ends it too). Nothing here stops or changes the target."
+	       "\vTARGET is a process id, the name of one process, a core file, or a recording"
+	       " (goro record), which it plays. Without it gotop shows the processes it can"
+	       " attach to. With -- it starts CMD, which goes on when gotop quits (Q ends it"
+	       " too). Nothing here stops or changes the target."
 	       "\n\nExit status: 0 all right, 2 usage, 3 no such target or it ended, 4 no"
 	       " permission, 5 not a goro program, 126 or 127 CMD cannot be run or found.",
 };

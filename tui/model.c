@@ -161,6 +161,10 @@ void model_frame(struct model *m, struct frame *f)
 	m->ticks++;
 	free(m->read_error);
 	m->read_error = NULL;
+	if (old && f->snap->time < old->snap->time) { /* a recording was stepped back */
+		m->nhistory = 0;
+		m->ntracks = 0;
+	}
 	fill_switch_rates(m, old);
 	push_history(m);
 	if (!m->mark) {

@@ -8,6 +8,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 enum { MAX_SEGMENTS = 96 };
 
@@ -33,9 +34,28 @@ static void add(struct line *l, int rank, enum role role, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void add_tick(const struct model *m, struct line *l)
+{
+	const struct goro_snapshot *snap = m->frame->snap;
+	time_t seconds = (time_t)(snap->wall_time / NSEC_PER_SEC);
+	struct tm tm;
+	char when[16] = "?";
+
+	if (localtime_r(&seconds, &tm))
+		strftime(when, sizeof(when), "%H:%M:%S", &tm);
+	add(l, 0, ROLE_ALARM, "RECORDED %s", when);
+	add(l, 0, ROLE_TITLE, "%zu/%zu%s", snap->tick, snap->nticks,
+	    m->paused			 ? " PAUSED"
+	    : snap->tick == snap->nticks ? " END"
+					 : "");
+}
+
 static void add_liveness(const struct model *m, struct line *l)
 {
 	struct text t;
+
+	if (m->frame->snap->source == GORO_RECORDING)
+		return add_tick(m, l);
 	int64_t age = m->now - m->frame->snap->time;
 	const char *old = fmt_duration(&t, (uint64_t)(age > 0 ? age : 0));
 

@@ -128,7 +128,7 @@ start_to_dump() {
 
 # ---- arguments -----------------------------------------------------------------------------------
 
-commands="ps dump stack leaks waits profile metrics check doctor"
+commands="ps dump stack leaks waits profile metrics check record replay diff doctor"
 
 help_is_complete() {
 	run 0 "$GORO" --help
@@ -355,6 +355,115 @@ list_processes() {
 	matches "$out" "^only$$ \(pid $!\), "
 }
 
+# Until the recording at $scratch/r has that many ticks.
+ticks_reach() {
+	[ "$("$GORO" replay "$scratch/r" 2>/dev/null | grep -c "not live: recording")" -ge "$1" ]
+}
+
+# On a busy machine a program may get no turn between two looks: then take another recording.
+growth_is_recorded() {
+	"$GORO" record "$pid" -o "$scratch/r" --interval 100ms --duration 1 2>"$err" || return 1
+	"$GORO" leaks --fail-on likely "$scratch/r" >"$out"
+	[ $? = 23 ] && ticks_reach 3
+}
+
+recordings() {
+	start grow
+	eventually goroutines_reach 10
+	# Its history shows growth without --for.
+	eventually growth_is_recorded
+	matches "$out" "^LIKELY"
+	matches "$err" "^recorded [0-9]+ ticks in .*, [0-9]+ goroutines, "
+	same "$(wc -l <"$err")" 1
+	kill -KILL "$pid"
+
+	# Every command takes it, without the process.
+	run 0 "$GORO" dump "$scratch/r"
+	has "$out" "not live: recording $scratch/r, tick"
+	has "$out" "$(at grow START)"
+	run 0 "$GORO" dump --format json "$scratch/r"
+	local ticks last first
+	last=$(json goroutines)
+	same "$(json pid)" "$pid"
+	run 0 "$GORO" dump --at 1 --format json "$scratch/r"
+	first=$(json goroutines)
+	[ "$first" -lt "$last" ] || fail "$first goroutines, then $last"
+	run 0 "$GORO" dump --format json "$scratch/r@1"
+	same "$(json goroutines)" "$first"
+	run 0 "$GORO" dump --at=-1 --format json "$scratch/r"
+	same "$(json goroutines)" "$last"
+	run 0 "$GORO" dump --at +1h --format json "$scratch/r"
+	same "$(json goroutines)" "$last"
+	run 0 "$GORO" dump --at 00:00:00 "$scratch/r"
+	run 0 "$GORO" stack "$scratch/r" 1
+	run 0 "$GORO" waits "$scratch/r"
+	run 0 "$GORO" doctor "$scratch/r"
+	has "$out" "all whole"
+
+	run 0 "$GORO" replay "$scratch/r"
+	ticks=$(grep -c "not live: recording" "$out")
+	[ "$ticks" -ge 2 ] || fail "$ticks ticks in a second"
+	run 0 "$GORO" replay --from 2 --to 2 --format json "$scratch/r"
+	same "$(json pid)" "$pid"
+
+	run 0 "$GORO" diff "$scratch/r"
+	has "$out" "grown:"
+	matches "$out" "\\+$((last - first))  $((first - 1)) to $((last - 1)), started by main at .*$(at grow START)"
+	run 0 "$GORO" diff --format json "$scratch/r@1" "$scratch/r@-1"
+	same "$(json after.goroutines)" "$last"
+	same "$(json sites.0.change)" grown
+	same "$(json sites.0.after)" $((last - 1))
+	run 0 "$GORO" diff "$scratch/r@-1" "$scratch/r@1"
+	has "$out" "shrunk:"
+
+	run 2 "$GORO" dump --at "$((ticks + 1))" "$scratch/r"
+	run 2 "$GORO" dump --at never "$scratch/r"
+	run 2 "$GORO" record "$scratch/r" -o "$scratch/s"
+	has "$err" "is a recording already"
+	run 5 "$GORO" replay $$
+	run 2 "$GORO" record $$
+}
+
+# The recorder dies by SIGKILL, and a file that was cut is good up to its last whole tick.
+recorder_is_killed() {
+	start grow
+	eventually goroutines_reach 10
+	"$GORO" record "$pid" -o "$scratch/r" --interval 10ms 2>/dev/null &
+	local recorder=$!
+	started+=("$recorder")
+	eventually ticks_reach 3
+	kill -KILL "$recorder"
+	wait "$recorder" 2>/dev/null
+	run 0 "$GORO" dump "$scratch/r"
+	has "$out" "$(at grow START)"
+	truncate -s -1 "$scratch/r"
+	run 0 "$GORO" doctor "$scratch/r"
+	has "$out" "bytes behind the last whole tick"
+	run 0 "$GORO" dump "$scratch/r"
+	truncate -s 100 "$scratch/r"
+	run 5 "$GORO" dump "$scratch/r"
+	has "$err" "no complete tick"
+	same "$(wc -l <"$err")" 1
+
+	# The process ends while it is recorded; Ctrl-C ends a recording as well.
+	rm "$scratch/r"
+	"$GORO" record "$pid" -o "$scratch/r" --interval 10ms 2>"$err" &
+	recorder=$!
+	eventually ticks_reach 1
+	kill -KILL "$pid"
+	wait "$recorder" || fail "record: status $?"
+	has "$err" "the process has ended"
+	start grow
+	eventually goroutines_reach 2
+	rm "$scratch/r"
+	"$GORO" record "$pid" -o "$scratch/r" --interval 1h 2>"$err" &
+	recorder=$!
+	eventually ticks_reach 1
+	kill -TERM "$recorder"
+	wait "$recorder" || fail "record: status $?"
+	has "$err" "recorded 1 tick in"
+}
+
 core_files() {
 	start_to_dump abba
 	eventually leaked_is 2
@@ -369,9 +478,9 @@ core_files() {
 	same "$(json trust.lost)" 0
 	run 0 "$GORO" dump "$core"
 	has "$out" "not live: core file $core"
-	has "$out" "$(at abba first)"
+	has "$out" "$(at abba FIRST)"
 	run 0 "$GORO" stack "$core" 2
-	has "$out" "$(at abba first)"
+	has "$out" "$(at abba FIRST)"
 	run 0 "$GORO" waits "$core"
 	run 0 "$GORO" doctor "$core"
 	has "$out" "as it was when $core was written"
@@ -386,7 +495,7 @@ core_files() {
 	same "$(wc -l <"$err")" 1
 	run 3 "$GORO" dump ./nothing
 	run 5 "$GORO" dump "$PROGS/abba"
-	has "$err" "is not a core file"
+	has "$err" "is neither a core file nor a recording"
 }
 
 # The program was built anew since: what it says now is not what ran.

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.h - snapshots over time in one file.
+ *
+ * The file is a head of 16 bytes ("GOROREC1", version, 0) and then blocks, each with its length and
+ * checksums. A block holds either names (strings, symbolised pcs, stacks; each is written once, so
+ * the file needs no program to be read), or a tick: a whole snapshot, or what changed since the
+ * tick before. A goroutine that has not run since costs a tick nothing. When the changes since the
+ * last whole tick outweigh it, the next one is whole again, so that seeking is never far.
+ *
+ * Whoever dies while writing leaves a piece of a block behind: what was complete before it is read.
+ *
+ * Ticks are tables of columns: number, length, values. A reader leaves out the columns that it does
+ * not know, so a column is added by one line in record_table.c, and never renumbered.
+ *
+ * Rejected: JSON lines (a hundred times the size), SQLite (a second copy of every index for what is
+ * read from front to back), protobuf (a code generator for five tables).
+ */
+#ifndef GORO_RECORD_H
+#define GORO_RECORD_H
+
+#include "pack.h"
+#include "profiler.h"
+#include "symbolize.h"
+
+#define RECORD_MAGIC   "GOROREC1"
+#define RECORD_VERSION 1u
+
+enum record_kind {
+	RECORD_NAMES = 1,
+	RECORD_WHOLE = 2,  /* a tick by itself */
+	RECORD_CHANGE = 3, /* a tick by its difference to the one before */
+};
+
+/* In front of every block. Little-endian, like all here. */
+struct record_head {
+	char magic[4]; /* "gblk" */
+	uint32_t kind;
+	uint32_t size;	   /* of what follows */
+	uint32_t raw_size; /* of it when decompressed (zlib) */
+	uint32_t crc;	   /* of what follows */
+	uint32_t head_crc; /* of this head, but for this field */
+	int64_t time;	   /* of a tick, as in the snapshot */
+	int64_t wall_time;
+};
+
+/* ---- record_table.c: a snapshot's arrays as columns ------------------------------------------ */
+
+/*
+ * A snapshot in the form in which it is compared and written: times are absolute (wait_ns holds the
+ * start of the wait), and stacks, names and labels are numbered as in the file, so that what did
+ * not change is equal.
+ */
+struct record_state {
+	struct goro_snapshot head; /* its numbers; what it points to is not used but this: */
+	char *name, *runtime;
+	struct goro_info *g;
+	size_t ng;
+	struct goro_wait *waits; /* g[i].waits_first counts in these */
+	size_t nwaits;
+	uint64_t *rlocks;
+	size_t nrlocks;
+	struct goro_object *objects;
+	size_t nobjects;
+	struct goro_proc *procs;
+	size_t nprocs;
+	struct goro_tomb *tombs;
+	size_t ntombs;
+};
+
+void record_state_free(struct record_state *s);
+
+/* What changed from `old` (NULL: everything) to `new`. */
+void record_pack(struct packer *p, const struct record_state *old, const struct record_state *new);
+
+/* Turn *s into the next state; false: damaged, or out of memory. At most max goroutines. */
+bool record_unpack(struct unpacker *u, struct record_state *s, bool whole, size_t max);
+
+/* ---- record_write.c -------------------------------------------------------------------------- */
+
+/* See goro_recorder_* in profiler.h. */
+
+/* ---- record_read.c --------------------------------------------------------------------------- */
+
+struct record;
+
+/* Takes the descriptor over. Fails with 5 when there is no complete tick in it. */
+struct goro_error *record_open(struct record **ret, int fd, const char *path);
+void record_close(struct record *r);
+
+/* Is this the beginning of such a file? */
+bool record_is(const void *head, size_t n);
+
+size_t record_ticks(const struct record *r);
+
+/* Bytes behind the last complete tick. */
+uint64_t record_left_over(const struct record *r);
+
+/* Times of tick n, which is counted from 0. */
+int64_t record_time(const struct record *r, size_t n);
+int64_t record_wall_time(const struct record *r, size_t n);
+
+/* Tick n as a snapshot. Its names are told to `names`. */
+struct goro_error *record_snapshot(struct record *r, size_t n, struct symbolizer *names,
+				   struct goro_snapshot **ret);
+
+/* For tests: refuse ticks with more goroutines than this. */
+void record_limit(struct record *r, size_t max_goroutines);
+
+#endif /* GORO_RECORD_H */
