@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Taking a P away against enter(): sysmon's half and the worker's half of the hand-shake, with a
- * sysmon that does nothing but take. Whoever is between enter() and leave() has its P to itself:
+ * thread that does nothing but take. Whoever is between enter() and leave() has its P to itself:
  * two counters of each P, changed one after the other, would tell.
  */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "runtime.h"
 #include "stress.h"
-
-static void hammer(int64_t ns);
-#define os_sleep hammer
-#include "sysmon.c"
-#undef os_sleep
 
 static struct counters {
 	uint64_t a, b;
@@ -19,19 +17,22 @@ static struct counters {
 static atomic_ulong tries, taken, rounds;
 static atomic_bool stop;
 
-/* In place of sysmon's sleep: it is the only thread that takes, as it must be. */
-static void hammer(int64_t ns)
+static void *taker(void *unused)
 {
-	static uint64_t random = 88172645463325252u;
+	uint64_t random = stress_seed(1);
 
-	for (int i = 0; i < 20 && !stop; i++) {
-		atomic_fetch_add_explicit(&tries, 1, memory_order_relaxed);
-		if (retake(goro_ps[stress_random(&random) % (uint64_t)sched.nprocs]))
-			atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
-		for (volatile uint64_t k = stress_random(&random) % 2000; k; k--)
-			;
+	(void)unused;
+	while (!stop) {
+		for (int i = 0; i < 20; i++) {
+			atomic_fetch_add_explicit(&tries, 1, memory_order_relaxed);
+			if (goro_retake(goro_ps[stress_random(&random) % (uint64_t)sched.nprocs]))
+				atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
+			for (volatile uint64_t k = stress_random(&random) % 2000; k; k--)
+				;
+		}
+		usleep(10);
 	}
-	os_sleep(stop ? ns : 10 * GORO_MICROSECOND);
+	return NULL;
 }
 
 struct life {
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 	int64_t end = stress_end(argc, argv);
 	goro_waitgroup wg = { 0 };
 	uint64_t sum = 0;
+	pthread_t thread;
 
 	if (!sched.have_membarrier) {
 		puts("skipped: the kernel has no membarrier here, so no P is ever taken");
@@ -82,10 +84,12 @@ int main(int argc, char **argv)
 
 		go_copy(live, &life);
 	}
+	must(!pthread_create(&thread, NULL, taker, NULL));
 	while (goro_now() < end || !taken) /* on a busy machine: later */
 		goro_sleep(5 * GORO_MILLISECOND);
 	stop = true;
 	goro_waitgroup_wait(&wg);
+	pthread_join(thread, NULL);
 	for (int i = 0; i < sched.nprocs; i++) {
 		must(counters[i].a == counters[i].b);
 		sum += counters[i].a;
