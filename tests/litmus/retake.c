@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "runtime.h"
+#include "schedule.h"
 #include "stress.h"
 
 static struct counters {
