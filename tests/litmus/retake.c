@@ -27,10 +27,10 @@ static void *taker(void *unused)
 			atomic_fetch_add_explicit(&tries, 1, memory_order_relaxed);
 			if (goro_retake(goro_ps[stress_random(&random) % (uint64_t)sched.nprocs]))
 				atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
-			for (volatile uint64_t k = stress_random(&random) % 2000; k; k--)
+			for (volatile uint64_t k = stress_random(&random) % 300; k; k--)
 				;
 		}
-		usleep(10);
+		usleep(1);
 	}
 	return NULL;
 }
