@@ -31,8 +31,10 @@
 
 struct visitor {
 	int fd;
-	char line[64];
+	char line[128];
 	size_t length;
+	char *text; /* that follows the line, or NULL */
+	size_t size, got;
 	int pid;
 	uint64_t caller; /* the goroutine that ends the process, where it is known */
 	bool asleep;
@@ -117,6 +119,7 @@ static void dismiss(struct gate *gate, struct visitor *v)
 	close(v->fd);
 	if (v->scope)
 		goro_scope_close(v->scope);
+	free(v->text);
 	*v = gate->visitor[--gate->n];
 }
 
@@ -193,6 +196,43 @@ static bool understand(struct visitor *v)
 	return true;
 }
 
+/*
+ * "order PID SIZE PROGRAM", and behind that line a text of that size: it takes locks in both orders
+ * and goes on as soon as it was heard. What of the text came with the line is there already.
+ */
+static bool is_order(struct visitor *v)
+{
+	enum { MOST = 1 << 16 };
+	char *end = memchr(v->line, '\n', v->length);
+	size_t more;
+
+	if (!end || sscanf(v->line, "order %*d %zu", &v->size) != 1 || v->size > MOST)
+		return false;
+	v->text = calloc(1, v->size + 1);
+	if (!v->text)
+		return false;
+	*end++ = '\0';
+	more = (size_t)(v->line + v->length - end);
+	v->got = more < v->size ? more : v->size;
+	memcpy(v->text, end, v->got);
+	return true;
+}
+
+/* True: there is more to come. */
+static bool hear_order(struct gate *gate, struct visitor *v)
+{
+	char program[64] = "";
+	ssize_t n = 0;
+
+	while (v->got < v->size && (n = recv(v->fd, v->text + v->got, v->size - v->got, 0)) > 0)
+		v->got += (size_t)n;
+	if (v->got < v->size)
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	sscanf(v->line, "order %*d %*u %63[^\n]", program);
+	sites_add_text(&gate->findings->sites, SITE_LOCKORDER, program, v->text);
+	return false;
+}
+
 /* False: it is to be dismissed. */
 static bool begin_looking(struct gate *gate, struct visitor *v)
 {
@@ -215,7 +255,11 @@ static bool begin_looking(struct gate *gate, struct visitor *v)
 
 static bool listen_to(struct gate *gate, struct visitor *v)
 {
-	ssize_t n = recv(v->fd, v->line + v->length, sizeof v->line - 1 - v->length, 0);
+	ssize_t n;
+
+	if (v->text)
+		return hear_order(gate, v);
+	n = recv(v->fd, v->line + v->length, sizeof v->line - 1 - v->length, 0);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -226,6 +270,8 @@ static bool listen_to(struct gate *gate, struct visitor *v)
 		return v->length < sizeof v->line - 1;
 	if (!memchr(v->line, '\n', v->length))
 		return v->length < sizeof v->line - 1;
+	if (is_order(v))
+		return hear_order(gate, v);
 	return begin_looking(gate, v);
 }
 

@@ -65,8 +65,8 @@ static void put_site(FILE *out, const struct site *s, const char *level)
 {
 	fprintf(out, "::%s", level);
 	put_place(out, s);
-	fprintf(out, "%stitle=goroutine %s::", report_site_frame(s) ? "" : " ",
-		site_kind_text(s->kind));
+	fprintf(out, "%stitle=goroutine%s %s::", report_site_frame(s) ? "" : " ",
+		s->kind == SITE_LOCKORDER ? "s" : "", site_kind_text(s->kind));
 	put_message(out, s);
 	fputc('\n', out);
 }

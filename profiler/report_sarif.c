@@ -21,6 +21,9 @@ static const struct {
 			  "It waits for what nobody can give it any more. The evidence says why." },
 	[SITE_DEADLOCK] = { "Deadlock", "All goroutines are asleep.",
 			    "Nobody is left who could wake another." },
+	[SITE_LOCKORDER] = { "LockOrder", "Locks are taken in both orders.",
+			     "Two goroutines that do this at once are in a deadlock. Take them in "
+			     "one order everywhere." },
 	[SITE_LIKELY] = { "GrowingGoroutines", "A go statement's goroutines only grow in number.",
 			  "At each look more of them waited, and none had been woken." },
 	[SITE_SUSPECT] = { "OldWait", "A goroutine has not moved for long.",

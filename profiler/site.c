@@ -21,6 +21,7 @@ static const struct {
 } kinds[] = {
 	[SITE_LEAKED] = { "leaked", "stuck for ever" },
 	[SITE_DEADLOCK] = { "deadlock", "in a deadlock of all" },
+	[SITE_LOCKORDER] = { "lockorder", "take locks in both orders" },
 	[SITE_LIKELY] = { "likely", "likely leaked" },
 	[SITE_SUSPECT] = { "suspect", "under suspicion" },
 	[SITE_LEFTOVER] = { "leftover", "left over at exit" },
@@ -41,6 +42,10 @@ void site_title(FILE *out, const struct site *site)
 	char age[TEXT_NUMBER];
 
 	report_put(out, site->program);
+	if (site->kind == SITE_LOCKORDER) {
+		fputs(": goroutines take locks in both orders", out);
+		return;
+	}
 	fprintf(out, ": %zu goroutine%s %s [%s", site->count, site->count == 1 ? "" : "s",
 		site_kind_text(site->kind), site->state);
 	if (site->oldest_ns)
@@ -213,32 +218,88 @@ static void merge(struct site *into, struct site *site)
 	free_site(site);
 }
 
+/* Takes the strings of `site` over. */
+static void add(struct sites *sites, struct site *site)
+{
+	struct site *v = is_whole(site) ? sites->v : NULL;
+
+	for (size_t i = 0; v && i < sites->n; i++) {
+		if (same_site(&v[i], site)) {
+			merge(&v[i], site);
+			return;
+		}
+	}
+	v = is_whole(site) ? realloc(sites->v, (sites->n + 1) * sizeof *v) : NULL;
+	if (!v) {
+		sites->no_memory = true;
+		free_site(site);
+		return;
+	}
+	sites->v = v;
+	sites->v[sites->n++] = *site;
+}
+
 void sites_add(struct sites *sites, struct goro_scope *scope, const struct goro_snapshot *snap,
 	       enum site_kind kind, const uint32_t *which, size_t n, const char *evidence)
 {
 	struct site site = { .kind = kind, .count = n, .runs = 1, .last_run = sites->run };
-	struct site *v;
 
 	for (size_t i = 0; i < n; i++) {
 		if (snap->g[which[i]].wait_ns > site.oldest_ns)
 			site.oldest_ns = snap->g[which[i]].wait_ns;
 	}
 	fill(&site, scope, snap, &snap->g[which[0]], evidence);
-	v = is_whole(&site) ? sites->v : NULL;
-	for (size_t i = 0; v && i < sites->n; i++) {
-		if (same_site(&v[i], &site)) {
-			merge(&v[i], &site);
-			return;
+	add(sites, &site);
+}
+
+/* "    f(...)" and then "    \t/src/a.c:12": the frames of a text, as those of a stack. */
+static json_t *text_frames(const char *text, FILE *functions)
+{
+	json_t *frames = json_array();
+	char function[256] = "", file[512];
+	unsigned line;
+
+	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		if (sscanf(at, "    \t%511[^:\n]:%u", file, &line) == 2 && *function) {
+			struct goro_frame f = { .function = function, .file = file, .line = line };
+
+			json_array_append_new(frames, report_json_frame(&f));
+			fprintf(functions, "%s%s", json_array_size(frames) > 1 ? " < " : "",
+				function);
+			*function = '\0';
+		} else if (!strncmp(at, "    ", 4) && at[4] != '\t') {
+			snprintf(function, sizeof function, "%.*s", (int)strcspn(at + 4, "(\n"),
+				 at + 4);
 		}
 	}
-	v = is_whole(&site) ? realloc(sites->v, (sites->n + 1) * sizeof *v) : NULL;
-	if (!v) {
+	return frames;
+}
+
+void sites_add_text(struct sites *sites, enum site_kind kind, const char *program, const char *text)
+{
+	struct site site = { .kind = kind, .count = 1, .runs = 1, .last_run = sites->run };
+	struct text functions;
+	json_t *frames, *first;
+
+	if (!text_open(&functions)) {
 		sites->no_memory = true;
-		free_site(&site);
 		return;
 	}
-	sites->v = v;
-	sites->v[sites->n++] = site;
+	frames = text_frames(text, functions.out);
+	first = json_array_get(frames, 0);
+	site.stack = text_close(&functions);
+	site.program = strdup(program);
+	site.state = strdup(site_kind_name(kind));
+	site.blocked = strdup("");
+	site.spawn = strdup("");
+	site.frames = strdup("");
+	site.evidence = strdup(text);
+	site.details = json_pack("{s:o, s:n, s:{s:b, s:o}}", "blocked",
+				 first ? json_deep_copy(first) : json_null(), "spawn", "stack",
+				 "complete", false, "frames", frames);
+	if (site.stack && site.program && site.state)
+		name_place(&site, &(struct goro_info){ .state = GORO_STATE_WAITING }, NULL);
+	add(sites, &site);
 }
 
 /* Nothing that differs from run to run: no pids, no addresses, no times. */

@@ -14,8 +14,9 @@
 
 /* Why goroutines are findings, the worst first. */
 enum site_kind {
-	SITE_LEAKED,   /* proved to be stuck */
-	SITE_DEADLOCK, /* all goroutines are asleep */
+	SITE_LEAKED,	/* proved to be stuck */
+	SITE_DEADLOCK,	/* all goroutines are asleep */
+	SITE_LOCKORDER, /* locks are taken in both orders: the program itself said so */
 	SITE_LIKELY,
 	SITE_SUSPECT,
 	SITE_LEFTOVER, /* still there after main has ended and the grace period is over */
@@ -64,6 +65,13 @@ void site_title(FILE *out, const struct site *site);
  */
 void sites_add(struct sites *sites, struct goro_scope *scope, const struct goro_snapshot *snap,
 	       enum site_kind kind, const uint32_t *which, size_t n, const char *evidence);
+
+/*
+ * Add a warning that a program wrote about itself, with stacks in Go's form. Each of its frames is
+ * one of the site's.
+ */
+void sites_add_text(struct sites *sites, enum site_kind kind, const char *program,
+		    const char *text);
 
 /* The worst first; then by what does not differ from run to run. */
 void sites_sort(struct sites *sites);

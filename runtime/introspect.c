@@ -179,6 +179,24 @@ static void gate(const char *event, int status)
 	os_gate_ask(fd, line);
 }
 
+void goro_gate_order(const char *text)
+{
+	size_t size = strlen(text) + 64;
+	char *message;
+	int fd;
+
+	if (!gate_path[0] || sched.forked)
+		return;
+	fd = os_gate_connect(gate_path);
+	message = fd < 0 ? NULL : malloc(size);
+	if (message) {
+		snprintf(message, size, "order %d %zu %.30s\n%s", os_pid(), strlen(text),
+			 program_invocation_short_name, text);
+		os_gate_ask(fd, message);
+		free(message);
+	}
+}
+
 static void gate_at_exit(int status, void *unused)
 {
 	(void)unused;

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime.h"
+#include "lockorder.h"
 
 enum { CHUNK_LEN = 64, ROUNDS = 4 };
 
@@ -65,6 +65,8 @@ void goro_ext_free(struct g *gp)
 {
 	struct g_ext *ext = gp->ext;
 
+	if (unlikely(goro_lockorder))
+		goro_order_free(gp);
 	__atomic_store_n(&gp->ext, NULL, __ATOMIC_RELAXED);
 	lock_always(&free_lock);
 	ext->link = free_exts;

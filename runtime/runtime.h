@@ -103,11 +103,12 @@ struct g_ext {
 	char name[GORO_NAME_MAX];     /* [o] */
 	char labels[GORO_LABELS_MAX]; /* [o] lines of key=value */
 	struct local *locals;
-	int round;	      /* of destroying them */
-	struct g_ext *link;   /* in the free list */
-	uint32_t stack_class; /* see stack.c; 0: the default */
-	uint32_t nlocks;      /* goro_lock_os_thread() calls that are not undone; see locked.c */
-	struct m *m;	      /* what it is locked to; NULL: not locked, or pinned and still new */
+	struct order_locks *locks; /* with GORO_LOCKORDER: what it holds; see lockorder.c */
+	int round;		   /* of destroying them */
+	struct g_ext *link;	   /* in the free list */
+	uint32_t stack_class;	   /* see stack.c; 0: the default */
+	uint32_t nlocks; /* goro_lock_os_thread() calls that are not undone; see locked.c */
+	struct m *m;	 /* what it is locked to; NULL: not locked, or pinned and still new */
 };
 
 /* ---- waiting ----------------------------------------------------------------------------------
@@ -269,6 +270,7 @@ struct tomb {
 
 struct sched {
 	bool solo; /* one P: see the head of this file. Changes while the world is stopped. */
+	uint32_t lockorder;    /* 0 or ORDER_ON: see lockorder.h */
 	_Atomic int nprocs;    /* the same */
 	_Atomic bool stopping; /* sched.lock: see world.c */
 	uint32_t nstopped;     /* Ps that world.c has */
@@ -594,6 +596,7 @@ void goro_signals_init(void);
 void goro_introspect_init(void);
 void goro_gate_init(void);
 void goro_gate_deadlock(void);
+void goro_gate_order(const char *text); /* locks in both orders: see lockorder.c */
 
 /* ---- os_linux.c: every system call -------------------------------------------------------------
  */

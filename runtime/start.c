@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "lockorder.h"
 #include "report.h"
 #include "schedule.h"
 
@@ -106,6 +107,7 @@ static void start(void)
 	goro_signals_init();
 	os_at_fork(in_fork_child);
 	goro_gate_init();
+	goro_order_init();
 	atomic_store_explicit(&m0.in_runtime, 0, memory_order_release);
 }
 

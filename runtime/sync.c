@@ -13,12 +13,15 @@
  * is several times faster than handing it over each time. A waiter that did not get it for 1 ms
  * turns on starvation mode: the lock is then handed to it directly (Go's sync/mutex.go).
  */
+#include "lockorder.h"
 #include "runq.h"
 
 /* ---- mutex -------------------------------------------------------------------------------------
  */
 
-enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2 };
+/* Above that the number that lockorder.c gave it. */
+enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2, MUTEX_NUMBER = 8 };
+_Static_assert(MUTEX_STARVING == ORDER_ON, "the fast path tests for both at once");
 enum { MUTEX_SPINS = 4, STARVING_NS = 1000000 };
 
 static void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason reason, void *object,
@@ -26,6 +29,22 @@ static void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason rea
 {
 	record_waiting((*mp)->curg, w);
 	*mp = goro_park(*mp, reason, object, l);
+}
+
+/* lock_ held, and given up for a while. */
+static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool try)
+{
+	uint32_t number;
+
+	if (!(mu->flags_ >> MUTEX_NUMBER))
+		mu->flags_ |= goro_order_number() << MUTEX_NUMBER;
+	number = mu->flags_ >> MUTEX_NUMBER;
+	unlock(&mu->lock_);
+	leave(mp);
+	goro_order_lock(number, false, try, try ? 3 : 4);
+	mp = enter();
+	lock(&mu->lock_);
+	return mp;
 }
 
 /* lock_ held; returns with the mutex owned and lock_ released. */
@@ -36,6 +55,8 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 	int64_t since = 0;
 	bool woken = false;
 
+	if (unlikely(goro_lockorder))
+		mp = goro_mutex_order(mp, mu, false);
 	for (int spins = 0;; spins++) {
 		if (woken)
 			mu->flags_ &= ~(uint32_t)MUTEX_WOKEN;
@@ -79,7 +100,7 @@ static inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reaso
 {
 	mp->curg->held_locks++;
 	lock(&mu->lock_);
-	if (likely(!mu->owner_ && !(mu->flags_ & MUTEX_STARVING))) {
+	if (likely(!mu->owner_ && !((mu->flags_ | goro_lockorder) & MUTEX_STARVING))) {
 		mu->owner_ = mp->curg->id;
 		unlock(&mu->lock_);
 		return mp;
@@ -101,10 +122,14 @@ bool goro_mutex_try_lock(goro_mutex *mu)
 	bool got;
 
 	lock(&mu->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_mutex_order(mp, mu, true);
 	got = !mu->owner_ && !(mu->flags_ & MUTEX_STARVING);
 	if (got) {
 		mu->owner_ = mp->curg->id;
 		mp->curg->held_locks++;
+	} else if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, mu->flags_ >> MUTEX_NUMBER);
 	}
 	unlock(&mu->lock_);
 	leave(mp);
@@ -127,6 +152,13 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 {
 	struct goro_waiter *w;
 
+	if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, mu->flags_ >> MUTEX_NUMBER);
+		if (!mu->first_) {
+			unlock(&mu->lock_);
+			return;
+		}
+	}
 	if (!(mu->flags_ & MUTEX_STARVING)) {
 		/* One at a time: the one that is up will compete for it. */
 		if (mu->flags_ & MUTEX_WOKEN) {
@@ -152,7 +184,7 @@ static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
 		goro_mutex_bad_unlock(mp, mu);
 	mu->owner_ = 0;
 	mp->curg->held_locks--;
-	if (unlikely(mu->first_))
+	if (unlikely((uintptr_t)mu->first_ | goro_lockorder))
 		mutex_wake_one(mp, mu);
 	else
 		unlock(&mu->lock_);
@@ -240,11 +272,29 @@ static void rw_grant(struct m *mp, goro_rwmutex *rw)
 		goro_ready_batch(mp, first, n);
 }
 
+/* lock_ held, and given up for a while. */
+static noinline struct m *goro_rw_order(struct m *mp, goro_rwmutex *rw, bool reads, bool try)
+{
+	uint32_t number;
+
+	if (!rw->number_)
+		rw->number_ = goro_order_number();
+	number = rw->number_;
+	unlock(&rw->lock_);
+	leave(mp);
+	goro_order_lock(number, reads, try, 3);
+	mp = enter();
+	lock(&rw->lock_);
+	return mp;
+}
+
 void goro_rwmutex_rlock(goro_rwmutex *rw)
 {
 	struct m *mp = enter();
 
 	lock(&rw->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_rw_order(mp, rw, true, false);
 	if (!rw->writer_ && !rw->first_) {
 		rw->readers_++;
 		note_rlock(mp->curg, rw);
@@ -261,10 +311,14 @@ bool goro_rwmutex_try_rlock(goro_rwmutex *rw)
 	bool got;
 
 	lock(&rw->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_rw_order(mp, rw, true, true);
 	got = !rw->writer_ && !rw->first_;
 	if (got) {
 		rw->readers_++;
 		note_rlock(mp->curg, rw);
+	} else if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, rw->number_);
 	}
 	unlock(&rw->lock_);
 	leave(mp);
@@ -286,6 +340,8 @@ void goro_rwmutex_runlock(goro_rwmutex *rw)
 		leave(mp);
 		goro_panic("sync: RUnlock of RWMutex that this goroutine has not locked");
 	}
+	if (unlikely(goro_lockorder))
+		goro_order_unlock(mp->curg, rw->number_);
 	rw->readers_--;
 	rw_grant(mp, rw);
 	leave(mp);
@@ -296,6 +352,8 @@ void goro_rwmutex_lock(goro_rwmutex *rw)
 	struct m *mp = enter();
 
 	lock(&rw->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_rw_order(mp, rw, false, false);
 	if (!rw->writer_ && !rw->readers_) {
 		rw->writer_ = mp->curg->id;
 		mp->curg->held_locks++;
@@ -312,10 +370,14 @@ bool goro_rwmutex_try_lock(goro_rwmutex *rw)
 	bool got;
 
 	lock(&rw->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_rw_order(mp, rw, false, true);
 	got = !rw->writer_ && !rw->readers_;
 	if (got) {
 		rw->writer_ = mp->curg->id;
 		mp->curg->held_locks++;
+	} else if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, rw->number_);
 	}
 	unlock(&rw->lock_);
 	leave(mp);
@@ -336,6 +398,8 @@ void goro_rwmutex_unlock(goro_rwmutex *rw)
 			goro_throw("sync: Unlock of unlocked RWMutex");
 		goro_panic("sync: Unlock of RWMutex held by goroutine %lu", (unsigned long)writer);
 	}
+	if (unlikely(goro_lockorder))
+		goro_order_unlock(mp->curg, rw->number_);
 	rw->writer_ = 0;
 	mp->curg->held_locks--;
 	rw_grant(mp, rw);

@@ -35,6 +35,7 @@
  * Environment, read once at start:
  *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)
  *   GORO_STACK=SIZE     default stack of a goroutine in bytes, suffix K or M (default 128K)
+ *   GORO_LOCKORDER=1    warn on stderr of locks that are taken in both orders; slows locks down
  *   GORO_TRACEBACK=...  how much a fatal report shows, as Go's GOTRACEBACK: none (the message),
  *                       single (default: of a panic its goroutine's stack, else all), all (always
  *                       all; also when the program dies of SIGSEGV, SIGBUS, SIGFPE, SIGILL or
@@ -436,6 +437,8 @@ typedef struct goro_rwmutex {
 	uint32_t readers_; /* read locks held */
 	uint64_t writer_;  /* goroutine id, 0 when none */
 	struct goro_waiter *first_, *last_;
+	uint32_t number_; /* for GORO_LOCKORDER */
+	uint32_t pad_;
 } goro_rwmutex;
 
 GORO_API void goro_rwmutex_rlock(goro_rwmutex *rw);
