@@ -2,9 +2,10 @@
 /*
  * sysmon.c - the thread that watches the workers; it needs no P.
  *
- *   - takes the P away from a worker whose goroutine has computed, or sat in a system call, for 10
- *ms while something else waits, and gives it to another worker. The kernel then shares the cores
- *     between the two threads, and the goroutine queues for a P at its next call of the runtime;
+ *   - takes the P away from a worker whose goroutine has computed, or sat in a system call, for
+ *     10 ms while something else waits, and gives it to another worker. The kernel then shares
+ *     the cores between the two threads, and the goroutine queues for a P at its next call of the
+ *     runtime;
  *   - wakes a worker when a goroutine that was made ready "next" is not run by its P after all;
  *   - measures how long goroutines run at a time on each P, so that tiny ones stay together;
  *   - tells busy Ps that a timer is due, and moves the coarse clock;
@@ -161,7 +162,8 @@ static int64_t next_tick(int64_t tick, int64_t now)
 {
 	int64_t timer = goro_timers_next();
 
-	if (timer - now < tick)
+	/* One that is overdue was told to its P just now; looking more often does not help it. */
+	if (timer > now && timer - now < tick)
 		tick = timer - now;
 	return tick > TICK_MIN_NS ? tick : TICK_MIN_NS;
 }
