@@ -3,8 +3,8 @@
  * gomaxprocs - the same work with 1, 2, ... workers.
  *
  * Goroutines say what may run at once; GORO_MAXPROCS, or goro_set_maxprocs() while the program
- *runs, says how many do. The work is nothing but computing, cut into more goroutines than there are
- * cores: the run time falls until the cores are used up.
+ * runs, says how many do. The work is nothing but computing, cut into more goroutines than there
+ * are cores: the run time falls until the cores are used up.
  *
  *	gomaxprocs [N]		up to N workers (default: one for each core)
  */

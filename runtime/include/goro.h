@@ -218,9 +218,9 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
 
 /*
  * Run fn(arg) when the enclosing block ends, however it ends: at its brace, by return, break or
- *goto, by a panic, or by goro_exit(). The last one deferred runs first. (Go's defer waits for the
- *end of the function; put it in the function's outermost block for the same effect.) Not after a
- *switch label in the same block, and do not leave the block by longjmp.
+ * goto, by a panic, or by goro_exit(). The last one deferred runs first. (Go's defer waits for the
+ * end of the function; put it in the function's outermost block for the same effect.) Not after a
+ * switch label in the same block, and do not leave the block by longjmp.
  *
  *	goro_mutex_lock(&mu);
  *	goro_defer(unlock, &mu);

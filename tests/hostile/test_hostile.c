@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_hostile.c - processes that cannot be looked into, that lie, or that end meanwhile: always
- *the right status and one line that says what to do.
+ * the right status and one line that says what to do.
  *
  *	test_hostile FLEETING BOGUS
  */

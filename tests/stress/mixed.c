@@ -2,8 +2,8 @@
 /*
  * Everything at once: a hundred thousand goroutines that do random things over channels, select,
  * locks, timers, sockets, contexts, panics and new goroutines, while some compute or sit in libc
- *and others cancel. In waves; after each one every account must balance (mixed.h): no token lost or
- * received twice, no timer both stopped and fired, no money made.
+ * and others cancel. In waves; after each one every account must balance (mixed.h): no token lost
+ * or received twice, no timer both stopped and fired, no money made.
  *
  *	GORO_MAXPROCS=4 build/tests/stress/stress_mixed [SECONDS [SEED [GOROUTINES]]]
  *
