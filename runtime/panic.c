@@ -34,8 +34,8 @@ GORO_NORETURN static void goro_die(const char *kind, bool others, const char *fm
 	flush_stdout();
 	vsnprintf(message, sizeof(message), fmt, ap);
 	goro_report_say("%s: %s\n", kind, message);
-	if (!goro_introspect.m_count) /* what the environment asks for, before there is anything */
-		goro_report_end();
+	if (!__atomic_load_n(&goro_introspect.m_count, __ATOMIC_RELAXED))
+		goro_report_end(); /* what the environment asks for, before there is anything */
 	unw_getcontext((unw_context_t *)&uc);
 	goro_report_write(&(struct report){ .g = mp && mp->curg != &mp->g0 ? mp->curg : NULL,
 					    .ucontext = &uc,

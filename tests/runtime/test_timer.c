@@ -565,6 +565,7 @@ static void after_in_a_select(void)
 
 static void after_freed_while_waited_for(void *arg)
 {
+	check_parked(1, GORO_REASON_SELECT);
 	goro_chan_free(arg);
 }
 
