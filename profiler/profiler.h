@@ -99,9 +99,10 @@ struct goro_info {
 	uint32_t nwaits;
 	uint64_t wait_ns;		 /* in this state since; 0 if unknown */
 	uint64_t sp, stack_lo, stack_hi; /* 0 before the first run */
-	uint64_t stack_resident; /* bytes of its stack in RAM: also its high-water mark, by page */
-	uint64_t stack_used;	 /* stack_hi - sp while parked, else 0 */
-	uint32_t stack_id;	 /* index in snap->stacks, or GORO_NO_STACK */
+	uint64_t stack_resident;	 /* bytes of its stack in RAM */
+	uint64_t stack_peak;		 /* the most that was there: its high-water mark, by page */
+	uint64_t stack_used;		 /* stack_hi - sp while parked, else 0 */
+	uint32_t stack_id;		 /* index in snap->stacks, or GORO_NO_STACK */
 	uint32_t held_locks;
 	uint32_t rlocks_first; /* snap->rlocks[rlocks_first .. +nrlocks): rwmutexes that it */
 	uint32_t nrlocks;      /* holds for reading, one entry a read lock */

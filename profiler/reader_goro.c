@@ -103,6 +103,7 @@ static void decode(const struct scan *s, const uint8_t *rec, uint64_t address, s
 		.sp = get(s, rec, GORO_FIELD_g_sp),
 		.stack_lo = get(s, rec, GORO_FIELD_g_stack_lo),
 		.stack_hi = get(s, rec, GORO_FIELD_g_stack_hi),
+		.stack_peak = get(s, rec, GORO_FIELD_g_stack_peak) * 4096,
 		.wait_ns = since && since < s->now ? s->now - since : 0,
 		.held_locks = (uint32_t)get(s, rec, GORO_FIELD_g_held_locks),
 		.rlocks_more = (uint32_t)get(s, rec, GORO_FIELD_g_rlocks_more),
@@ -677,6 +678,9 @@ static void add_resident(struct scan *s)
 	s->t->ops->resident(s->t, ranges, m);
 	for (size_t i = 0; i < m; i++)
 		order[i]->stack_resident = ranges[i].resident;
+	for (size_t i = 0; i < m; i++)
+		if (order[i]->stack_peak < order[i]->stack_resident)
+			order[i]->stack_peak = order[i]->stack_resident;
 	free(order);
 	free(ranges);
 }

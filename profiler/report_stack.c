@@ -122,7 +122,7 @@ static void put_chain(const struct report *r, const struct goro_info *g)
 
 static void put_memory(const struct report *r, const struct goro_info *g)
 {
-	char reserved[TEXT_NUMBER], resident[TEXT_NUMBER], used[TEXT_NUMBER];
+	char reserved[TEXT_NUMBER], resident[TEXT_NUMBER], used[TEXT_NUMBER], peak[TEXT_NUMBER];
 
 	if (g->stack_hi <= g->stack_lo)
 		return;
@@ -131,6 +131,8 @@ static void put_memory(const struct report *r, const struct goro_info *g)
 		text_bytes(resident, g->stack_resident));
 	if (g->stack_used)
 		fprintf(r->out, ", %s in use", text_bytes(used, g->stack_used));
+	if (g->stack_peak > g->stack_resident)
+		fprintf(r->out, ", %s at its deepest", text_bytes(peak, g->stack_peak));
 	fputc('\n', r->out);
 	if (g->held_locks)
 		fprintf(r->out, "holds %" PRIu32 " lock%s\n", g->held_locks,

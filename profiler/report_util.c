@@ -334,7 +334,7 @@ json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
 			 "stack_id", has_stack ? json_integer(g->stack_id) : json_null(), "memory",
 			 "stack_reserved", (json_int_t)(g->stack_hi - g->stack_lo),
 			 "stack_resident", (json_int_t)g->stack_resident, "stack_used",
-			 (json_int_t)g->stack_used, "stack_peak", (json_int_t)g->stack_resident,
+			 (json_int_t)g->stack_used, "stack_peak", (json_int_t)g->stack_peak,
 			 "verdict", report_json_verdict(g->verdict), "proof",
 			 report_json_string(report_proof_name(g->proof)), "name",
 			 json_name(r->snap, g), "labels", json_labels(r->snap, g));

@@ -73,6 +73,7 @@
 #define AT_tomb_rlocks	    struct tomb, rlocks
 #define AT_g_name	    struct g, ext
 #define AT_ext_labels	    struct g_ext, labels
+#define AT_g_stack_peak	    struct g, stack_peak
 
 #define WHERE(...) WHERE_(__VA_ARGS__)
 #define WHERE_(type, member)                                        \

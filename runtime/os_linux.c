@@ -96,6 +96,33 @@ void os_discard(void *addr, size_t size)
 	madvise(addr, size, MADV_DONTNEED);
 }
 
+size_t os_page_size(void)
+{
+	static size_t size;
+
+	if (!size)
+		size = (size_t)sysconf(_SC_PAGESIZE);
+	return size;
+}
+
+uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi)
+{
+	unsigned char in_memory[1024];
+	size_t page = os_page_size();
+
+	while (lo < hi) {
+		size_t n = (hi - lo) / page;
+
+		n = n < sizeof(in_memory) ? n : sizeof(in_memory);
+		if (mincore((void *)lo, n * page, in_memory))
+			return hi;
+		for (size_t i = 0; i < n; i++, lo += page)
+			if (in_memory[i] & 1)
+				return lo;
+	}
+	return hi;
+}
+
 static bool no_marks = SAN_NEEDS_MAPPINGS;
 
 /*

@@ -281,6 +281,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	gp->held_locks = 0;
 	gp->rlocks[0] = gp->rlocks[1] = NULL;
 	gp->rlocks_more = 0;
+	__atomic_store_n(&gp->stack_peak, 0, __ATOMIC_RELAXED);
 	gp->deferred = NULL;
 	gp->panicking = NULL;
 	if (unlikely(mp->curg->ext))

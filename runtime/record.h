@@ -2,9 +2,9 @@
 /*
  * record.h - what the scheduler writes down for those who look from outside, and for nobody else.
  *
- * The scheduler itself reads none of it. So there can be a build without: tests/bench/no_record.h
- * has the same functions, empty, and the benchmark `recording_cost` compares the two. Part of
- * runtime.h.
+ * The scheduler itself reads none of it (trim.c does; without, it finds nobody parked and rests).
+ * So there can be a build without: tests/bench/no_record.h has the same functions, empty, and the
+ * benchmark `recording_cost` compares the two. Part of runtime.h.
  *
  * All of it is plain stores to the line of the record that the switch touches anyway, and a load of
  * the coarse clock; the orders that observers rely on cost nothing on x86 and a barrier elsewhere.

@@ -76,6 +76,8 @@ struct g {
 	uint64_t parent;	      /* [o] */
 	void *arg;
 	uint32_t rlocks_more; /* [o] */
+	uint16_t stack_peak;  /* [o] */
+	uint16_t trim_seen;   /* trim.c's */
 	struct g_ext *ext;    /* [o] what few goroutines have, or NULL; see local.c */
 
 	goro_rwmutex *rlocks[G_NRLOCKS] __attribute__((aligned(CACHE_LINE))); /* [o] */
@@ -569,6 +571,14 @@ void goro_sysmon_wake(void);
 
 int64_t goro_scavenge(int64_t now);
 
+/* ---- trim.c ------------------------------------------------------------------------------------
+ */
+
+extern _Atomic uint32_t goro_trimming;
+void goro_trim_wait(const struct g *gp);
+bool goro_trim_begin(int64_t now);
+bool goro_trim_step(void);
+
 /* ---- panic.c, crash.c, report.c, traceback.c ---------------------------------------------------
  */
 
@@ -607,6 +617,8 @@ void os_unreserve(void *addr, size_t size);
 const void *os_map_file(const char *path, size_t *size);
 void os_no_huge_pages(void *addr, size_t size);
 void os_discard(void *addr, size_t size);
+uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi); /* a page in memory, or hi */
+size_t os_page_size(void);
 bool os_guard(void *addr, size_t size);
 bool os_unguard_discard(void *addr, size_t size);
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */

@@ -197,18 +197,18 @@ static bool something_ran(void)
 /* Called at every tick. Returns when there is more to do; INT64_MAX: when something has run. */
 int64_t goro_scavenge(int64_t now)
 {
-	bool any;
+	bool any, trimming = goro_trim_step();
 
 	for (uint32_t class = 0; class < NCLASSES; class ++)
 		if (return_stacks(class))
 			return now;
-	if (goro_g_return())
+	if (goro_g_return() || trimming)
 		return now;
 	if (now < next_period)
 		return quiet_periods > 1 && !something_ran() ? INT64_MAX : next_period;
 	next_period = now + PERIOD_NS;
 	flush_idle();
-	any = goro_g_age();
+	any = goro_trim_begin(now) | goro_g_age();
 	for (uint32_t class = 0; class < NCLASSES; class ++)
 		any |= age_stacks(&goro_stack_classes[class]);
 	quiet_periods = any || something_ran() ? 0 : quiet_periods + 1;

@@ -119,6 +119,8 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 	if (!gp->sp)
 		goro_g_give_stack(mp->p, gp);
 	record_running(mp, gp);
+	if (unlikely(atomic_load_explicit(&goro_trimming, memory_order_relaxed)))
+		goro_trim_wait(gp);
 }
 
 /*

@@ -116,7 +116,9 @@ struct goro_name {
 /*
  * Every field that an observer may read: X(struct, field, meaning). Append only.
  *
- *   g        one goroutine; records lie in chunks of `g_chunk_len`, `g_size` bytes each
+ *   g        one goroutine; records lie in chunks of `g_chunk_len`, `g_size` bytes each. What is
+ *            in memory of its stack tells how deep it has been; but one that is parked for long
+ *            loses the pages below its stack pointer, and then `stack_peak` says it
  *   waiter   one blocked operation, on the waiting goroutine's own stack
  *   chan mutex rwmutex waitgroup     what a goroutine can wait for
  *   p        one processor (what runs goroutines; `GORO_MAXPROCS` of them)
@@ -185,7 +187,8 @@ struct goro_name {
 	X(tomb, locks, "u32, how many it held")                                         \
 	X(g, name, "u64, address of its name, which begins its ext record; 0: none")    \
 	X(ext, labels, "char[], lines of key=value, and a NUL")                         \
-	X(tomb, rlocks, "u64[g_nrlocks], as g.rlocks when it ended")
+	X(tomb, rlocks, "u64[g_nrlocks], as g.rlocks when it ended")                    \
+	X(g, stack_peak, "u16, its stack's pages of 4096 bytes when it was trimmed")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };

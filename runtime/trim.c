@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * trim.c - a goroutine that went deep and then waits for long does not keep the pages it needed
+ * there.
+ *
+ * sysmon looks at every goroutine, some at a tick. Who is parked as it was a period ago is a
+ * candidate, once for each park: pages of its stack below its stack pointer hold nothing (less a
+ * margin for the red zone) and go back to the kernel. How deep it has been stays in its record.
+ *
+ * The danger is that it is woken meanwhile, and runs down into a page that is about to vanish. So
+ * sysmon first makes the candidates known, and whoever is about to run one of them waits until it
+ * is done (less than a tenth of a millisecond). It is Dekker's algorithm again, with the fence on
+ * our side as in sysmon.c:
+ *
+ *	worker: status = RUNNING;  (compiler barrier)  if (goro_trimming) look closer, wait;
+ *	sysmon: goro_trimming = 1;  membarrier();  if (status is not as it was) hands off;
+ *
+ * The model is tests/model/trim.pml. For the worker this is a load and a test of a word that hardly
+ * ever changes.
+ *
+ * Rejected: trimming by the goroutine itself when it parks (it may never run again, and to know its
+ * depth would take a system call at each park); a watermark word on each page (touches the page).
+ */
+#include "switch.h"
+
+enum {
+	BATCH = 16,
+	RECORDS_A_TURN = 1024,
+	MARGIN = 512, /* the red zone is 128 bytes */
+	DONE = 0x8000,
+	SEQ = 0x7fff,
+	UNIT = 4096, /* of stack_peak */
+};
+
+_Atomic uint32_t goro_trimming __attribute__((aligned(CACHE_LINE)));
+
+static struct candidate {
+	_Atomic(struct g *) g;
+	uint32_t seq;
+} batch[BATCH];
+static int nbatch;
+
+static uint64_t at, count; /* the records of this pass */
+static bool news;	   /* somebody was seen at its park for the first time */
+static int64_t pass_cost, next_pass;
+
+/* We are about to run gp. */
+void goro_trim_wait(const struct g *gp)
+{
+	if (!atomic_load_explicit(&goro_trimming, memory_order_acquire))
+		return;
+	for (int i = 0; i < BATCH; i++) {
+		if (atomic_load_explicit(&batch[i].g, memory_order_acquire) != gp)
+			continue;
+		for (int k = 0; atomic_load_explicit(&goro_trimming, memory_order_acquire); k++) {
+			if (k < 100)
+				cpu_relax();
+			else
+				os_sched_yield();
+		}
+		return;
+	}
+}
+
+/* It cannot run now. */
+static void trim(struct g *gp)
+{
+	uintptr_t page = os_page_size(), lo = gp->stack_lo, hi = gp->stack_hi, end, deepest;
+	uint64_t peak;
+
+	if (!goro_stack_is_ours(hi))
+		return;
+	end = (gp->sp - MARGIN) & ~(page - 1);
+	deepest = os_first_resident(lo, end);
+	if (deepest >= end)
+		return;
+	os_discard((void *)deepest, end - deepest);
+	peak = (hi - deepest) / UNIT;
+	peak = peak < UINT16_MAX ? peak : UINT16_MAX;
+	if (gp->stack_peak < peak)
+		__atomic_store_n(&gp->stack_peak, (uint16_t)peak, __ATOMIC_RELAXED);
+}
+
+static bool is_parked(struct g *gp)
+{
+	uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
+
+	return GORO_STATUS_STATE(status) == GORO_STATE_WAITING;
+}
+
+static void trim_batch(void)
+{
+	if (!nbatch)
+		return;
+	atomic_store_explicit(&goro_trimming, 1, memory_order_release);
+	if (os_membarrier())
+		for (int i = 0; i < nbatch; i++) {
+			struct g *gp = atomic_load_explicit(&batch[i].g, memory_order_relaxed);
+
+			if (is_parked(gp) &&
+			    __atomic_load_n(&gp->park_seq, __ATOMIC_ACQUIRE) == batch[i].seq)
+				trim(gp);
+		}
+	atomic_store_explicit(&goro_trimming, 0, memory_order_release);
+	for (int i = 0; i < nbatch; i++)
+		atomic_store_explicit(&batch[i].g, NULL, memory_order_relaxed);
+	nbatch = 0;
+}
+
+/* `trim_seen` is ours alone: the low bits of the park at which we saw it, and whether it is done.
+ */
+static void look_at(struct g *gp)
+{
+	uint32_t seq = __atomic_load_n(&gp->park_seq, __ATOMIC_ACQUIRE);
+
+	if (!is_parked(gp) || gp->trim_seen == ((seq & SEQ) | DONE))
+		return;
+	if (gp->trim_seen != (seq & SEQ)) {
+		gp->trim_seen = (uint16_t)(seq & SEQ);
+		news = true;
+		return;
+	}
+	gp->trim_seen |= DONE;
+	batch[nbatch].seq = seq;
+	atomic_store_explicit(&batch[nbatch].g, gp, memory_order_release);
+	if (++nbatch == BATCH)
+		trim_batch();
+}
+
+/* Go on with the pass. True: it is not at its end. */
+bool goro_trim_step(void)
+{
+	int64_t start;
+
+	if (at == count)
+		return false;
+	start = os_now();
+	for (int i = 0; i < RECORDS_A_TURN && at < count; i++)
+		look_at(goro_g_by_index(at++));
+	trim_batch();
+	pass_cost += os_now() - start;
+	return at < count;
+}
+
+/* Begin another pass, unless the last one was so long that it would be too much. True: the last one
+ * met somebody who is to be looked at again. */
+bool goro_trim_begin(int64_t now)
+{
+	bool again = news;
+
+	if (now < next_pass || !sched.have_membarrier)
+		return again && sched.have_membarrier;
+	next_pass = now + 50 * pass_cost;
+	pass_cost = 0;
+	news = false;
+	at = 0;
+	count = goro_g_count();
+	return again;
+}
