@@ -498,6 +498,8 @@ static bool unpack_column(struct unpacker part, struct change *c, uint64_t id)
 		return unpack_waits(part, c);
 	if (c->t == &g_table && id == COLUMN_RLOCKS)
 		return unpack_rlocks(part, c);
+	if (column == &c->t->columns[0]) /* the keys are known, and in order */
+		return false;
 	for (size_t i = 0; column && i < c->nkeys; i++) {
 		last += (uint64_t)unpack_signed(&part);
 		store(c->rows + i * c->t->row_size, column, last);
