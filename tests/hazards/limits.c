@@ -115,7 +115,8 @@ static void foreign_thread_is_quiet(void)
 }
 
 static const struct check_case cases[] = {
-	{ "out_of_address_space", out_of_address_space, .status = 2, .says = { "out of memory" },
+	{ "out_of_address_space", out_of_address_space, .status = 2,
+	  .says = { "out of memory: no address space for another stack.*ulimit -v.*GORO_STACK" },
 	  .env = "GORO_TRACEBACK=none" },
 	{ "parent_of_a_fork", parent_of_a_fork, .status = 0 },
 	{ "child_of_a_fork", child_of_a_fork, .status = 2,
