@@ -2,12 +2,16 @@
 /*
  * A burst of goroutines is over: the memory of their stacks and records, and the page tables under
  * them, must go back to the system within seconds, while the program runs on and while it sleeps.
- * Then a second burst must find everything in order, and cost no new address space.
+ * Then a second burst must find everything in order, a guard below each stack too, and cost no new
+ * address space.
  *
  *	burst [GOROUTINES]
  */
+#include <errno.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
+#include "goro_introspect.h"
 #include "stress.h"
 
 enum { DEEP = 16 * 1024, PATIENCE_S = 60 };
@@ -15,6 +19,8 @@ enum { DEEP = 16 * 1024, PATIENCE_S = 60 };
 struct memory {
 	long rss, tables, space; /* KiB */
 };
+
+extern struct goro_introspect goro_introspect;
 
 static goro_chan *gate;
 static goro_waitgroup parked, ended;
@@ -85,14 +91,56 @@ static void end_of_burst(void)
 	goro_chan_free(gate);
 }
 
+static bool linux_is_at_least(int major, int minor)
+{
+	struct utsname u;
+	int is_major = 0, is_minor = 0;
+
+	return !uname(&u) && sscanf(u.release, "%d.%d", &is_major, &is_minor) == 2 &&
+	       is_major * 1000 + is_minor >= major * 1000 + minor;
+}
+
 /* Others keep them for the next time. */
 static bool frees_page_tables(void)
 {
 	struct utsname u;
-	int major = 0, minor = 0;
 
-	return !uname(&u) && !strcmp(u.machine, "x86_64") &&
-	       sscanf(u.release, "%d.%d", &major, &minor) == 2 && major * 100 + minor >= 614;
+	return !uname(&u) && !strcmp(u.machine, "x86_64") && linux_is_at_least(6, 14);
+}
+
+static uint64_t field(const char *record, enum goro_field_id id)
+{
+	const struct goro_field *f =
+		(const struct goro_field *)(uintptr_t)goro_introspect.fields + id;
+	uint64_t value = 0;
+
+	memcpy(&value, record + f->offset, f->size);
+	return value;
+}
+
+/* The kernel, asked to read from the byte below the stack of each goroutine, must refuse. */
+static int count_guards(void)
+{
+	const struct goro_introspect *c = &goro_introspect;
+	const uint64_t *chunks = (const uint64_t *)(uintptr_t)c->g_chunks;
+	int ends[2], n = 0;
+
+	must(!pipe(ends));
+	for (uint64_t i = 0; i < (uint64_t)c->g_nchunks * c->g_chunk_len; i++) {
+		const char *g = (const char *)(uintptr_t)chunks[i / c->g_chunk_len] +
+				i % c->g_chunk_len * c->g_size;
+		uint64_t status = field(g, GORO_FIELD_g_status);
+		uintptr_t lo = (uintptr_t)field(g, GORO_FIELD_g_stack_lo);
+
+		if (GORO_STATUS_STATE(status) != GORO_STATE_WAITING || !lo ||
+		    GORO_STATUS_FLAGS(status) & GORO_FLAG_MAIN)
+			continue;
+		must(write(ends[1], (const void *)(lo - 1), 1) == -1 && errno == EFAULT);
+		n++;
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return n;
 }
 
 /* Until what is left is a twentieth of what the burst took, and 4 MiB for caches. */
@@ -128,6 +176,10 @@ int main(int argc, char **argv)
 	wait_for_return(before, full, true);
 	burst(n);
 	again = memory("again");
+	/* Before, guards are mappings, and there are only so many. The last ones may still be on
+	 * their way to the gate. */
+	while (linux_is_at_least(6, 13) && count_guards() < n)
+		goro_yield();
 	end_of_burst();
 	must(again.space - full.space < (full.space - before.space) / 10 + 8192);
 	wait_for_return(before, full, false);
