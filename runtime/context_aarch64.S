@@ -104,4 +104,17 @@ goro_entry_end:
 	.asciz	"GNU"
 	.word	0xc0000000, 4, 1, 0	/* FEATURE_1_AND: BTI */
 
+/*
+ * The calling thread's m. Defined here, since getm() reads it in an asm that no compiler sees
+ * through: one that optimises the whole program would find that nobody reads it.
+ */
+	.section .tbss, "awT", %nobits
+	.p2align 3
+	.globl	goro_tls_m
+	.hidden	goro_tls_m
+	.type	goro_tls_m, %object
+	.size	goro_tls_m, 8
+goro_tls_m:
+	.zero	8
+
 	.section .note.GNU-stack, "", %progbits

@@ -9,7 +9,6 @@
 struct sched sched;
 struct p *goro_ps[P_MAX];
 struct m *goro_ms[M_MAX];
-__thread struct m *goro_tls_m __attribute__((tls_model("initial-exec")));
 
 extern void **__cxa_get_globals(void) __attribute__((weak));
 

@@ -197,8 +197,11 @@ uint32_t os_tid(void)
 	return (uint32_t)syscall(SYS_gettid);
 }
 
-int *goro_errno_location(void)
+/* The asm: to a compiler that sees this and the caller at once it would be as constant as what it
+ * calls, and a goroutine that went to another thread would use the errno of the one before. */
+noinline int *goro_errno_location(void)
 {
+	__asm__ volatile("" ::: "memory");
 	return __errno_location();
 }
 

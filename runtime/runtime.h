@@ -305,7 +305,8 @@ extern struct p *goro_ps[P_MAX];
 extern struct m *goro_ms[M_MAX];
 extern uint64_t g_chunks[G_CHUNKS_MAX];
 extern struct tomb goro_tombs[TOMB_MAX];
-extern __thread struct m *goro_tls_m __attribute__((tls_model("initial-exec")));
+extern __thread struct m *goro_tls_m
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern struct goro_introspect goro_introspect;
 /* The same under a name that nobody outside can take: no detour through a table of addresses. */
 extern struct goro_introspect goro_contract __attribute__((visibility("hidden")));
