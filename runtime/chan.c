@@ -101,6 +101,8 @@ bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok)
 			goro_ready(mp, gp);
 			return true;
 		}
+		/* A pointer that was received is in this channel no more, for whoever looks. */
+		elem_clear(c, slot);
 		chan_set_count(c, c->count - 1);
 		unlock(&c->lock);
 		return true;

@@ -37,6 +37,14 @@ static inline void elem_copy(const goro_chan *c, void *to, const void *from)
 		memcpy(to, from, c->elem_size);
 }
 
+static inline void elem_clear(const goro_chan *c, void *at)
+{
+	if (c->elem_size == 8)
+		memset(at, 0, 8);
+	else
+		memset(at, 0, c->elem_size);
+}
+
 /* False: something else was faster. */
 static inline bool selection_claim(struct selection *sel)
 {

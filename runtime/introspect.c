@@ -74,6 +74,12 @@
 #define AT_g_name	    struct g, ext
 #define AT_ext_labels	    struct g_ext, labels
 #define AT_g_stack_peak	    struct g, stack_peak
+#define AT_cond_waitq	    goro_cond, first_
+#define AT_sema_waitq	    goro_sema, first_
+#define AT_m_stack_lo	    struct m, g0.stack_lo
+#define AT_m_stack_hi	    struct m, g0.stack_hi
+#define AT_m_sp		    struct m, g0.sp
+#define AT_ext_locals	    struct g_ext, locals
 
 #define WHERE(...) WHERE_(__VA_ARGS__)
 #define WHERE_(type, member)                                        \
@@ -151,6 +157,7 @@ void goro_introspect_init(void)
 	c->entry_owner = offsetof(struct stack_owner, record);
 	c->entry_lo = addr(goro_entry);
 	c->entry_hi = addr(goro_entry_end);
+	c->region_size = sizeof(struct goro_region);
 	/* Release: whoever sees the cookie sees all of the above. */
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);

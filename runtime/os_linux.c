@@ -38,12 +38,19 @@
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
+/*
+ * All memory that the runtime has for itself comes from here, so here observers are told of it: to
+ * them it is opaque, see goro_introspect.h.
+ */
 void *os_reserve(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	goro_region_add(p, size, GORO_REGION_OPAQUE);
+	return p;
 }
 
 /* To read, for ever. NULL as path: the program's own file. */
@@ -70,19 +77,21 @@ void *os_reserve_aligned(size_t size, size_t align)
 
 	if (!p || !((uintptr_t)p % align))
 		return p;
-	munmap(p, size);
+	os_unreserve(p, size);
 	p = os_reserve(size + align);
 	if (!p)
 		return NULL;
 	before = -(uintptr_t)p % align;
 	if (before)
-		munmap(p, before);
-	munmap(p + before + size, align - before);
+		os_unreserve(p, before);
+	os_unreserve(p + before + size, align - before);
 	return p + before;
 }
 
 void os_unreserve(void *addr, size_t size)
 {
+	/* First: the next mapping there may be the program's. */
+	goro_region_remove(addr, size, GORO_REGION_OPAQUE);
 	munmap(addr, size);
 }
 
@@ -366,6 +375,8 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 1024 * 1024);
 	sigfillset(&all);
+	/* Libc writes 8 of its 128 bytes: the others would be what was here before, for ever. */
+	memset(&old, 0, sizeof(old));
 	if (block_signals || blocks_all)
 		pthread_sigmask(SIG_SETMASK, block_signals ? &all : &usual_mask, &old);
 	if (block_signals)

@@ -609,6 +609,12 @@ void goro_gate_init(void);
 void goro_gate_deadlock(void);
 void goro_gate_order(const char *text); /* locks in both orders: see lockorder.c */
 
+/* ---- regions.c ---------------------------------------------------------------------------------
+ */
+
+int goro_region_add(const void *addr, size_t size, uint32_t kind);
+void goro_region_remove(const void *addr, size_t size, uint32_t kind);
+
 /* ---- os_linux.c: every system call -------------------------------------------------------------
  */
 

@@ -80,6 +80,7 @@ static void start(void)
 		goro_throw("out of memory at start");
 	goro_introspect.p_count = (uint32_t)n;
 
+	goro_region_add(&m0, sizeof(m0), GORO_REGION_OPAQUE);
 	goro_ms[0] = &m0;
 	goro_introspect.m_count = 1;
 	goro_m_init(&m0);

@@ -109,7 +109,9 @@ static noinline void heap_grow(struct p *pp)
 	if (!more)
 		goro_throw("out of memory: %u timers", cap);
 	san_root_region(more, cap * sizeof(*more));
+	goro_region_add(more, cap * sizeof(*more), GORO_REGION_ROOT);
 	if (pp->timers) {
+		goro_region_remove(pp->timers, pp->timers_cap * sizeof(*more), GORO_REGION_ROOT);
 		memcpy(more, pp->timers, pp->ntimers * sizeof(*more));
 		san_root_region_end(pp->timers, pp->timers_cap * sizeof(*more));
 		os_unreserve(pp->timers, pp->timers_cap * sizeof(*more));
@@ -136,6 +138,8 @@ static void heap_remove(struct p *pp, uint32_t i)
 {
 	struct due last = pp->timers[--pp->ntimers];
 
+	/* Observers look for pointers here: leave none to what is gone. */
+	pp->timers[pp->ntimers].what = 0;
 	if (i == pp->ntimers)
 		return;
 	if (i && pp->timers[(i - 1) / 4].when > last.when)

@@ -838,6 +838,32 @@ GORO_API char *goro_leaks_since(goro_leak_mark *mark, int64_t grace);
  * panic. */
 GORO_API void goro_assert_no_leaks(goro_leak_mark *mark, int64_t grace);
 
+/* ------------------------------------------------------------------------------------------------
+ * Proofs: what `goro leaks` must know of pointers that it cannot see
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * `goro leaks` proves that a goroutine is leaked when nothing that can still run has a pointer to
+ * what it waits for. It looks for pointers in globals, thread-local variables, registers, stacks,
+ * and in what malloc() gave out and these lead to; other mappings count as if somebody used all of
+ * them. A pointer into the middle of an object counts. What it cannot see is a pointer that is
+ * hidden: XORed or compressed, with bits in it that are no address, unaligned, or only in the
+ * kernel (epoll's data, a timer's signal value) or in another process. Say so, in one of these
+ * ways; otherwise a goroutine that such a pointer could wake may be called leaked. Any thread may
+ * call.
+ */
+
+/* Somebody has a pointer to `object`, or into it, until the second is called. -ENOSPC: too many. */
+GORO_API int goro_keepalive(const void *object);
+GORO_API void goro_keepalive_end(const void *object);
+
+/* Look for pointers in these bytes, whatever they belong to. -ENOSPC: too many regions. */
+GORO_API int goro_root_region(const void *addr, size_t size);
+GORO_API void goro_root_region_end(const void *addr, size_t size);
+
+/* Never prove the calling goroutine leaked: it is meant to wait for ever. */
+GORO_API void goro_ignore(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -109,9 +109,10 @@ struct goro_name {
 #define GORO_STATUS_STATE(s)  ((s)&0xffu)
 #define GORO_STATUS_REASON(s) (((s) >> 8) & 0xffu)
 #define GORO_STATUS_FLAGS(s)  ((s) >> 16)
-#define GORO_FLAG_MAIN	      0x1u /* runs main() on the process stack */
-#define GORO_FLAG_SYSTEM      0x2u /* the runtime's own; not counted as the user's */
-#define GORO_FLAG_LOCKED      0x4u /* locked to its OS thread */
+#define GORO_FLAG_MAIN	      0x1u  /* runs main() on the process stack */
+#define GORO_FLAG_SYSTEM      0x2u  /* the runtime's own; not counted as the user's */
+#define GORO_FLAG_LOCKED      0x4u  /* locked to its OS thread */
+#define GORO_FLAG_IGNORE      0x10u /* goro_ignore(): no proof is wanted of it */
 
 /*
  * Every field that an observer may read: X(struct, field, meaning). Append only.
@@ -124,6 +125,8 @@ struct goro_name {
  *   p        one processor (what runs goroutines; `GORO_MAXPROCS` of them)
  *   m        one worker thread
  *   tomb     one goroutine that ended while it held locks
+ *   cond sema   the same; m.stack_* and m.sp are of the worker's own stack: m.sp is right while the
+ *            worker is on a goroutine's
  *   ext      what few goroutines have: a name of at most 47 bytes and a NUL, and labels. Stays
  *            mapped, as a record does; a NUL always comes in time, also while it is rewritten
  */
@@ -188,7 +191,13 @@ struct goro_name {
 	X(g, name, "u64, address of its name, which begins its ext record; 0: none")    \
 	X(ext, labels, "char[], lines of key=value, and a NUL")                         \
 	X(tomb, rlocks, "u64[g_nrlocks], as g.rlocks when it ended")                    \
-	X(g, stack_peak, "u16, its stack's pages of 4096 bytes when it was trimmed")
+	X(g, stack_peak, "u16, its stack's pages of 4096 bytes when it was trimmed")    \
+	X(cond, waitq, "u64, first waiter")                                             \
+	X(sema, waitq, "u64, first waiter; requests above its size are not in it")      \
+	X(m, stack_lo, "u64, of the worker's own stack, which runs the scheduler")      \
+	X(m, stack_hi, "u64, one past the highest")                                     \
+	X(m, sp, "u64, where it was left for a goroutine's stack")                      \
+	X(ext, locals, "u64, first of a list of the goroutine's own values, or 0")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };
@@ -198,6 +207,24 @@ enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };
 struct goro_field {
 	uint16_t offset;
 	uint16_t size;
+};
+
+/*
+ * Memory that a search for pointers must treat in its own way. An entry whose lo is 0 is empty; a
+ * change leaves it empty or right at every moment. What is not listed is the program's.
+ */
+enum goro_region_kind {
+	GORO_REGION_NONE = 0,
+	GORO_REGION_OPAQUE, /* records and stacks of the runtime: no pointer in it counts by itself
+			     */
+	GORO_REGION_ROOT,   /* scan it: goro_root_region(), and timers */
+	GORO_REGION_KEEP, /* `lo` itself counts as a pointer that somebody has: goro_keepalive() */
+};
+
+struct goro_region {
+	uint64_t lo, hi;
+	uint32_t kind;
+	uint32_t reserved;
 };
 
 /*
@@ -276,6 +303,10 @@ struct goro_introspect {
 	uint64_t sched_runq_len; /* goroutines in the global queue */
 	uint64_t timers;	 /* sleeping goroutines and armed timers */
 	uint64_t deadlocked;	 /* 1 once "all goroutines are asleep" was reported */
+
+	uint64_t regions;      /* struct goro_region[region_count] */
+	uint32_t region_count; /* entries that were ever used */
+	uint32_t region_size;  /* sizeof(struct goro_region) */
 };
 
 #endif /* GORO_INTROSPECT_H */

@@ -174,11 +174,10 @@ static void make_fields(struct fake *f)
 	static const uint16_t widths[GORO_NFIELDS] = { GORO_FIELDS(WIDTH) };
 #undef WIDTH
 	static const enum goro_field_id firsts[] = {
-		GORO_FIELD_g_id,	   GORO_FIELD_waiter_g,
-		GORO_FIELD_chan_elem_size, GORO_FIELD_mutex_owner,
-		GORO_FIELD_rwmutex_writer, GORO_FIELD_waitgroup_count,
-		GORO_FIELD_p_id,	   GORO_FIELD_m_id,
-		GORO_FIELD_tomb_id,	   (enum goro_field_id)GORO_NFIELDS,
+		GORO_FIELD_g_id,	GORO_FIELD_waiter_g,	   GORO_FIELD_chan_elem_size,
+		GORO_FIELD_mutex_owner, GORO_FIELD_rwmutex_writer, GORO_FIELD_waitgroup_count,
+		GORO_FIELD_p_id,	GORO_FIELD_m_id,	   GORO_FIELD_tomb_id,
+		GORO_FIELD_g_name, /* and none of what came later */
 	};
 
 	f->fields = fake_at(f, FAKE_BASE + FIELDS);
