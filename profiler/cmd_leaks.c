@@ -4,8 +4,12 @@
  */
 #include "cmd.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
 #include <time.h>
 
+#include "error.h"
 #include "leaks_gate.h"
 
 #define LOOKS 11 /* with --for: enough for growth to show, see GROWTH_LOOKS */
@@ -13,7 +17,7 @@
 static const char *const formats[] = { "text", "json", "junit", "sarif", "github", NULL };
 static const char *const levels[] = { "leaked", "likely", "suspect", NULL };
 
-enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL };
+enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL, OPTION_PAUSE, OPTION_STOP, OPTION_WHY };
 
 struct options {
 	const char *target, *at;
@@ -36,20 +40,30 @@ static const struct argp_option options[] = {
 	{ "fail-on", OPTION_FAIL, "VERDICT", 0,
 	  "Exit with 23 from this verdict on: leaked (default), likely, suspect", 0 },
 	CMD_AT_OPTION,
+	{ "max-pause", OPTION_PAUSE, "DURATION", 0,
+	  "Rather know nothing than stop the program for longer (default 100ms)", 0 },
+	{ "no-stop", OPTION_STOP, NULL, 0,
+	  "Never stop the program: no proof that something is unreachable", 0 },
+	{ "why", OPTION_WHY, "GID", 0, "Show what keeps this goroutine alive", 0 },
 	{ 0 },
 };
 
 static const char doc[] =
 	"Find goroutines that can never go on.\v"
 	"Verdicts:\n"
-	"  LEAKED   proved: it waits for a lock whose owner waits for it (cycle), for a lock "
-	"whose\n"
-	"           owner has ended or is LEAKED itself (orphan), or for what never comes (never:\n"
-	"           a nil channel, a select without cases, a lock it holds itself)\n"
+	"  LEAKED   proved: nothing that can still run has a pointer to what it waits for\n"
+	"           (unreachable), it waits for a lock whose owner waits for it (cycle), for a "
+	"lock\n"
+	"           whose owner has ended or is LEAKED itself (orphan), or for what never comes\n"
+	"           (never: a nil channel, a select without cases, a lock it holds itself)\n"
 	"  LIKELY   its spawn site had more waiting goroutines at each of five looks in a row, "
 	"and\n"
 	"           none of them was woken (needs --for)\n"
 	"  SUSPECT  it has not moved for longer than --suspect-age\n"
+	"\n"
+	"To prove that something is unreachable, all memory is searched for pointers: first while\n"
+	"the program runs, and only if that finds something in a copy made by a stop of some\n"
+	"milliseconds, whose length is printed.\n"
 	"\n"
 	"A DURATION is a number and a unit: 500ms, 2s, 1m, 1h.\n"
 	"\n"
@@ -63,6 +77,18 @@ static void parse_duration(const char *option, const char *arg, uint64_t *ns)
 	if (!cmd_duration(arg, ns))
 		exit(cmd_usage("leaks", "%s takes a duration like 500ms, 2s or 1m, not '%s'",
 			       option, arg));
+}
+
+static uint64_t parse_goroutine(const char *arg)
+{
+	unsigned long long id;
+	char *end;
+
+	errno = 0;
+	id = strtoull(arg, &end, 10);
+	if (!isdigit((unsigned char)*arg) || *end || errno || !id)
+		exit(cmd_usage("leaks", "--why takes the number of a goroutine, not '%s'", arg));
+	return id;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -95,6 +121,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			exit(cmd_usage("leaks",
 				       "--fail-on takes leaked, likely or suspect, not '%s'", arg));
 		return 0;
+	case OPTION_PAUSE:
+		parse_duration("--max-pause", arg, &o->verdict.max_pause_ns);
+		if (!o->verdict.max_pause_ns)
+			exit(cmd_usage("leaks", "--max-pause 0 is --no-stop"));
+		return 0;
+	case OPTION_STOP:
+		o->verdict.reach = false;
+		return 0;
+	case OPTION_WHY:
+		o->verdict.why = parse_goroutine(arg);
+		return 0;
 	case ARGP_KEY_ARG:
 		if (o->target)
 			exit(cmd_usage("leaks", "one TARGET, but got '%s' as well", arg));
@@ -103,6 +140,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!o->target)
 			exit(cmd_usage("leaks", "which process? Give a pid or a name"));
+		if (o->verdict.why && !o->verdict.reach)
+			exit(cmd_usage("leaks", "--why needs a stop, which --no-stop forbids"));
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -162,6 +201,21 @@ static struct goro_error *look(const struct options *o, struct goro_scope *scope
 	return err;
 }
 
+/* Say once what the proof by reachability could not do. */
+static int reach_status(const struct goro_reach *r, int status)
+{
+	if (r->unknown[0]) {
+		fprintf(stderr, "goro leaks: reachability is unknown: %s\n", r->unknown);
+		return status ? status : GORO_PARTIAL;
+	}
+	if (r->note[0])
+		fprintf(stderr,
+			"goro leaks: %s: all that may be in it counts as in use, which can hide "
+			"leaks\n",
+			r->note);
+	return status;
+}
+
 static int verdict_status(const struct goro_verdicts *v, int level)
 {
 	size_t n = v->leaked + (level >= 1 ? v->likely : 0) + (level >= 2 ? v->suspect : 0);
@@ -175,10 +229,12 @@ static void print(const struct options *o, struct goro_scope *scope,
 {
 	const struct report r = { stdout, scope, snap, o->format == 0 && cmd_colour(stdout) };
 
-	if (o->format == 0)
+	if (o->format == 0 && o->verdict.why)
+		report_why_text(&r, verdicts, o->verdict.why);
+	else if (o->format == 0)
 		report_leaks_text(&r, verdicts);
 	else if (o->format == 1)
-		report_leaks_json(&r, verdicts);
+		report_leaks_json(&r, verdicts, o->verdict.why);
 	else
 		leaks_report(stdout, formats[o->format], &o->filter, snap, sites, o->level,
 			     verdict_status(verdicts, o->level));
@@ -188,7 +244,7 @@ int cmd_leaks(int argc, char **argv)
 {
 	static const struct argp_child children[] = { { &filter_argp, 0, NULL, 0 }, { 0 } };
 	static const struct argp argp = { options, parse, "TARGET", doc, children, NULL, NULL };
-	struct options o = { .verdict = { .suspect_age_ns = UINT64_C(300000000000) },
+	struct options o = { .verdict = { .suspect_age_ns = UINT64_C(300000000000), .reach = true },
 			     .filter.command = "leaks" };
 	struct sites sites = { 0 };
 	struct goro_verdicts *verdicts = NULL;
@@ -201,14 +257,17 @@ int cmd_leaks(int argc, char **argv)
 	err = cmd_open_at(o.target, o.at, &scope, &snap);
 	if (err)
 		return cmd_fail("leaks", err);
-	err = look(&o, scope, &snap, &verdicts);
+	if (o.verdict.why && !goro_snapshot_find(snap, o.verdict.why))
+		err = goro_error_new(GORO_USAGE, "there is no goroutine %" PRIu64, o.verdict.why);
+	if (!err)
+		err = look(&o, scope, &snap, &verdicts);
 	if (err) {
 		status = cmd_fail("leaks", err);
 	} else {
 		leaks_filter(&o.filter, scope, snap, verdicts, &sites);
 		print(&o, scope, snap, verdicts, &sites);
 		filter_report(stderr, &o.filter, &sites);
-		status = cmd_completeness("leaks", snap);
+		status = reach_status(&verdicts->reach, cmd_completeness("leaks", snap));
 		if (verdict_status(verdicts, o.level))
 			status = GORO_FINDINGS;
 		status = cmd_finish("leaks", status);

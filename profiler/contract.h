@@ -65,4 +65,12 @@ struct goro_error *contract_read_names(const struct contract *c, struct target *
 struct goro_error *contract_read_queues(const struct contract *c, struct target *t,
 					struct goro_snapshot *snap);
 
+/* ---- contract_facts.c ------------------------------------------------------------------------ */
+
+struct facts;
+
+/* After contract_load(); snap is of the same view. Free with facts_free(). */
+struct goro_error *contract_read_facts(const struct contract *c, struct target *t,
+				       const struct goro_snapshot *snap, struct facts *f);
+
 #endif /* GORO_CONTRACT_H */

@@ -173,6 +173,88 @@ static void write_orphan(struct writer *w, const struct goro_finding *f)
 	fputs(", and is LEAKED itself\n", w->out);
 }
 
+static void write_bytes(FILE *out, uint64_t n)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB" };
+	double v = (double)n;
+	size_t i = 0;
+
+	while (v >= 1024 && i + 1 < sizeof units / sizeof *units) {
+		v /= 1024;
+		i++;
+	}
+	fprintf(out, i ? "%.1f %s" : "%.0f %s", v, units[i]);
+}
+
+/* What could have woken it, in the words of what it waits for. */
+static const char *waker_of(const struct goro_wait *w)
+{
+	switch (w->reason) {
+	case GORO_REASON_CHAN_RECV:
+		return "a close of, or a send on, the channel";
+	case GORO_REASON_CHAN_SEND:
+		return "a receive from the channel";
+	case GORO_REASON_COND:
+		return "a signal of the condition";
+	case GORO_REASON_WAITGROUP:
+		return "the last done of the waitgroup";
+	case GORO_REASON_SEMA:
+		return "a release of the semaphore";
+	default:
+		return "an unlock of the lock";
+	}
+}
+
+static void write_object(struct writer *w, const struct goro_wait *wait)
+{
+	const struct goro_object *o = goro_snapshot_object(w->snap, wait->object);
+	struct goro_frame made;
+
+	fprintf(w->out, "only %s 0x%" PRIx64, waker_of(wait), wait->object);
+	if (o && o->valid && o->make_pc && w->names->line &&
+	    w->names->line(w->names->scope, o->make_pc, &made)) {
+		fputs(", made", w->out);
+		write_line(w, &made);
+		fputc(',', w->out);
+	}
+	if (o && o->wait_class == GORO_CLASS_WAITGROUP)
+		fprintf(w->out, " (%" PRIu32 " missing)", o->len);
+	fputs(" could wake it\n", w->out);
+}
+
+static void write_unreachable(struct writer *w, const struct goro_finding *f,
+			      const struct goro_reach *reach)
+{
+	const struct goro_info *g = &w->snap->g[f->members[0]];
+
+	write_waiter(w, g);
+	fputc('\n', w->out);
+	for (uint32_t i = 0; i < g->nwaits && i < MOST_LINES; i++) {
+		if (w->snap->waits[g->waits_first + i].object)
+			write_object(w, &w->snap->waits[g->waits_first + i]);
+	}
+	fputs("nothing that can still run has a pointer to ", w->out);
+	fputs(g->nwaits > 1 ? "any of these: " : "it: ", w->out);
+	write_bytes(w->out, reach->root_bytes);
+	fprintf(w->out, " of roots and %" PRIu64 " objects (", reach->objects);
+	write_bytes(w->out, reach->object_bytes);
+	fprintf(w->out, ") searched, as they were at one moment (paused for %.1f ms)\n",
+		(double)reach->pause_ns / 1e6);
+}
+
+static void write_retained(struct writer *w, const struct goro_finding *f)
+{
+	fputs("keeps ", w->out);
+	write_bytes(w->out, f->stack_bytes);
+	fputs(" of stack", w->out);
+	if (f->heap_bytes) {
+		fputs(" and ", w->out);
+		write_bytes(w->out, f->heap_bytes);
+		fputs(" of heap", w->out);
+	}
+	fputc('\n', w->out);
+}
+
 static void write_suspicion(struct writer *w, const struct goro_finding *f,
 			    const struct goro_growth *growth,
 			    const struct goro_verdict_options *opt)
@@ -199,7 +281,8 @@ static void write_suspicion(struct writer *w, const struct goro_finding *f,
 
 char *evidence_text(const struct goro_snapshot *snap, const struct goro_finding *finding,
 		    const struct stuck *stuck, const struct goro_growth *growth,
-		    const struct goro_verdict_options *opt, const struct evidence_names *names)
+		    const struct goro_verdict_options *opt, const struct goro_reach *reach,
+		    const struct evidence_names *names)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -217,10 +300,15 @@ char *evidence_text(const struct goro_snapshot *snap, const struct goro_finding 
 	case GORO_PROOF_ORPHAN:
 		write_orphan(&w, finding);
 		break;
+	case GORO_PROOF_UNREACHABLE:
+		write_unreachable(&w, finding, reach);
+		break;
 	default:
 		write_suspicion(&w, finding, growth, opt);
 		break;
 	}
+	if (reach->retains && finding->verdict == GORO_VERDICT_LEAKED)
+		write_retained(&w, finding);
 	if (fclose(w.out)) {
 		free(text);
 		return NULL;

@@ -9,7 +9,7 @@ _goro_options() {
 	ps) echo --all --format --help ;;
 	dump) echo --at --format --group --help ;;
 	stack) echo --at --help ;;
-	leaks) echo --at --baseline --fail-on --for --format --suppress --suspect-age --write-baseline --help ;;
+	leaks) echo --at --baseline --fail-on --for --format --max-pause --no-stop --suppress --suspect-age --why --write-baseline --help ;;
 	waits) echo --at --format --help ;;
 	profile) echo --duration --format --how --mode --output --rate --help ;;
 	metrics) echo --listen --suspect-age --top --help ;;

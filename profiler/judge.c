@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "proof.h"
 #include "scope.h"
 #include "verdict.h"
 
@@ -18,6 +19,18 @@ static struct goro_frame *names_frames(void *scope, const struct goro_snapshot *
 static bool names_spawn_site(void *scope, const struct goro_info *g, struct goro_frame *ret)
 {
 	return goro_scope_spawn_site(scope, g, ret);
+}
+
+static bool names_line(void *scope, uint64_t pc, struct goro_frame *ret)
+{
+	size_t n, i = 0;
+	const struct goro_frame *frames = goro_scope_symbolize(scope, pc, true, &n);
+
+	while (i + 1 < n && frames[i].runtime)
+		i++;
+	if (n)
+		*ret = frames[i];
+	return n != 0;
 }
 
 static void growth_free_memory(void *memory)
@@ -82,15 +95,28 @@ static bool add_evidence(struct goro_scope *scope, const struct goro_snapshot *s
 			 const struct stuck *stuck, const struct goro_growth *growth,
 			 const struct goro_verdict_options *opt, struct goro_verdicts *v)
 {
-	const struct evidence_names names = { scope, names_frames, names_spawn_site };
+	const struct evidence_names names = { scope, names_frames, names_spawn_site, names_line };
 
 	for (size_t i = 0; i < v->n; i++) {
 		v->findings[i].evidence =
-			evidence_text(snap, &v->findings[i], stuck, growth, opt, &names);
+			evidence_text(snap, &v->findings[i], stuck, growth, opt, &v->reach, &names);
 		if (!v->findings[i].evidence)
 			return false;
 	}
 	return true;
+}
+
+/* What would be free without the goroutines of each finding. */
+static void weigh(const struct goro_snapshot *snap, struct goro_verdicts *v)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		struct goro_finding *f = &v->findings[i];
+
+		for (size_t k = 0; f->verdict == GORO_VERDICT_LEAKED && k < f->n; k++) {
+			f->stack_bytes += snap->g[f->members[k]].stack_resident;
+			f->heap_bytes += v->reach.retains ? v->reach.retains[f->members[k]] : 0;
+		}
+	}
 }
 
 struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapshot *snap,
@@ -100,6 +126,7 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	static const struct goro_verdict_options none;
 	struct stuck *stuck = calloc(snap->ng + 1, sizeof *stuck);
 	struct goro_verdicts *v = NULL;
+	struct goro_reach reach = { 0 };
 	struct goro_growth *growth;
 	struct goro_error *err;
 
@@ -108,12 +135,19 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	if (!stuck)
 		return &goro_enomem;
 	err = prove(scope, snap, stuck);
+	if (!err && (opt->reach || opt->why))
+		err = proof_reach(scope, snap, opt, stuck, &reach);
 	growth = take_memory(scope);
 	if (!err && !growth_look(&growth, snap))
 		err = &goro_enomem;
 	if (!err) {
 		verdict_set(snap, stuck, growth, opt);
 		v = verdict_group(snap, stuck);
+		if (v) {
+			v->reach = reach;
+			reach = (struct goro_reach){ 0 };
+			weigh(snap, v);
+		}
 		if (!v || !add_evidence(scope, snap, stuck, growth, opt, v)) {
 			goro_verdicts_free(v);
 			v = NULL;
@@ -121,6 +155,7 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 		}
 	}
 	give_memory_back(scope, growth);
+	proof_reach_free(&reach);
 	free(stuck);
 	*ret = v;
 	return err;

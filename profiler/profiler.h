@@ -13,7 +13,8 @@
  *	goro_snapshot_free(snap);
  *	goro_scope_close(scope);
  *
- * Nothing here stops, signals or writes to the target. A snapshot is frozen plain data: it stays
+ * Nothing here stops, signals or writes to the target, but for a proof that was asked for (see
+ * struct goro_verdict_options). A snapshot is frozen plain data: it stays
  * valid after the target has gone, until goro_snapshot_free(). Names come from the scope (they are
  * cached for its whole life and stay valid until goro_scope_close()).
  *
@@ -76,6 +77,7 @@ enum goro_proof {
 	GORO_PROOF_ORPHAN, /* the lock's owner has ended, or is itself LEAKED */
 	GORO_PROOF_AGE,
 	GORO_PROOF_GROWTH,
+	GORO_PROOF_UNREACHABLE, /* nothing that can still run has what it waits for */
 };
 
 /* One goroutine. Times are nanoseconds, sizes bytes, addresses the target's. */
@@ -294,6 +296,9 @@ struct goro_frame *goro_scope_frames(struct goro_scope *scope, const struct goro
 bool goro_scope_spawn_site(struct goro_scope *scope, const struct goro_info *g,
 			   struct goro_frame *ret);
 
+/* What lies at an address of data, in words: "the variable jobs+8 of /usr/bin/shop". */
+void goro_scope_describe(struct goro_scope *scope, uint64_t address, char *text, size_t size);
+
 /* "dir/file.c:12" cut to "file.c:12"; never NULL. */
 const char *goro_basename(const char *path);
 
@@ -327,16 +332,54 @@ struct goro_finding {
 	uint32_t *members; /* indices into snap->g */
 	size_t n;
 	char *evidence; /* lines that say why, symbolised */
+	/* LEAKED: what would be free without it. Of heap, what several share counts for one. */
+	uint64_t heap_bytes, stack_bytes;
 };
 
 struct goro_verdict_options {
 	uint64_t suspect_age_ns; /* 0: no suspicion by age */
+	/*
+	 * Prove by reachability too. That reads all of the target's memory, and, if that finds
+	 * something, stops it for some milliseconds: the one thing here that disturbs a target.
+	 */
+	bool reach;
+	uint64_t max_pause_ns; /* 0: 100 ms. Rather know nothing than stop it for longer */
+	uint64_t why;	       /* find out what keeps this goroutine alive; 0: none */
+};
+
+/* One step of what keeps a goroutine alive: a word at `at`, and where that lies. */
+enum goro_reach_kind {
+	GORO_REACH_MEMORY,    /* data, bss, thread-local or otherwise: a root */
+	GORO_REACH_REGISTERS, /* of thread `id`: a root */
+	GORO_REACH_STACK,     /* of goroutine `id`; a root if that is not blocked */
+	GORO_REACH_RECORD,    /* what goroutine `id` was started with, or a value of its own */
+	GORO_REACH_OBJECT,    /* on the heap, at `object`, of `size` bytes */
+};
+
+struct goro_reach_link {
+	enum goro_reach_kind kind;
+	uint64_t at, id, object, size;
+};
+
+/* What came of the proof by reachability. */
+struct goro_reach {
+	bool tried;
+	char unknown[256]; /* why nothing is known; "" if something is */
+	unsigned stops;	   /* 0: a pass without a stop found nothing */
+	uint64_t pause_ns; /* the longest */
+	bool copied;	   /* copied during the stop, since no child could be made */
+	uint64_t root_bytes, objects, object_bytes;
+	char note[192];		       /* memory whose objects are not known; "" for none */
+	uint64_t *retains;	       /* by index in the snapshot: bytes of heap; or NULL */
+	struct goro_reach_link *chain; /* from a root to what `why` waits for */
+	size_t nchain;
 };
 
 struct goro_verdicts {
 	struct goro_finding *findings; /* worst first, then most goroutines first */
 	size_t n;
 	size_t leaked, likely, suspect; /* goroutines */
+	struct goro_reach reach;
 };
 
 /*

@@ -10,6 +10,7 @@
 #define GORO_READER_H
 
 #include "elf.h"
+#include "facts.h"
 #include "snapshot.h"
 #include "target.h"
 
@@ -47,6 +48,12 @@ struct reader_ops {
 	/* The last goroutine of each record, ended ones too; *count: go statements so far. */
 	struct goro_error *(*births)(struct reader *r, struct target *t, reader_birth_fn *fn,
 				     void *arg, uint64_t *count);
+	/*
+	 * What a proof must know of this runtime's memory, after read() of the same view. NULL:
+	 * nothing can be proved by reachability there. Free with facts_free().
+	 */
+	struct goro_error *(*facts)(struct reader *r, struct target *t,
+				    const struct goro_snapshot *snap, struct facts *ret);
 	void (*close)(struct reader *r);
 };
 

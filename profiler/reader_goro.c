@@ -815,6 +815,14 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 	return NULL;
 }
 
+static struct goro_error *goro_facts(struct reader *base, struct target *t,
+				     const struct goro_snapshot *snap, struct facts *ret)
+{
+	struct reader_goro *r = (struct reader_goro *)base;
+
+	return contract_read_facts(&r->contract, t, snap, ret);
+}
+
 static void goro_close(struct reader *base)
 {
 	struct reader_goro *r = (struct reader_goro *)base;
@@ -830,5 +838,6 @@ const struct reader_ops reader_goro = {
 	.owner = reader_goro_owner,
 	.labels = reader_goro_labels,
 	.births = reader_goro_births,
+	.facts = goro_facts,
 	.close = goro_close,
 };

@@ -74,7 +74,13 @@ void report_dump_go(const struct report *r);
 void report_stack_text(const struct report *r, const struct goro_info *g);
 
 void report_leaks_text(const struct report *r, const struct goro_verdicts *v);
-void report_leaks_json(const struct report *r, const struct goro_verdicts *v);
+/* why: a goroutine whose chain is reported too, or 0. */
+void report_leaks_json(const struct report *r, const struct goro_verdicts *v, uint64_t why);
+
+/* ---- report_why.c ---------------------------------------------------------------------------- */
+
+void report_why_text(const struct report *r, const struct goro_verdicts *v, uint64_t id);
+json_t *report_why_json(const struct report *r, const struct goro_verdicts *v, uint64_t id);
 
 void report_waits_text(const struct report *r);
 void report_waits_json(const struct report *r);

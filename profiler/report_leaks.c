@@ -64,12 +64,22 @@ static void put_finding(const struct report *r, const struct goro_finding *f)
 	fputc('\n', r->out);
 }
 
+/* What it cost the program. */
+static void put_stops(const struct report *r, const struct goro_reach *reach)
+{
+	if (reach->stops)
+		fprintf(r->out, "it was stopped for %.1f ms%s%s\n", (double)reach->pause_ns / 1e6,
+			reach->stops > 1 ? " at most, more than once" : "",
+			reach->copied ? ", and copied meanwhile" : "");
+}
+
 void report_leaks_text(const struct report *r, const struct goro_verdicts *v)
 {
 	for (size_t i = 0; i < v->n; i++)
 		put_finding(r, &v->findings[i]);
 	fprintf(r->out, "%zu goroutine%s: %zu leaked, %zu likely, %zu suspect\n", r->snap->ng,
 		r->snap->ng == 1 ? "" : "s", v->leaked, v->likely, v->suspect);
+	put_stops(r, &v->reach);
 }
 
 static json_t *finding_json(const struct report *r, const struct goro_finding *f)
@@ -84,14 +94,27 @@ static json_t *finding_json(const struct report *r, const struct goro_finding *f
 		stack = report_json_stack(r, g->stack_id);
 	if (g->spawn_pc && goro_scope_spawn_site(r->scope, g, &site))
 		spawn = report_json_frame(&site);
-	return json_pack("{s:o, s:s, s:I, s:s, s:o, s:o, s:o, s:o}", "verdict",
+	return json_pack("{s:o, s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "verdict",
 			 report_json_verdict(f->verdict), "proof", report_proof_name(f->proof),
 			 "count", (json_int_t)f->n, "wait_reason", goro_state_text(g), "evidence",
 			 report_json_string(f->evidence), "spawn", spawn, "stack", stack,
-			 "goroutines", ids);
+			 "goroutines", ids, "heap_bytes", (json_int_t)f->heap_bytes, "stack_bytes",
+			 (json_int_t)f->stack_bytes);
 }
 
-void report_leaks_json(const struct report *r, const struct goro_verdicts *v)
+static json_t *reach_json(const struct goro_reach *reach)
+{
+	return json_pack("{s:b, s:o, s:I, s:I, s:b, s:I, s:I, s:I, s:o}", "known",
+			 reach->tried && !reach->unknown[0], "unknown",
+			 reach->unknown[0] ? report_json_string(reach->unknown) : json_null(),
+			 "stops", (json_int_t)reach->stops, "pause_ns", (json_int_t)reach->pause_ns,
+			 "copied", reach->copied, "root_bytes", (json_int_t)reach->root_bytes,
+			 "objects", (json_int_t)reach->objects, "object_bytes",
+			 (json_int_t)reach->object_bytes, "note",
+			 reach->note[0] ? report_json_string(reach->note) : json_null());
+}
+
+void report_leaks_json(const struct report *r, const struct goro_verdicts *v, uint64_t why)
 {
 	json_t *all = report_json_head(r), *findings = json_array();
 
@@ -102,6 +125,10 @@ void report_leaks_json(const struct report *r, const struct goro_verdicts *v)
 	json_object_set_new(all, "likely", json_integer((json_int_t)v->likely));
 	json_object_set_new(all, "suspect", json_integer((json_int_t)v->suspect));
 	json_object_set_new(all, "findings", findings);
+	if (v->reach.tried)
+		json_object_set_new(all, "reachability", reach_json(&v->reach));
+	if (why)
+		json_object_set_new(all, "why", report_why_json(r, v, why));
 	json_dumpf(all, r->out, JSON_INDENT(2));
 	fputc('\n', r->out);
 	json_decref(all);

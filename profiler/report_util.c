@@ -44,7 +44,8 @@ const char *report_verdict_name(unsigned verdict)
 
 const char *report_proof_name(unsigned proof)
 {
-	static const char *const names[] = { NULL, "never", "cycle", "orphan", "age", "growth" };
+	static const char *const names[] = { NULL,  "never",  "cycle",	    "orphan",
+					     "age", "growth", "unreachable" };
 
 	return proof < sizeof names / sizeof *names ? names[proof] : NULL;
 }

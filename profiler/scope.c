@@ -281,20 +281,26 @@ void goro_scope_close(struct goro_scope *scope)
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
-static struct goro_error *read_once(struct goro_scope *scope, struct goro_snapshot **ret)
+struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
+			      struct goro_snapshot **ret)
 {
 	struct snapshot_builder b;
 	struct goro_error *err;
 
 	if (!snapshot_begin(&b, scope->unwinder))
 		return &goro_enomem;
-	err = scope->reader->ops->read(scope->reader, scope->target, &b);
+	err = scope->reader->ops->read(scope->reader, t, &b);
 	if (err) {
 		snapshot_abandon(&b);
 		return name_target(err, scope->target);
 	}
 	*ret = snapshot_freeze(&b);
 	return *ret ? NULL : &goro_enomem;
+}
+
+static struct goro_error *read_once(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	return scope_read(scope, scope->target, ret);
 }
 
 /*

@@ -47,4 +47,8 @@ struct goro_error *goro_scope_open_target(struct goro_scope **ret, struct target
 struct goro_error *scope_look_again(struct goro_scope *scope, const struct goro_snapshot *first,
 				    size_t n, struct goro_snapshot **ret);
 
+/* Read a snapshot of another view of the same target; scope->lock held. */
+struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
+			      struct goro_snapshot **ret);
+
 #endif /* GORO_SCOPE_H */

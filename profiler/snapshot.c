@@ -252,7 +252,7 @@ static bool is_object(unsigned class)
 {
 	return class == GORO_CLASS_CHAN || class == GORO_CLASS_MUTEX ||
 	       class == GORO_CLASS_RWMUTEX || class == GORO_CLASS_COND ||
-	       class == GORO_CLASS_WAITGROUP;
+	       class == GORO_CLASS_WAITGROUP || class == GORO_CLASS_SEMA;
 }
 
 void snapshot_collect_objects(struct snapshot_builder *b)

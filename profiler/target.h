@@ -5,7 +5,7 @@
  * One of the two interfaces of the library (the other is reader.h: whose structures the bytes are).
  * A target is somebody's memory: a live process here, byte strings in the tests. What a reader, an
  * unwinder or a symbolizer wants from it fits in the functions below; none of them stops,
- * signals or writes to anything.
+ * signals or writes to anything, but for freeze(), which a proof needs.
  *
  * Rejected: one function per read with a page cache behind it (elfutils). A hundred thousand
  * stacks want a thousand reads in one system call, and a cache would show the past.
@@ -25,6 +25,7 @@ struct target_map {
 	uint64_t dev, inode; /* inode 0: no file */
 	char *path;	     /* as the target sees it; NULL: none */
 	bool readable, writable, executable;
+	bool shared; /* with other processes, or with its file */
 };
 
 struct target_maps {
@@ -51,6 +52,32 @@ struct target_usage {
 	uint64_t cpu_ns; /* user and system time since start */
 };
 
+/* What a thread has in its registers when it stands still. */
+struct target_thread {
+	int tid;
+	uint64_t pc, sp;   /* 0: not known on this machine */
+	unsigned red_zone; /* bytes below sp that may be in use */
+	int64_t syscall;   /* that it is in; -1: none */
+	uint64_t regs[64]; /* the general ones, in the kernel's order */
+	size_t nregs;
+	const uint8_t *vector; /* all others, as the kernel shows them */
+	size_t vector_size;
+};
+
+struct target_freeze {
+	uint64_t max_pause_ns; /* refuse what would stop it for longer */
+	uint64_t max_copy;     /* bytes to copy while it stands, at most */
+};
+
+/* A target as it was at one moment. memory->ops->close() ends it, and frees the threads. */
+struct target_frozen {
+	struct target *memory; /* reads from the copy */
+	struct target_thread *threads;
+	size_t nthreads;
+	uint64_t pause_ns; /* how long it stood still */
+	bool copied;	   /* while it stood; else by a child that shares its pages */
+};
+
 struct target;
 
 struct target_ops {
@@ -65,6 +92,17 @@ struct target_ops {
 	int (*open_path)(struct target *t, const char *path);
 	/* Ranges are sorted by address and do not overlap. */
 	void (*resident)(struct target *t, struct target_range *v, size_t n);
+	/*
+	 * Which pages of [lo, hi), page by page, hold bytes of its own: not a file's, and written
+	 * at least once. False: not known. NULL: all that can be read.
+	 */
+	bool (*own_pages)(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own);
+	/*
+	 * A consistent view. Fails with 6 when there can be none, with the reason. NULL: there is
+	 * none of this kind of target. The one function here that stops the target.
+	 */
+	struct goro_error *(*freeze)(struct target *t, const struct target_freeze *how,
+				     struct target_frozen *ret);
 	/* NULL, or an error when the target has ended. */
 	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
 	void (*close)(struct target *t);

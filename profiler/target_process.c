@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define BATCH	     1024	  /* IOV_MAX */
-#define PAGE_PRESENT (1ull << 63) /* in an entry of pagemap */
+#define PAGE_PRESENT (1ull << 63) /* in an entry of pagemap; bit 62: swapped out */
+#define PAGE_FILE    (1ull << 61) /* a file's, or shared */
 
 /* ---- target_ops ------------------------------------------------------------------------------ */
 
@@ -40,31 +41,22 @@ static bool parse_map(char *line, struct target_map *m)
 		.readable = perms[0] == 'r',
 		.writable = perms[1] == 'w',
 		.executable = perms[2] == 'x',
+		.shared = perms[3] == 's',
 	};
 	if (path && line[path])
 		m->path = strdup(line + path);
 	return true;
 }
 
-static struct goro_error *process_maps(struct target *t, struct target_maps *ret)
+/* Takes text over. */
+struct goro_error *process_parse_maps(char *text, size_t len, struct target_maps *ret)
 {
-	struct process *p = (struct process *)t;
-	size_t len, lines = 0;
-	char *text = process_text(p->dir, "maps", &len), *line, *save;
+	size_t lines = 1;
+	char *line, *save;
 
 	*ret = (struct target_maps){ 0 };
-	if (!text)
-		return process_explain(p, errno, "the memory map");
 	for (size_t i = 0; i < len; i++)
 		lines += text[i] == '\n';
-	if (lines == 0) {
-		free(text);
-		if (process_ended(p))
-			return process_gone(p);
-		return goro_error_new(GORO_UNSUPPORTED,
-				      "process %d has no memory of its own: a kernel thread",
-				      t->pid);
-	}
 	ret->v = calloc(lines, sizeof *ret->v);
 	if (!ret->v) {
 		free(text);
@@ -78,13 +70,32 @@ static struct goro_error *process_maps(struct target *t, struct target_maps *ret
 	return NULL;
 }
 
+static struct goro_error *process_maps(struct target *t, struct target_maps *ret)
+{
+	struct process *p = (struct process *)t;
+	size_t len;
+	char *text = process_text(p->dir, "maps", &len);
+
+	*ret = (struct target_maps){ 0 };
+	if (!text)
+		return process_explain(p, errno, "the memory map");
+	if (!strchr(text, '\n')) {
+		free(text);
+		if (process_ended(p))
+			return process_gone(p);
+		return goro_error_new(GORO_UNSUPPORTED,
+				      "process %d has no memory of its own: a kernel thread",
+				      t->pid);
+	}
+	return process_parse_maps(text, len, ret);
+}
+
 /*
  * One call reads a batch. It stops at the first piece that faults: leave that one out and go on
  * behind it.
  */
-static struct goro_error *process_read(struct target *t, struct target_read *v, size_t n)
+struct goro_error *process_read_pid(struct target *t, int pid, struct target_read *v, size_t n)
 {
-	struct process *p = (struct process *)t;
 	struct iovec local[BATCH], remote[BATCH];
 	size_t done = 0;
 
@@ -99,9 +110,9 @@ static struct goro_error *process_read(struct target *t, struct target_read *v, 
 			local[i] = (struct iovec){ r->to, r->len };
 			remote[i] = (struct iovec){ (void *)(uintptr_t)r->address, r->len };
 		}
-		got = process_vm_readv(t->pid, local, batch, remote, batch, 0);
+		got = process_vm_readv(pid, local, batch, remote, batch, 0);
 		if (got < 0 && errno != EFAULT && errno != EINVAL)
-			return process_explain(p, errno, "the memory");
+			return process_explain((struct process *)t, errno, "the memory");
 		if (got > 0)
 			t->bytes_read += (uint64_t)got;
 		else
@@ -113,6 +124,11 @@ static struct goro_error *process_read(struct target *t, struct target_read *v, 
 		done += i < batch ? i + 1 : i;
 	}
 	return NULL;
+}
+
+static struct goro_error *process_read(struct target *t, struct target_read *v, size_t n)
+{
+	return process_read_pid(t, t->pid, v, n);
 }
 
 static int process_open_file(struct target *t, const struct target_map *map)
@@ -211,6 +227,37 @@ static void process_resident(struct target *t, struct target_range *v, size_t n)
 	}
 }
 
+/* In RAM or swapped out, and of no file: see pagemap in the kernel's documentation. */
+bool process_own_pages(int dir, int *pagemap, uint64_t lo, uint64_t hi, uint8_t *own)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries[4096];
+
+	if (*pagemap == -1) {
+		*pagemap = openat(dir, "pagemap", O_RDONLY | O_CLOEXEC);
+		if (*pagemap < 0)
+			*pagemap = -2;
+	}
+	if (*pagemap < 0)
+		return false;
+	for (uint64_t at = lo; at < hi;) {
+		size_t want = (hi - at) / page < 4096 ? (hi - at) / page : 4096;
+		ssize_t got = pread(*pagemap, entries, want * 8, (off_t)(at / page * 8));
+
+		if (got < 8)
+			return false;
+		for (size_t i = 0; i < (size_t)got / 8; i++, at += page)
+			*own++ = entries[i] >> 62 && !(entries[i] & PAGE_FILE);
+	}
+	return true;
+}
+
+static bool own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own)
+{
+	struct process *p = (struct process *)t;
+
+	return process_own_pages(p->dir, &p->pagemap, lo, hi, own);
+}
+
 static struct goro_error *process_usage(struct target *t, struct target_usage *ret)
 {
 	struct process *p = (struct process *)t;
@@ -253,6 +300,8 @@ static const struct target_ops process_ops = {
 	.open_file = process_open_file,
 	.open_path = process_open_path,
 	.resident = process_resident,
+	.own_pages = own_pages,
+	.freeze = process_freeze,
 	.usage = process_usage,
 	.close = process_close,
 };

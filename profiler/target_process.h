@@ -41,4 +41,57 @@ struct goro_error *process_gone(const struct process *p);
 /* What an errno of looking into it means. */
 struct goro_error *process_explain(const struct process *p, int error, const char *what);
 
+/* ---- target_process.c ------------------------------------------------------------------------ */
+
+/* Takes text over. */
+struct goro_error *process_parse_maps(char *text, size_t len, struct target_maps *ret);
+struct goro_error *process_read_pid(struct target *t, int pid, struct target_read *v, size_t n);
+/* See target_ops.own_pages; *pagemap is the descriptor of that file, or -1 before the first use. */
+bool process_own_pages(int dir, int *pagemap, uint64_t lo, uint64_t hi, uint8_t *own);
+
+/* ---- target_process_stop.c ------------------------------------------------------------------- */
+
+/* Threads of a process that stand still under ptrace. */
+struct stop {
+	int pid;
+	int *tids;
+	size_t n, cap;
+	int64_t since; /* CLOCK_MONOTONIC ns when the first was stopped; 0: none yet */
+};
+
+/*
+ * Stop every thread, those that appear meanwhile too. 0, or -errno: then none is stopped. -ETIME:
+ * it was not done in time. Each stands at a point where it could take a signal; signals that arrive
+ * wait in the kernel.
+ */
+int stop_all(struct stop *s, int pid, int64_t max_ns);
+/* The same for one thread. */
+int stop_one(struct stop *s, int pid, int tid, int64_t max_ns);
+/* Let all go on. Returns for how long the first of them stood, in ns. */
+int64_t stop_end(struct stop *s);
+
+/* Registers of a stopped thread: target_thread's, and *vector_size bytes of vector state. */
+int stop_registers(int tid, struct target_thread *ret, void *vector, size_t *vector_size);
+
+/* ---- target_process_inject_<arch>.c ---------------------------------------------------------- */
+
+/*
+ * Make a stopped thread do one system call. `text` is the address of a system call instruction in
+ * the target. *child, if not NULL, gets the process that the call made: traced by us, and stopped
+ * before its first instruction. Afterwards the thread is as it was; what it was interrupted in goes
+ * on. Returns the call's result, or -ENOSYS where this architecture is not known.
+ */
+long stop_inject(int tid, uint64_t text, long number, const uint64_t args[6], int *child);
+extern const long stop_nr_clone, stop_nr_wait4;
+/* What the instruction looks like. */
+extern const uint8_t stop_instruction[];
+extern const size_t stop_instruction_size;
+/* PTRACE_GETREGSET's NT_PRSTATUS in our words. */
+void stop_decode(const void *prstatus, size_t size, struct target_thread *ret);
+
+/* ---- target_process_clone.c ------------------------------------------------------------------ */
+
+struct goro_error *process_freeze(struct target *t, const struct target_freeze *how,
+				  struct target_frozen *ret);
+
 #endif /* GORO_TARGET_PROCESS_H */

@@ -216,5 +216,7 @@ void goro_verdicts_free(struct goro_verdicts *v)
 		free(v->findings[i].evidence);
 	}
 	free(v->findings);
+	free(v->reach.retains);
+	free(v->reach.chain);
 	free(v);
 }

@@ -51,11 +51,14 @@ struct evidence_names {
 	struct goro_frame *(*frames)(void *scope, const struct goro_snapshot *snap,
 				     uint32_t stack_id, size_t *n, size_t *user);
 	bool (*spawn_site)(void *scope, const struct goro_info *g, struct goro_frame *ret);
+	/* The line of a return address. */
+	bool (*line)(void *scope, uint64_t pc, struct goro_frame *ret);
 };
 
 /* Why a finding is one, in lines that end in newlines. NULL: out of memory. */
 char *evidence_text(const struct goro_snapshot *snap, const struct goro_finding *finding,
 		    const struct stuck *stuck, const struct goro_growth *growth,
-		    const struct goro_verdict_options *opt, const struct evidence_names *names);
+		    const struct goro_verdict_options *opt, const struct goro_reach *reach,
+		    const struct evidence_names *names);
 
 #endif /* GORO_VERDICT_H */

@@ -35,7 +35,8 @@ const char *verdict_name(uint32_t verdict)
 
 const char *proof_name(uint32_t proof)
 {
-	static const char *const proofs[] = { "", "never", "cycle", "orphan", "age", "growth" };
+	static const char *const proofs[] = { "",    "never",  "cycle",	     "orphan",
+					      "age", "growth", "unreachable" };
 
 	return proof < ARRAY_LEN(proofs) ? proofs[proof] : "";
 }

@@ -17,7 +17,9 @@ enum { A = 0xa000, B = 0xb000, C = 0xc000 };
 
 static struct stuck stuck[FAKE_MAX];
 
-static const struct goro_verdict_options five_minutes = { UINT64_C(300000000000) };
+static const struct goro_reach no_reach;
+static const struct goro_verdict_options five_minutes = { .suspect_age_ns =
+								  UINT64_C(300000000000) };
 
 /* Names as of a program with two functions; see the stacks in fake.c. */
 static struct goro_frame *names_frames(void *scope, const struct goro_snapshot *snap,
@@ -44,7 +46,7 @@ static bool names_spawn_site(void *scope, const struct goro_info *g, struct goro
 	return true;
 }
 
-static const struct evidence_names names = { NULL, names_frames, names_spawn_site };
+static const struct evidence_names names = { NULL, names_frames, names_spawn_site, NULL };
 
 /* Freeze, prove, judge. */
 static struct goro_verdicts *judge(const struct fake *f, const struct goro_growth *growth,
@@ -64,7 +66,8 @@ static void expect_evidence(const struct fake *f, size_t finding, const char *te
 {
 	struct goro_snapshot *snap;
 	struct goro_verdicts *v = judge(f, NULL, &snap);
-	char *got = evidence_text(snap, &v->findings[finding], stuck, NULL, &five_minutes, &names);
+	char *got = evidence_text(snap, &v->findings[finding], stuck, NULL, &five_minutes,
+				  &no_reach, &names);
 
 	assert_string_equal(got, text);
 	free(got);
@@ -162,7 +165,7 @@ static void growth_is_likely(void **state)
 		if (i == 5) {
 			snap->time = 5000000000;
 			text = evidence_text(snap, &v->findings[0], stuck, growth, &five_minutes,
-					     &names);
+					     &no_reach, &names);
 			assert_string_equal(
 				text, "waiting goroutines of this spawn site grew from 1 to 6 "
 				      "at each of the last 5 looks (5.0s), and none was "
@@ -309,7 +312,7 @@ static void evidence_of_a_long_ring(void **state)
 		fake_mutex(&f, A + i, (i + 1) % 20 + 2);
 	}
 	v = judge(&f, NULL, &snap);
-	text = evidence_text(snap, &v->findings[0], stuck, NULL, &five_minutes, &names);
+	text = evidence_text(snap, &v->findings[0], stuck, NULL, &five_minutes, &no_reach, &names);
 	for (const char *s = text; *s; s++)
 		lines += *s == '\n';
 	assert_int_equal(lines, 17);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proof.c - the proof by reachability: first without a stop, and only if that finds something in a
+ * view in which nothing moves.
+ *
+ * The first pass reads a target that runs, so what it finds is no proof. But what is leaked stays
+ * leaked, and a pointer that is nowhere is also not where a running program may have moved it: if
+ * the pass finds nothing the target is not disturbed. If a stop meets somebody in the middle of
+ * malloc(), part of the heap cannot be walked and would hide leaks: then another one is made.
+ */
+#include "proof.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "goro_introspect.h"
+#include "reach.h"
+#include "reach_skip.h"
+
+#define TRIES	  8
+#define MAX_PAUSE UINT64_C(100000000)
+#define MAX_COPY  (UINT64_C(1) << 30)
+#define BUSY_US	  700 /* grows with each try */
+
+struct proof {
+	struct goro_scope *scope;
+	const struct goro_snapshot *snap;
+	const struct goro_verdict_options *opt;
+	struct stuck *stuck;
+	struct goro_reach *ret;
+	uint64_t most;
+};
+
+/* Could anything come of it? */
+static bool somebody_waits(const struct goro_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->ng; i++) {
+		if (snap->g[i].state == GORO_STATE_WAITING && snap->g[i].nwaits)
+			return true;
+	}
+	return false;
+}
+
+/* Run on one view of the target; `stopped`: the view, or NULL for the target as it runs. */
+static struct goro_error *run(struct proof *p, const struct target_frozen *stopped,
+			      const struct goro_snapshot *snap, struct reach *ret)
+{
+	struct target *t = stopped ? stopped->memory : p->scope->target;
+	struct reader *reader = p->scope->reader;
+	struct stuck *stuck = calloc(snap->ng + 1, sizeof *stuck);
+	bool *never = calloc(snap->ng + 1, sizeof *never);
+	struct facts facts = { 0 };
+	struct reach_view view = {
+		.t = t,
+		.threads = stopped ? stopped->threads : NULL,
+		.nthreads = stopped ? stopped->nthreads : 0,
+		.snap = snap,
+		.facts = &facts,
+		.never = never,
+		.most = p->most,
+		.why = p->opt->why,
+	};
+	struct goro_error *err = NULL;
+
+	if (!stuck || !never)
+		err = &goro_enomem;
+	/* Who waits in a cycle will never use what it has. In one view one look is enough. */
+	if (!err && stopped && waitgraph_prove(snap, snap, stuck) < 0)
+		err = &goro_enomem;
+	for (size_t i = 0; !err && i < snap->ng; i++)
+		never[i] = stuck[i].proof != GORO_PROOF_NONE && stuck[i].proof != GORO_PROOF_NEVER;
+	if (!err)
+		err = reader->ops->facts(reader, t, snap, &facts);
+	if (!err)
+		err = reach_run(&view, ret);
+	facts_free(&facts);
+	free(stuck);
+	free(never);
+	return err;
+}
+
+/* Nothing is known, and the error says why; unless the target is gone. */
+static struct goro_error *unknown(struct proof *p, struct goro_error *err)
+{
+	if (!err || err->code == GORO_NO_TARGET || err == &goro_enomem)
+		return err;
+	snprintf(p->ret->unknown, sizeof p->ret->unknown, "%s", err->message);
+	goro_error_free(err);
+	return NULL;
+}
+
+/* The same goroutine, which did not run between the two snapshots. */
+static bool same(const struct goro_info *g, const struct goro_info *h)
+{
+	return h && g->record == h->record && g->park_seq == h->park_seq &&
+	       g->state == GORO_STATE_WAITING && h->state == GORO_STATE_WAITING &&
+	       g->reason == h->reason && !g->torn;
+}
+
+static bool keep_chain(struct proof *p, struct reach *r)
+{
+	p->ret->chain = calloc(r->nchain + 1, sizeof *p->ret->chain);
+	if (!p->ret->chain)
+		return false;
+	for (size_t i = 0; i < r->nchain; i++)
+		p->ret->chain[i] = (struct goro_reach_link){
+			.kind = (enum goro_reach_kind)r->chain[i].kind,
+			.at = r->chain[i].at,
+			.id = r->chain[i].id,
+			.object = r->chain[i].object,
+			.size = r->chain[i].size,
+		};
+	p->ret->nchain = r->nchain;
+	return true;
+}
+
+static struct goro_error *conclude(struct proof *p, const struct goro_snapshot *frozen,
+				   struct reach *r)
+{
+	p->ret->retains = calloc(p->snap->ng + 1, sizeof *p->ret->retains);
+	if (!p->ret->retains || !keep_chain(p, r))
+		return &goro_enomem;
+	for (size_t i = 0; i < p->snap->ng; i++) {
+		const struct goro_info *h = goro_snapshot_find(frozen, p->snap->g[i].id);
+
+		if (!same(&p->snap->g[i], h) || !r->leaked[h - frozen->g])
+			continue;
+		p->ret->retains[i] = r->retains[h - frozen->g];
+		if (p->stuck[i].proof == GORO_PROOF_NONE) {
+			p->stuck[i].proof = GORO_PROOF_UNREACHABLE;
+			p->stuck[i].cause = WAIT_NONE;
+		}
+	}
+	p->ret->root_bytes = r->root_bytes;
+	p->ret->objects = r->objects;
+	p->ret->object_bytes = r->object_bytes;
+	memcpy(p->ret->note, r->note, sizeof p->ret->note);
+	return NULL;
+}
+
+/* One stop. *again: it came at a bad moment. */
+static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again)
+{
+	struct target *t = p->scope->target;
+	const struct target_freeze how = {
+		.max_pause_ns = p->opt->max_pause_ns ? p->opt->max_pause_ns : MAX_PAUSE,
+		.max_copy = MAX_COPY,
+	};
+	struct goro_snapshot *frozen = NULL;
+	struct target_frozen view = { .memory = t };
+	const bool moving = reach_skips("view");
+	struct reach r = { 0 };
+	struct goro_error *err = moving ? NULL : t->ops->freeze(t, &how, &view);
+
+	*again = false;
+	if (err)
+		return err;
+	if (view.pause_ns > p->ret->pause_ns)
+		p->ret->pause_ns = view.pause_ns;
+	p->ret->stops++;
+	p->ret->copied |= view.copied;
+	err = scope_read(p->scope, view.memory, &frozen);
+	if (!err)
+		err = run(p, &view, frozen, &r);
+	if (!err && r.busy && !last)
+		*again = true;
+	else if (!err)
+		err = conclude(p, frozen, &r);
+	reach_free(&r);
+	goro_snapshot_free(frozen);
+	if (view.memory != t)
+		view.memory->ops->close(view.memory);
+	return err;
+}
+
+static struct goro_error *prove(struct proof *p)
+{
+	struct goro_error *err = NULL;
+	bool again = true;
+
+	if (!p->opt->why) {
+		struct reach r = { 0 };
+
+		err = run(p, NULL, p->snap, &r);
+		again = err || r.nleaked || r.busy;
+		if (!err && !again) {
+			p->ret->objects = r.objects;
+			p->ret->object_bytes = r.object_bytes;
+			p->ret->root_bytes = r.root_bytes;
+			memcpy(p->ret->note, r.note, sizeof p->ret->note);
+		}
+		reach_free(&r);
+		/* It moved, or made no sense for a moment: that is what the stop is for. */
+		if (err && err->code != GORO_PARTIAL)
+			return err;
+		goro_error_free(err);
+		err = NULL;
+	}
+	for (unsigned i = 1; again && !err; i++) {
+		err = stop_and_prove(p, i == TRIES, &again);
+		if (again)
+			usleep(BUSY_US * i);
+	}
+	return err;
+}
+
+struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snapshot *snap,
+			       const struct goro_verdict_options *opt, struct stuck *stuck,
+			       struct goro_reach *ret)
+{
+	struct proof p = {
+		.scope = scope,
+		.snap = snap,
+		.opt = opt,
+		.stuck = stuck,
+		.ret = ret,
+		.most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
+	};
+	struct goro_error *err = NULL;
+
+	*ret = (struct goro_reach){ .tried = scope->target && scope->target->ops->freeze };
+	/* A core file shows one moment, but this needs the registers, too. */
+	if (!ret->tried && opt->why)
+		snprintf(ret->unknown, sizeof ret->unknown, "that needs a live process");
+	if (!ret->tried || (!opt->why && !somebody_waits(snap)))
+		return NULL;
+	pthread_mutex_lock(&scope->lock);
+	if (!scope->reader || !scope->reader->ops->facts)
+		err = goro_error_new(GORO_PARTIAL, "not possible for this runtime");
+	if (!err)
+		err = prove(&p);
+	pthread_mutex_unlock(&scope->lock);
+	return unknown(&p, err);
+}
+
+void proof_reach_free(struct goro_reach *r)
+{
+	free(r->retains);
+	free(r->chain);
+	*r = (struct goro_reach){ 0 };
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proof.h - the proof by reachability, from a scope: which view, and what comes of it.
+ *
+ * Private to the library.
+ */
+#ifndef GORO_PROOF_H
+#define GORO_PROOF_H
+
+#include "scope.h"
+#include "waitgraph.h"
+
+/*
+ * Prove what of snap nothing can reach, and set stuck[] of those that have no proof yet; snap's
+ * goroutines must still stand as they did. The result says what was looked at, or why nothing is
+ * known. An error means that the target is gone.
+ */
+struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snapshot *snap,
+			       const struct goro_verdict_options *opt, struct stuck *stuck,
+			       struct goro_reach *ret);
+void proof_reach_free(struct goro_reach *r);
+
+#endif /* GORO_PROOF_H */

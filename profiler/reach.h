@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach.h - which blocked goroutines nothing can reach that still runs.
+ *
+ * Works on one view of a target: with a view in which nothing moves (target_ops.freeze) its answer
+ * is a proof, with a target that runs it is a hint that one may be worth a stop.
+ */
+#ifndef GORO_REACH_H
+#define GORO_REACH_H
+
+#include "facts.h"
+#include "profiler.h"
+#include "target.h"
+
+struct reach_view {
+	struct target *t;
+	const struct target_thread *threads; /* none: nothing is known of registers */
+	size_t nthreads;
+	const struct goro_snapshot *snap; /* of this very view */
+	const struct facts *facts;
+	const bool *never; /* by index: proved already that it can never go on; NULL: none */
+	uint64_t most;	   /* bytes of our memory to use, about */
+	uint64_t why;	   /* a goroutine whose chain is wanted, or 0 */
+};
+
+/* One step of a chain from a root to what a goroutine waits for. */
+struct reach_link {
+	enum {
+		REACH_MEMORY,	 /* a word of memory that is a root, at `at` */
+		REACH_REGISTERS, /* a register of thread `id` */
+		REACH_STACK,	 /* a word at `at` on the stack of goroutine `id` */
+		REACH_RECORD,	 /* what goroutine `id` was started with, or its own values */
+		REACH_OBJECT,	 /* a word at `at` in the object of `size` bytes at `object` */
+	} kind;
+	uint64_t at, id, object, size;
+};
+
+struct reach {
+	bool *leaked;	   /* by index in the snapshot */
+	uint64_t *retains; /* bytes of heap that only leaked goroutines reach; see retain_order */
+	size_t nleaked, ncandidates;
+	uint64_t root_bytes, objects, object_bytes;
+	char note[192]; /* memory that was believed to hold pointers, and why; "" for none */
+	bool busy;	/* part of that is because the heap was at work */
+	struct reach_link *chain; /* from a root to what `why` waits for */
+	size_t nchain;
+};
+
+struct goro_error *reach_run(const struct reach_view *view, struct reach *ret);
+void reach_free(struct reach *r);
+
+#endif /* GORO_REACH_H */

@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# reach_test.sh HIDE GORO SCANS PLACE...
+# reach_test.sh HIDE MUTANT mutant KIND=PLACE...
+#
+# The first form: in each place of hide.c, each of SCANS scans must find the one goroutine that is
+# leaked in truth, and no other, and say nothing else. The second: with that kind of root left out
+# some scan must accuse another one; else the first form proves nothing.
+hide=$1 goro=$2 scans=$3
+shift 3
+dir=$(mktemp -d) || exit 1
+pid=
+finish() {
+	[ -n "$pid" ] && kill -KILL $pid 2>/dev/null
+	rm -rf "$dir"
+}
+trap finish EXIT
+mkfifo "$dir/input"
+
+start() {
+	: >"$dir/ready"
+	"$hide" "$1" <"$dir/input" >"$dir/ready" &
+	pid=$!
+	exec 3>"$dir/input"
+	tries=0
+	until grep -q ready "$dir/ready"; do
+		tries=$((tries + 1))
+		if [ $tries -gt 400 ]; then
+			echo "hide $1 did not get ready"
+			exit 1
+		fi
+		sleep 0.05
+	done
+}
+
+stop() {
+	if ! kill -0 $pid 2>/dev/null; then
+		echo "hide $1 has ended: $(cat "$dir/out")"
+		exit 1
+	fi
+	left=$(ps -o pid= --ppid $pid)
+	exec 3>&-
+	wait $pid 2>/dev/null
+	pid=
+	if [ -n "$left" ]; then
+		echo "hide $1: processes were left over: $left"
+		exit 1
+	fi
+}
+
+scan() {
+	"$goro" leaks $pid >"$dir/out" 2>"$dir/err"
+	status=$?
+	leaked=$(sed -n 's/.*: \([0-9]*\) leaked, .*/\1/p' "$dir/out")
+}
+
+# A sandbox may forbid to stop a process: then nothing can be proved, and nothing tested.
+cannot() {
+	if grep -q 'may not be stopped\|no permission' "$dir/err"; then
+		cat "$dir/err"
+		exit 77
+	fi
+}
+
+if [ "$scans" = mutant ]; then
+	for pair; do
+		start "${pair#*=}"
+		GORO_REACH_SKIP=${pair%%=*}
+		export GORO_REACH_SKIP
+		tries=0 leaked=0
+		until [ "${leaked:-0}" -gt 1 ]; do
+			scan
+			cannot
+			tries=$((tries + 1))
+			if [ $tries -gt 60 ]; then
+				echo "without ${GORO_REACH_SKIP} nothing changes in ${pair#*=}"
+				cat "$dir/out" "$dir/err"
+				exit 1
+			fi
+		done
+		unset GORO_REACH_SKIP
+		stop "${pair#*=}"
+	done
+	exit 0
+fi
+
+for place; do
+	start "$place"
+	i=0
+	while [ $i -lt "$scans" ]; do
+		scan
+		cannot
+		# Where malloc() is always at work, some of it may never be seen whole.
+		if [ "$place" = churn ] && grep -q 'being changed' "$dir/err" &&
+			[ "$leaked" -le 1 ]; then
+			i=$((i + 1))
+			continue
+		fi
+		if [ "$status" != 23 ] || [ "$leaked" != 1 ] || [ -s "$dir/err" ] ||
+			! grep -q leaked_in_truth "$dir/out"; then
+			echo "$place, scan $i: status $status"
+			cat "$dir/out" "$dir/err"
+			"$goro" leaks --why 2 $pid
+			exit 1
+		fi
+		i=$((i + 1))
+	done
+	stop "$place"
+done
