@@ -13,14 +13,15 @@
 
 goro_chan *goro_chan_make(size_t elem_size, size_t cap)
 {
-	goro_chan *c = NULL;
+	goro_chan *c;
 	size_t bytes;
 
-	if (elem_size <= UINT32_MAX && cap <= UINT32_MAX &&
-	    !__builtin_mul_overflow(elem_size, cap, &bytes) && bytes <= PTRDIFF_MAX - sizeof(*c))
-		c = calloc(1, sizeof(*c) + bytes);
-	if (!c)
+	if (elem_size > UINT32_MAX || cap > UINT32_MAX ||
+	    __builtin_mul_overflow(elem_size, cap, &bytes) || bytes > PTRDIFF_MAX - sizeof(*c))
 		goro_panic("makechan: size out of range");
+	c = calloc(1, sizeof(*c) + bytes);
+	if (!c)
+		goro_panic("makechan: out of memory: %zu elements of %zu bytes", cap, elem_size);
 	c->elem_size = (uint32_t)elem_size;
 	c->cap = (uint32_t)cap;
 	c->make_pc = (uintptr_t)__builtin_return_address(0);
