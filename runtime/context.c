@@ -51,6 +51,12 @@ struct goro_context {
 
 static goro_context background = { .kind = BACKGROUND, .when = NEVER };
 
+static void need(const goro_context *c)
+{
+	if (unlikely(!c))
+		goro_panic("nil context; goro_background() is the one that never ends");
+}
+
 goro_context *goro_background(void)
 {
 	return &background;
@@ -366,11 +372,13 @@ goro_context *goro_context_without_cancel(goro_context *parent)
 
 goro_chan *goro_context_done(goro_context *c)
 {
+	need(c);
 	return c->source ? c->source->done : NULL;
 }
 
 int goro_context_err(const goro_context *c)
 {
+	need(c);
 	return c->source ? atomic_load_explicit(&c->source->err, memory_order_acquire) : 0;
 }
 
@@ -381,6 +389,7 @@ int goro_context_cause(const goro_context *c)
 
 bool goro_context_deadline(const goro_context *c, int64_t *when)
 {
+	need(c);
 	if (when)
 		*when = c->when == NEVER ? 0 : c->when;
 	return c->when != NEVER;
@@ -430,6 +439,7 @@ goro_context_after *goro_context_after_func(goro_context *c, goro_fn *fn, void *
 {
 	goro_context_after *a;
 
+	need(c);
 	if (!fn)
 		goro_throw("go of nil func value");
 	a = calloc(1, sizeof(*a));

@@ -49,6 +49,8 @@ void goro_deferred_begin_(struct goro_deferred *d, goro_fn *fn, void *arg)
 {
 	struct g *gp = self();
 
+	if (unlikely(!fn))
+		goro_throw("defer of nil func value");
 	d->fn_ = fn;
 	d->arg_ = arg;
 	d->next_ = gp->deferred;
@@ -153,6 +155,8 @@ bool goro_try(goro_fn *fn, void *arg)
 		.ordinary = gp->panicking ? gp->panicking->ordinary : 0,
 	};
 
+	if (unlikely(!fn))
+		goro_throw("try of nil func value");
 	gp->deferred = &at.entry;
 	if (setjmp(at.landing))
 		return false;

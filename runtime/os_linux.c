@@ -280,23 +280,29 @@ static sigset_t report_mask;
 static timer_t report_timer;
 static bool report_ticks;
 
+bool os_is_tick(int sig)
+{
+	return sig == SIGRTMAX;
+}
+
 /*
  * Not on the signal stack: what lies there may be the frame of the signal that the report is about.
+ * All else is held back: the program's own handlers are not to run in the midst of it.
  */
 void os_report_begin(os_signal_fn *fn)
 {
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGALRM };
+	const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGRTMAX };
 	struct sigaction sa = { .sa_sigaction = fn, .sa_flags = SA_SIGINFO | SA_NODEFER };
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMAX };
 	sigset_t set;
 
 	sigemptyset(&sa.sa_mask);
-	sigemptyset(&set);
+	sigfillset(&set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		sigaddset(&set, signals[i]);
+		sigdelset(&set, signals[i]);
 		sigaction(signals[i], &sa, NULL);
 	}
-	pthread_sigmask(SIG_UNBLOCK, &set, &report_mask);
+	pthread_sigmask(SIG_SETMASK, &set, &report_mask);
 	event._sigev_un._tid = (pid_t)os_tid();
 	report_ticks = !timer_create(CLOCK_MONOTONIC, &event, &report_timer);
 }

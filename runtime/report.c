@@ -127,12 +127,12 @@ static void on_trouble(int sig, siginfo_t *info, void *ucontext)
 {
 	(void)info, (void)ucontext;
 	if (os_tid() != atomic_load(&sched.dying)) {
-		if (sig == SIGALRM)
+		if (os_is_tick(sig))
 			return;
 		for (;;)
 			os_sleep(GORO_SECOND);
 	}
-	if (sig == SIGALRM) {
+	if (os_is_tick(sig)) {
 		uint32_t tries = atomic_load(&guard.tries);
 
 		if (atomic_exchange(&guard.tries_seen, tries) != tries)

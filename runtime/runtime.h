@@ -321,6 +321,7 @@ static inline uint64_t coarse_now(void)
  */
 
 struct m *goro_enter_slow(void);
+void goro_enter_twice(void) __attribute__((noreturn, cold));
 struct m *goro_regain_p(struct m *mp);
 
 /*
@@ -334,6 +335,8 @@ static inline struct m *enter(void)
 
 	if (unlikely(!mp))
 		mp = goro_enter_slow();
+	if (unlikely(atomic_load_explicit(&mp->in_runtime, memory_order_relaxed)))
+		goro_enter_twice();
 	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
 	barrier();
 	if (unlikely(atomic_load_explicit(&mp->lost_p, memory_order_relaxed)))
@@ -649,6 +652,7 @@ void os_die_of(int sig);
 /* This thread's faults and aborts, and a tick every so often, go to fn; then as before. */
 void os_report_begin(os_signal_fn *fn);
 void os_report_tick(int64_t ns);
+bool os_is_tick(int sig);
 void os_report_end(void);
 /* A signal to one thread, which nobody minds. */
 void os_interrupt_take(os_signal_fn *fn);

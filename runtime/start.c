@@ -131,3 +131,10 @@ struct m *goro_enter_slow(void)
 			   "(made with pthread_create, or in goro_blocking?)");
 	return getm();
 }
+
+/* We interrupted ourselves in the midst of anything. */
+void goro_enter_twice(void)
+{
+	goro_throw("called from a signal handler that came in the midst of another call; let the "
+		   "handler write to a pipe, or use signalfd(), and have a goroutine read it");
+}
