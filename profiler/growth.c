@@ -55,39 +55,56 @@ const struct growth_site *growth_site(const struct goro_growth *growth, uint64_t
 	return find_site(growth, spawn_pc);
 }
 
-/* One entry per waiting goroutine, then merged into one per site. */
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* pcs[] has one entry per waiting goroutine, by rising value. */
+static bool count_sites(struct goro_growth *now, const uint64_t *pcs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		now->nsites += !i || pcs[i] != pcs[i - 1];
+	now->sites = calloc(now->nsites + 1, sizeof *now->sites);
+	now->nsites = 0;
+	for (size_t i = 0; now->sites && i < n; i++) {
+		if (!i || pcs[i] != pcs[i - 1])
+			now->sites[now->nsites++] = (struct growth_site){ .spawn_pc = pcs[i] };
+		now->sites[now->nsites - 1].count++;
+	}
+	return now->sites != NULL;
+}
+
 static struct goro_growth *count(const struct goro_snapshot *snap)
 {
 	struct goro_growth *now = calloc(1, sizeof *now);
+	uint64_t *pcs = calloc(snap->ng + 1, sizeof *pcs);
 	size_t n = 0;
+	bool ok;
 
-	if (!now)
-		return NULL;
-	now->sites = calloc(snap->ng + 1, sizeof *now->sites);
-	now->members = calloc(snap->ng + 1, sizeof *now->members);
-	if (!now->sites || !now->members) {
-		growth_free(now);
-		return NULL;
-	}
-	for (size_t i = 0; i < snap->ng; i++) {
+	if (now)
+		now->members = calloc(snap->ng + 1, sizeof *now->members);
+	ok = now && now->members && pcs;
+	for (size_t i = 0; ok && i < snap->ng; i++) {
 		const struct goro_info *g = &snap->g[i];
 
 		if (!verdict_may_suspect(g))
 			continue;
 		now->members[n] = (struct member){ g->id, g->spawn_pc, g->park_seq };
-		now->sites[n].spawn_pc = g->spawn_pc;
-		n++;
+		pcs[n++] = g->spawn_pc;
 	}
-	now->nmembers = n;
-	qsort(now->sites, n, sizeof *now->sites, by_spawn_pc);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t pc = now->sites[i].spawn_pc;
-
-		if (!now->nsites || now->sites[now->nsites - 1].spawn_pc != pc)
-			now->sites[now->nsites++] = (struct growth_site){ .spawn_pc = pc };
-		now->sites[now->nsites - 1].count++;
+	if (ok) {
+		now->nmembers = n;
+		qsort(pcs, n, sizeof *pcs, by_value);
+		ok = count_sites(now, pcs, n);
 	}
-	return now;
+	free(pcs);
+	if (ok)
+		return now;
+	growth_free(now);
+	return NULL;
 }
 
 /* A member that is gone or has parked again was woken: its site starts anew. */

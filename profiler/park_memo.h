@@ -4,7 +4,8 @@
  *
  * A goroutine whose record is the same as then, park_seq included, has not run since: its frames
  * and what it waits for are the same, and nothing of its stack needs to be read again. In a
- * program where most goroutines wait, this is most of the work.
+ * program where most goroutines wait, this is most of the work. It is not kept of the first look,
+ * which for most commands is the only one.
  */
 #ifndef GORO_PARK_MEMO_H
 #define GORO_PARK_MEMO_H

@@ -638,51 +638,55 @@ static struct goro_error *scan_again(struct scan *s)
 
 /* ---- memory of the stacks -------------------------------------------------------------------- */
 
-static int by_lo(const void *a, const void *b)
+static int by_lo(const void *a, const void *b, void *snapshot)
 {
-	const struct goro_info *x = *(struct goro_info *const *)a,
-			       *y = *(struct goro_info *const *)b;
+	const struct goro_info *g = ((const struct goro_snapshot *)snapshot)->g;
+	uint64_t x = g[*(const uint32_t *)a].stack_lo, y = g[*(const uint32_t *)b].stack_lo;
 
-	return (x->stack_lo > y->stack_lo) - (x->stack_lo < y->stack_lo);
+	return (x > y) - (x < y);
+}
+
+static void ask_resident(struct scan *s, struct target_range *v, const uint32_t *of, size_t n)
+{
+	s->t->ops->resident(s->t, v, n);
+	for (size_t i = 0; i < n; i++)
+		s->b->snap->g[of[i]].stack_resident = v[i].resident;
 }
 
 static void add_resident(struct scan *s)
 {
 	struct goro_snapshot *snap = s->b->snap;
-	struct goro_info **order = calloc(snap->ng + 1, sizeof *order);
-	struct target_range *ranges = calloc(snap->ng + 1, sizeof *ranges);
+	uint32_t *order = calloc(snap->ng + 1, sizeof *order), of[BATCH];
+	struct target_range ranges[BATCH];
 	uint64_t end = 0, total = 0;
 	size_t n = 0, m = 0;
 
-	if (!order || !ranges) {
-		free(order);
-		free(ranges);
+	if (!order) {
 		s->b->no_memory = true;
 		return;
 	}
 	for (size_t i = 0; i < snap->ng; i++) {
 		if (snap->g[i].stack_lo < snap->g[i].stack_hi)
-			order[n++] = &snap->g[i];
+			order[n++] = (uint32_t)i;
 	}
-	qsort(order, n, sizeof *order, by_lo);
+	qsort_r(order, n, sizeof *order, by_lo, snap);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t size = order[i]->stack_hi - order[i]->stack_lo;
+		const struct goro_info *g = &snap->g[order[i]];
+		uint64_t size = g->stack_hi - g->stack_lo;
 
-		if (order[i]->stack_lo < end || size > MAX_RESIDENT - total)
+		if (g->stack_lo < end || size > MAX_RESIDENT - total)
 			continue;
 		total += size;
-		end = order[i]->stack_hi;
-		order[m] = order[i];
-		ranges[m++] = (struct target_range){ .lo = order[i]->stack_lo, .hi = end };
+		end = g->stack_hi;
+		of[m] = order[i];
+		ranges[m++] = (struct target_range){ .lo = g->stack_lo, .hi = end };
+		if (m == BATCH) {
+			ask_resident(s, ranges, of, m);
+			m = 0;
+		}
 	}
-	s->t->ops->resident(s->t, ranges, m);
-	for (size_t i = 0; i < m; i++)
-		order[i]->stack_resident = ranges[i].resident;
-	for (size_t i = 0; i < m; i++)
-		if (order[i]->stack_peak < order[i]->stack_resident)
-			order[i]->stack_peak = order[i]->stack_resident;
+	ask_resident(s, ranges, of, m);
 	free(order);
-	free(ranges);
 }
 
 /* ---- reader_ops ------------------------------------------------------------------------------ */
@@ -742,7 +746,13 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!err)
 		err = scan_again(&s);
 	if (!err) {
-		park_memo_save(&r->memo, b->snap);
+		/* The memory for a next look is spent when there was one before. */
+		if (r->looked)
+			/* The memory for a next look is spent when there was one before. */
+			if (r->looked)
+				park_memo_save(&r->memo, b->snap);
+		r->looked = true;
+		r->looked = true;
 		snapshot_sort(b);
 		snapshot_collect_objects(b);
 		if (!b->no_memory)

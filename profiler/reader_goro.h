@@ -14,6 +14,7 @@ struct reader_goro {
 	struct modules *modules;
 	struct contract contract;
 	struct park_memo memo;
+	bool looked;	       /* it was read before */
 	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
 };
 

@@ -204,44 +204,83 @@ static bool in_order(const struct goro_snapshot *s)
 	return true;
 }
 
+/* g[i] becomes what g[from[i]] was, cycle by cycle: a second array would double our memory. */
+static void permute(struct goro_info *g, uint32_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct goro_info first = g[i];
+		size_t at = i;
+
+		if (from[i] == i)
+			continue;
+		while (from[at] != i) {
+			size_t next = from[at];
+
+			g[at] = g[next];
+			from[at] = (uint32_t)at;
+			at = next;
+		}
+		g[at] = first;
+		from[at] = (uint32_t)at;
+	}
+}
+
+/* The indices in the order of their ids, and behind these the ones to drop; how many are kept. */
+static size_t find_order(struct goro_snapshot *s, struct order *order, uint32_t *from)
+{
+	size_t n = 0, kept = 0, end = s->ng;
+
+	for (size_t i = 0; i < s->ng; i++) {
+		if (s->g[i].id)
+			order[n++] = (struct order){ s->g[i].id, i };
+		else
+			from[--end] = (uint32_t)i;
+	}
+	qsort(order, n, sizeof *order, by_id);
+	for (size_t i = 0; i < n; i++) {
+		if (i && order[i - 1].id == order[i].id) {
+			s->bad_records++;
+			from[--end] = (uint32_t)order[i].index;
+		} else {
+			from[kept++] = (uint32_t)order[i].index;
+		}
+	}
+	return kept;
+}
+
 void snapshot_sort(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
-	struct goro_info *sorted;
 	struct order *order;
-	size_t n = 0, kept = 0;
+	uint32_t *from;
+	size_t kept;
 
 	if (b->no_memory || in_order(s))
 		return;
 	order = calloc(s->ng, sizeof *order);
-	sorted = calloc(s->ng, sizeof *sorted);
-	if (!order || !sorted) {
-		b->no_memory = true;
+	from = calloc(s->ng, sizeof *from);
+	if (order && from) {
+		kept = find_order(s, order, from);
 		free(order);
-		free(sorted);
-		return;
-	}
-	for (size_t i = 0; i < s->ng; i++) {
-		if (s->g[i].id)
-			order[n++] = (struct order){ s->g[i].id, i };
-	}
-	qsort(order, n, sizeof *order, by_id);
-	for (size_t i = 0; i < n; i++) {
-		if (kept && sorted[kept - 1].id == order[i].id)
-			s->bad_records++;
-		else
-			sorted[kept++] = s->g[order[i].index];
+		order = NULL;
+		permute(s->g, from, s->ng);
+		s->ng = kept;
+	} else {
+		b->no_memory = true;
 	}
 	free(order);
-	free(s->g);
-	s->g = sorted;
-	s->ng = kept;
-	b->g_cap = kept;
+	free(from);
 }
+
+/* A wait's object, without all that will be known of it. */
+struct reference {
+	uint64_t address;
+	uint32_t wait_class;
+};
 
 static int by_address(const void *a, const void *b)
 {
-	const struct goro_object *x = a, *y = b;
+	const struct reference *x = a, *y = b;
 
 	if (x->address != y->address)
 		return x->address < y->address ? -1 : 1;
@@ -255,39 +294,46 @@ static bool is_object(unsigned class)
 	       class == GORO_CLASS_WAITGROUP || class == GORO_CLASS_SEMA;
 }
 
-void snapshot_collect_objects(struct snapshot_builder *b)
+static size_t list_references(const struct goro_snapshot *s, struct reference *v)
 {
-	struct goro_snapshot *s = b->snap;
-	size_t n = 0, kept = 0;
+	size_t n = 0;
 
-	if (b->no_memory || !s->nwaits)
-		return;
-	s->objects = calloc(s->nwaits, sizeof *s->objects);
-	if (!s->objects) {
-		b->no_memory = true;
-		return;
-	}
 	for (size_t i = 0; i < s->ng; i++) {
 		for (size_t j = 0; j < s->g[i].nwaits; j++) {
 			const struct goro_wait *w = &s->waits[s->g[i].waits_first + j];
 
 			if (w->object && is_object(w->wait_class))
-				s->objects[n++] = (struct goro_object){
-					.address = w->object,
-					.wait_class = w->wait_class,
-					.nwaiters = 1,
-				};
+				v[n++] = (struct reference){ w->object, w->wait_class };
 		}
 	}
-	qsort(s->objects, n, sizeof *s->objects, by_address);
-	for (size_t i = 0; i < n; i++) {
+	qsort(v, n, sizeof *v, by_address);
+	return n;
+}
+
+void snapshot_collect_objects(struct snapshot_builder *b)
+{
+	struct goro_snapshot *s = b->snap;
+	struct reference *v;
+	size_t n, distinct = 0;
+
+	if (b->no_memory || !s->nwaits)
+		return;
+	v = malloc(s->nwaits * sizeof *v);
+	n = v ? list_references(s, v) : 0;
+	for (size_t i = 0; i < n; i++)
+		distinct += !i || v[i].address != v[i - 1].address;
+	s->objects = v ? calloc(distinct + 1, sizeof *s->objects) : NULL;
+	b->no_memory = !s->objects;
+	for (size_t i = 0; s->objects && i < n; i++) {
 		/* One address is one object, whatever damaged memory claims. */
-		if (kept && s->objects[kept - 1].address == s->objects[i].address)
-			s->objects[kept - 1].nwaiters++;
-		else
-			s->objects[kept++] = s->objects[i];
+		if (!i || v[i].address != v[i - 1].address)
+			s->objects[s->nobjects++] = (struct goro_object){
+				.address = v[i].address,
+				.wait_class = (uint8_t)v[i].wait_class,
+			};
+		s->objects[s->nobjects - 1].nwaiters++;
 	}
-	s->nobjects = kept;
+	free(v);
 }
 
 struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b)
