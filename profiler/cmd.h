@@ -24,6 +24,7 @@ int cmd_stack(int argc, char **argv);
 int cmd_leaks(int argc, char **argv);
 int cmd_waits(int argc, char **argv);
 int cmd_profile(int argc, char **argv);
+int cmd_sched(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -72,6 +72,32 @@ static struct record pointed_at(const struct pointed *p, size_t i)
 	return (struct record){ p->bytes + i * p->size, p->size };
 }
 
+/* An array in a P; a newer runtime's longer tail counts in our last bucket. */
+static struct goro_histogram decode_histogram(const struct contract *c, struct record r,
+					      enum goro_field_id field)
+{
+	struct goro_histogram h = { 0 };
+	size_t at = c->fields[field].offset, n = c->raw.p_nbuckets;
+
+	if (!c->fields[field].size || n > 64)
+		return h;
+	for (size_t i = 0; i < n && at + 8 <= r.size; i++, at += 8) {
+		uint64_t value;
+
+		memcpy(&value, r.bytes + at, sizeof value);
+		h.n[i < GORO_BUCKETS ? i : GORO_BUCKETS - 1] += value;
+	}
+	return h;
+}
+
+static size_t p_size(const struct contract *c)
+{
+	size_t size = contract_size(c, GORO_FIELD_p_id, GORO_FIELD_p_nretake);
+	size_t end = contract_size(c, GORO_FIELD_p_slices, GORO_FIELD_p_latencies);
+
+	return end > size ? end : size;
+}
+
 static struct goro_proc decode_proc(const struct contract *c, struct record r)
 {
 	return (struct goro_proc){
@@ -87,6 +113,8 @@ static struct goro_proc decode_proc(const struct contract *c, struct record r)
 		.nready = contract_get(c, r, GORO_FIELD_p_nready),
 		.nsteal = contract_get(c, r, GORO_FIELD_p_nsteal),
 		.nretake = contract_get(c, r, GORO_FIELD_p_nretake),
+		.slices = decode_histogram(c, r, GORO_FIELD_p_slices),
+		.latencies = decode_histogram(c, r, GORO_FIELD_p_latencies),
 	};
 }
 
@@ -95,9 +123,7 @@ struct goro_error *contract_read_procs(const struct contract *c, struct target *
 {
 	struct pointed ps = { 0 }, ms = { 0 }, gs = { 0 };
 	size_t g_size = contract_size(c, GORO_FIELD_g_id, GORO_FIELD_g_id);
-	struct goro_error *err =
-		read_table(&ps, t, c->raw.ps, c->raw.p_count,
-			   contract_size(c, GORO_FIELD_p_id, GORO_FIELD_p_nretake));
+	struct goro_error *err = read_table(&ps, t, c->raw.ps, c->raw.p_count, p_size(c));
 
 	if (!err)
 		err = read_table(&ms, t, c->raw.ms, c->raw.m_count,

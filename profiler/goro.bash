@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bash completion for goro(1)
 
-_goro_commands='ps dump stack leaks waits profile metrics check record replay diff doctor'
+_goro_commands='ps dump stack leaks waits profile sched metrics check record replay diff doctor'
 
 # The long options of a command.
 _goro_options() {
@@ -12,6 +12,7 @@ _goro_options() {
 	leaks) echo --at --baseline --fail-on --for --format --max-pause --no-stop --suppress --suspect-age --why --write-baseline --help ;;
 	waits) echo --at --format --help ;;
 	profile) echo --duration --format --how --mode --output --rate --help ;;
+	sched) echo --format --help ;;
 	metrics) echo --listen --suspect-age --top --help ;;
 	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \
 		--suppress --timeout --write-baseline --help ;;

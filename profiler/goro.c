@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "leaks", "find goroutines that can never go on, and suspicious ones", cmd_leaks },
 	{ "waits", "show who waits for what and for whom", cmd_waits },
 	{ "profile", "say where time, waits, go statements or stack memory go", cmd_profile },
+	{ "sched", "show processors, run queues, and how long goroutines wait to run", cmd_sched },
 	{ "metrics", "print metrics as OpenMetrics, or serve them to Prometheus", cmd_metrics },
 	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
 	{ "record", "write what the goroutines do over time to a file", cmd_record },

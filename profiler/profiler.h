@@ -159,10 +159,22 @@ struct goro_tomb {
 	uint32_t locks;
 };
 
+/*
+ * Durations by powers of two: n[0] of 0 ns, n[i] of 2^(i-1) to 2^i - 1 ns, the last one also of all
+ * longer ones. A sample of what happened since the program's start.
+ */
+#define GORO_BUCKETS 40
+
+struct goro_histogram {
+	uint64_t n[GORO_BUCKETS];
+};
+
 struct goro_proc { /* a P */
 	uint32_t id, status, m_id, tid, runq_len;
 	uint64_t running; /* goroutine id, or 0 */
 	uint64_t nswitch, nspawn, nexit, npark, nready, nsteal, nretake;
+	struct goro_histogram slices;	 /* how long goroutines ran at a time */
+	struct goro_histogram latencies; /* how long they waited for a P when they could run */
 };
 
 /* Where a snapshot comes from. */
@@ -222,6 +234,11 @@ struct goro_snapshot {
 };
 
 struct goro_scope;
+
+uint64_t goro_histogram_count(const struct goro_histogram *h);
+/* The bound in ns that the share p (0 to 1) of the durations is below; 0 if there are none. */
+uint64_t goro_histogram_quantile(const struct goro_histogram *h, double p);
+void goro_histogram_add(struct goro_histogram *sum, const struct goro_histogram *h);
 
 /*
  * TARGET is a process id, a core file, a recording, or the name of exactly one process. Digits

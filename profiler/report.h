@@ -82,6 +82,9 @@ void report_leaks_json(const struct report *r, const struct goro_verdicts *v, ui
 void report_why_text(const struct report *r, const struct goro_verdicts *v, uint64_t id);
 json_t *report_why_json(const struct report *r, const struct goro_verdicts *v, uint64_t id);
 
+void report_sched_text(const struct report *r);
+void report_sched_json(const struct report *r);
+
 void report_waits_text(const struct report *r);
 void report_waits_json(const struct report *r);
 void report_waits_dot(const struct report *r);

@@ -61,6 +61,8 @@
 #define AT_p_nready	    struct p, nready
 #define AT_p_nsteal	    struct p, nsteal
 #define AT_p_nretake	    struct p, nretake
+#define AT_p_slices	    struct p, slices
+#define AT_p_latencies	    struct p, latencies
 #define AT_m_id		    struct m, id
 #define AT_m_tid	    struct m, tid
 #define AT_m_curg	    struct m, curg
@@ -155,6 +157,7 @@ void goro_introspect_init(void)
 	c->saved_pc = offsetof(struct switch_frame, pc);
 	c->saved_size = sizeof(struct switch_frame);
 	c->entry_owner = offsetof(struct stack_owner, record);
+	c->p_nbuckets = P_NBUCKETS;
 	c->entry_lo = addr(goro_entry);
 	c->entry_hi = addr(goro_entry_end);
 	c->region_size = sizeof(struct goro_region);

@@ -122,6 +122,7 @@ void goro_ready(struct m *mp, struct g *gp)
 		goro_ready_locked(gp);
 		return;
 	}
+	record_runnable(pp, gp);
 	old = runq_set_next(pp, gp);
 	if (old) {
 		runq_put(pp, old);
@@ -142,10 +143,13 @@ void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
 	if (n <= RUNQ_LEN / 2) {
 		for (struct g *gp = first, *next; gp; gp = next) {
 			next = gp->link;
-			if (g_set_runnable(gp))
+			if (g_set_runnable(gp)) {
 				goro_ready_locked(gp);
-			else
-				runq_put(pp, gp);
+				continue;
+			}
+			if (gp == first)
+				goro_mark_ready(pp, gp);
+			runq_put(pp, gp);
 		}
 	} else {
 		struct g_chain list = goro_ready_chain(first);
@@ -288,6 +292,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);
 	record_new(gp, pc, mp->curg->id);
+	record_runnable(pp, gp);
 	return gp;
 }
 

@@ -62,4 +62,20 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	pp->nready += n;
 }
 
+/* gp was just made runnable and is in no queue yet. */
+static inline void record_runnable(struct p *pp, struct g *gp)
+{
+	if (unlikely(--pp->until_ready == 0))
+		goro_mark_ready(pp, gp);
+}
+
+/* gp, or NULL, is taken from a queue to run; returns it. */
+static inline struct g *record_picked(struct p *pp, struct g *gp)
+{
+	if (gp &&
+	    unlikely(atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_TIMED))
+		return goro_measure_latency(pp, gp);
+	return gp;
+}
+
 #endif /* GORO_RECORD_H */

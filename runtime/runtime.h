@@ -45,6 +45,8 @@
 #define M_MAX	     4096u
 #define P_MAX	     256u
 #define RUNQ_LEN     256u
+#define P_NBUCKETS   40u /* the last one begins at 4.5 minutes */
+#define P_TURN	     61u /* picks between two looks at the global queue */
 #define TOMB_MAX     256u
 
 /* ---- G ----------------------------------------------------------------------------------------
@@ -175,12 +177,20 @@ struct p {
 	_Atomic uint32_t
 		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
+	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
+	uint32_t until_ready;	    /* readies until goro_mark_ready() */
 	uint32_t id;
 	_Atomic uint32_t status;
 	_Atomic(struct m *) m;
 	struct p *link; /* in the idle list */
 
 	uint64_t nspawn, nexit, nready, nsteal, nretake; /* only the owner writes */
+
+	/* What measure.c keeps. */
+	int64_t slice_begin;		  /* of the run slice that is measured, or 0 */
+	uint64_t turn_clock, ready_clock; /* coarse, of the last ones measured */
+	uint64_t slices[P_NBUCKETS];	  /* [o] */
+	uint64_t latencies[P_NBUCKETS];	  /* [o] */
 
 	struct g *gfree;
 	uint32_t ngfree;
@@ -502,6 +512,19 @@ static inline bool g_is_locked(const struct g *gp)
 {
 	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_LOCKED;
 }
+
+/* ---- measure.c ---------------------------------------------------------------------------------
+ */
+
+void goro_measure_init(struct p *pp);
+/* pick(), every P_TURN times: NULL if it is the turn of the global queue. */
+struct g *goro_turn(struct p *pp);
+/* gp was just made runnable and is in no queue yet. */
+void goro_mark_ready(struct p *pp, struct g *gp);
+/* gp, which may be marked, is about to run; returns it. */
+struct g *goro_measure_latency(struct p *pp, struct g *gp);
+/* The slice that is measured ends although nobody picked: its P is taken away. */
+void goro_end_slice(struct p *pp);
 
 #include GORO_RECORD_HEADER
 

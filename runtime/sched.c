@@ -398,7 +398,9 @@ void goro_schedule(struct m *mp)
 		while (unlikely(atomic_load_explicit(&sched.dying, memory_order_relaxed)))
 			os_sleep(GORO_SECOND); /* nothing moves while a report is written */
 		stop_spinning(mp);
-		g_set_running(mp, gp);
+		if (unlikely(mp->p->slice_begin))
+			mp->p->slice_begin = os_now(); /* it looked, or slept, meanwhile */
+		g_set_running(mp, record_picked(mp->p, gp));
 		mp->post = POST_NONE;
 		switch_to(mp, &mp->g0, gp);
 	}

@@ -134,9 +134,9 @@ static inline struct g *pick(struct p *pp)
 	atomic_store_explicit(&pp->nswitch, tick, memory_order_relaxed);
 	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
 		return NULL;
-	if (unlikely(tick % 61 == 0) && atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
-		return NULL;
-	return runq_get(pp);
+	if (unlikely(--pp->until_turn == 0))
+		return goro_turn(pp);
+	return record_picked(pp, runq_get(pp));
 }
 
 static inline struct g *pick_or_g0(struct m *mp)

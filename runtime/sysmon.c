@@ -67,6 +67,7 @@ static bool ask_for(struct p *pp)
 	mp->p = NULL;
 	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
 	pp->nretake++;
+	goro_end_slice(pp);
 	atomic_fetch_add(&sched.nlost, 1);
 	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
 	goro_start_m(pp, false, NULL);

@@ -109,10 +109,11 @@ struct goro_name {
 #define GORO_STATUS_STATE(s)  ((s)&0xffu)
 #define GORO_STATUS_REASON(s) (((s) >> 8) & 0xffu)
 #define GORO_STATUS_FLAGS(s)  ((s) >> 16)
-#define GORO_FLAG_MAIN	      0x1u  /* runs main() on the process stack */
-#define GORO_FLAG_SYSTEM      0x2u  /* the runtime's own; not counted as the user's */
-#define GORO_FLAG_LOCKED      0x4u  /* locked to its OS thread */
-#define GORO_FLAG_IGNORE      0x10u /* goro_ignore(): no proof is wanted of it */
+#define GORO_FLAG_MAIN	      0x1u    /* runs main() on the process stack */
+#define GORO_FLAG_SYSTEM      0x2u    /* the runtime's own; not counted as the user's */
+#define GORO_FLAG_LOCKED      0x4u    /* locked to its OS thread */
+#define GORO_FLAG_IGNORE      0x10u   /* goro_ignore(): no proof is wanted of it */
+#define GORO_FLAG_TIMED	      0x8000u /* the runtime's own mark: it measures this one; ignore it */
 
 /*
  * Every field that an observer may read: X(struct, field, meaning). Append only.
@@ -197,7 +198,9 @@ struct goro_name {
 	X(m, stack_lo, "u64, of the worker's own stack, which runs the scheduler")      \
 	X(m, stack_hi, "u64, one past the highest")                                     \
 	X(m, sp, "u64, where it was left for a goroutine's stack")                      \
-	X(ext, locals, "u64, first of a list of the goroutine's own values, or 0")
+	X(ext, locals, "u64, first of a list of the goroutine's own values, or 0")      \
+	X(p, slices, "u64[p_nbuckets], lengths of run slices; see p_nbuckets")          \
+	X(p, latencies, "u64[p_nbuckets], times from runnable to running")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };
@@ -307,6 +310,14 @@ struct goro_introspect {
 	uint64_t regions;      /* struct goro_region[region_count] */
 	uint32_t region_count; /* entries that were ever used */
 	uint32_t region_size;  /* sizeof(struct goro_region) */
+
+	/*
+	 * Length of p.slices and p.latencies, histograms of durations by powers of two: entry 0
+	 * counts 0 ns, entry i 2^(i-1) to 2^i - 1 ns, the last one also all longer ones. They are
+	 * samples, at most one of each kind for a move of the coarse clock.
+	 */
+	uint32_t p_nbuckets;
+	uint32_t reserved2;
 };
 
 #endif /* GORO_INTROSPECT_H */

@@ -42,4 +42,15 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	(void)pp, (void)n;
 }
 
+static inline void record_runnable(struct p *pp, struct g *gp)
+{
+	(void)pp, (void)gp;
+}
+
+static inline struct g *record_picked(struct p *pp, struct g *gp)
+{
+	(void)pp;
+	return gp;
+}
+
 #endif /* GORO_RECORD_H */

@@ -128,7 +128,7 @@ start_to_dump() {
 
 # ---- arguments -----------------------------------------------------------------------------------
 
-commands="ps dump stack leaks waits profile metrics check record replay diff doctor"
+commands="ps dump stack leaks waits profile sched metrics check record replay diff doctor"
 
 help_is_complete() {
 	run 0 "$GORO" --help
@@ -338,6 +338,35 @@ what_is_missing_is_said() {
 	done
 	run 0 "$GORO" doctor "$pid"
 	matches "$out" '^warning +goroutines +1 read in .*, 1 records unreadable$'
+}
+
+# A program that computes five milliseconds at a time has slices of that length in its histogram; there
+# are never more of them than switches.
+sched_formats() {
+	long_slices() {
+		"$GORO" sched --format json "$pid" >"$out" 2>"$err" &&
+			[ "$(python3 - "$out" <<'PY'
+import json, sys
+data = json.load(open(sys.argv[1]))
+slices, latencies = data["slices"], data["latencies"]
+switches = sum(p["switches"] for p in data["processors"])
+assert slices["count"] <= switches, (slices, switches)
+assert slices["count"] == sum(b["count"] for b in slices["buckets"])
+long = sum(b["count"] for b in slices["buckets"] if 2**22 < b["below_ns"])
+print("yes" if long and latencies["count"] else "no")
+PY
+		)" = yes ]
+	}
+	start hog
+	eventually long_slices
+	run 0 "$GORO" sched "$pid"
+	matches "$out" "^hog \(pid $pid\), goro [0-9.]+, up .* goroutines, [0-9]+ workers"
+	matches "$out" "^  0  (idle|running) "
+	matches "$out" "^run at a time: half below [0-9.]+(ns|us|ms|s), 99% below .* measured$"
+	matches "$out" "^from runnable to running: half below "
+	hasnot "$out" "not measured yet"
+	run 2 "$GORO" sched -f xml "$pid"
+	has "$err" "goro: sched: the format is text or json, not 'xml'"
 }
 
 list_processes() {

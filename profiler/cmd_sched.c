@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_sched.c - goro sched
+ */
+#include "cmd.h"
+
+static const char *const formats[] = { "text", "json", NULL };
+
+struct options {
+	const char *target;
+	int format;
+};
+
+static const struct argp_option options[] = {
+	{ "format", 'f', "FORMAT", 0, "text or json", 0 },
+	{ 0 },
+};
+
+static const char doc[] = "Show the scheduler of a process: its processors and their queues, how "
+			  "long goroutines run at a time, and how long they wait to run.\v"
+			  "Exit status:\n"
+			  "  0    done\n" //
+	STATUS_HELP_TARGET;
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'f':
+		o->format = cmd_choice(arg, formats);
+		if (o->format < 0)
+			exit(cmd_usage("sched", "the format is text or json, not '%s'", arg));
+		return 0;
+	case ARGP_KEY_ARG:
+		if (o->target)
+			exit(cmd_usage("sched", "one TARGET, but got '%s' as well", arg));
+		o->target = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->target)
+			exit(cmd_usage("sched", "which process? Give a pid or a name"));
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cmd_sched(int argc, char **argv)
+{
+	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
+	struct options o = { 0 };
+	struct goro_scope *scope;
+	struct goro_snapshot *snap;
+	struct goro_error *err;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	err = cmd_open(o.target, &scope, &snap);
+	if (err)
+		return cmd_fail("sched", err);
+	const struct report r = { stdout, scope, snap, false };
+
+	if (o.format)
+		report_sched_json(&r);
+	else
+		report_sched_text(&r);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+	return cmd_finish("sched", GORO_OK);
+}

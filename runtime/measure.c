@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * measure.c - how long goroutines run at a time, and how long they wait for a P: histograms in each
+ * P, of fixed size, read from outside.
+ *
+ * Reading a precise clock twice a switch would cost as much as the switch. So about every 61st
+ * duration is measured, and at most one each time the coarse clock moves: what it costs is bounded
+ * by time, not by the number of switches. (Of a batch that becomes runnable at once, the first is
+ * taken.) The countdown to the next one is the one that gives the
+ * global queue its turn, so a pick does no more than without it; a ready counts down its own.
+ * 61 is odd and a prime: it does not walk in step with programs that take turns.
+ *
+ * A slice begins when a goroutine is picked and ends at the next pick of that P. If that one found
+ * nothing to run, the scheduler begins it anew where it does; what is lost is not counted as long.
+ *
+ * The latency is that of a goroutine, not of a P: a mark in its status goes with it through queues
+ * and thieves, and the time at which it became runnable is in its park_time, precise this once.
+ */
+#include "switch.h"
+
+void goro_measure_init(struct p *pp)
+{
+	pp->until_turn = pp->until_ready = P_TURN;
+}
+
+/* Entry 0 is 0 ns, i is 2^(i-1) to 2^i - 1. */
+static void count(uint64_t *histogram, int64_t ns)
+{
+	unsigned i = ns > 0 ? 64 - (unsigned)__builtin_clzll((uint64_t)ns) : 0;
+	uint64_t *n = &histogram[i < P_NBUCKETS ? i : P_NBUCKETS - 1];
+
+	/* Observers read it meanwhile. */
+	__atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+}
+
+void goro_end_slice(struct p *pp)
+{
+	if (pp->slice_begin)
+		count(pp->slices, os_now() - pp->slice_begin);
+	pp->slice_begin = 0;
+}
+
+struct g *goro_measure_latency(struct p *pp, struct g *gp)
+{
+	uint16_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
+
+	atomic_store_explicit(&gp->flags, flags & (uint16_t)~GORO_FLAG_TIMED, memory_order_relaxed);
+	count(pp->latencies, os_now() - (int64_t)gp->park_time);
+	return gp;
+}
+
+static struct g *next(struct p *pp)
+{
+	return record_picked(pp, runq_get(pp));
+}
+
+struct g *goro_turn(struct p *pp)
+{
+	uint64_t clock = coarse_now();
+
+	if (pp->slice_begin) {
+		goro_end_slice(pp);
+		pp->until_turn = P_TURN - 1;
+		return next(pp);
+	}
+	pp->until_turn = P_TURN;
+	if (pp->turn_clock != clock) {
+		pp->turn_clock = clock;
+		pp->slice_begin = os_now();
+		pp->until_turn = 1;
+	}
+	return atomic_load_explicit(&sched.runq_len, memory_order_relaxed) ? NULL : next(pp);
+}
+
+void goro_mark_ready(struct p *pp, struct g *gp)
+{
+	uint64_t clock = coarse_now();
+	uint16_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
+
+	pp->until_ready = P_TURN;
+	if (pp->ready_clock == clock)
+		return;
+	pp->ready_clock = clock;
+	gp->park_time = (uint64_t)os_now();
+	atomic_store_explicit(&gp->flags, flags | GORO_FLAG_TIMED, memory_order_release);
+}
