@@ -204,8 +204,11 @@ int64_t goro_scavenge(int64_t now)
 			return now;
 	if (goro_g_return() || trimming)
 		return now;
-	if (now < next_period)
-		return quiet_periods > 1 && !something_ran() ? INT64_MAX : next_period;
+	if (now < next_period) {
+		if (quiet_periods > 1 && something_ran())
+			quiet_periods = 0;
+		return quiet_periods > 1 ? INT64_MAX : next_period;
+	}
 	next_period = now + PERIOD_NS;
 	flush_idle();
 	any = goro_trim_begin(now) | goro_g_age();
