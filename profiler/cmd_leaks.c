@@ -174,12 +174,12 @@ static struct goro_error *look_back(const struct options *o, struct goro_scope *
 				    struct goro_snapshot **snap, struct goro_verdicts **verdicts)
 {
 	size_t last = (*snap)->tick, tick = last > LOOKS ? last - LOOKS + 1 : 1;
-	struct goro_error *err = NULL;
+	struct goro_error *err;
 
-	for (; !err && tick <= last; tick++) {
+	do {
 		goro_scope_seek(scope, tick);
 		err = look_again(o, scope, snap, verdicts);
-	}
+	} while (!err && ++tick <= last);
 	return err;
 }
 

@@ -83,7 +83,7 @@ struct goro_error *cmd_find_tick(struct goro_scope *scope, const char *at, size_
 static struct goro_error *open_at(const char *target, const char *at, struct goro_scope **scope)
 {
 	struct goro_error *err = goro_scope_open(scope, target);
-	size_t tick;
+	size_t tick = 1;
 
 	if (err || !at)
 		return err;

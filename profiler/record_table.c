@@ -179,16 +179,18 @@ static void compare(struct difference *d)
 	size_t i = 0, j = 0;
 
 	while (i < d->nold || j < d->nnew) {
-		const void *a = i < d->nold ? row_at(d->t, d->old, i) : NULL;
-		const void *b = j < d->nnew ? row_at(d->t, d->new, j) : NULL;
+		bool more_old = i < d->nold, more_new = j < d->nnew;
+		uint64_t a = more_old ? load(row_at(d->t, d->old, i), key) : 0;
+		uint64_t b = more_new ? load(row_at(d->t, d->new, j), key) : 0;
 
-		if (!b || (a && load(a, key) < load(b, key))) {
-			d->gone[d->ngone++] = load(a, key);
+		if (!more_new || (more_old && a < b)) {
+			d->gone[d->ngone++] = a;
 			i++;
-		} else if (!a || load(b, key) < load(a, key)) {
+		} else if (!more_old || b < a) {
 			d->changed[d->nchanged++] = (uint32_t)j++;
 		} else {
-			if (!equal(d->t, a, b) || (d->same && !d->same(d, i, j)))
+			if (!equal(d->t, row_at(d->t, d->old, i), row_at(d->t, d->new, j)) ||
+			    (d->same && !d->same(d, i, j)))
 				d->changed[d->nchanged++] = (uint32_t)j;
 			i++;
 			j++;
@@ -610,11 +612,11 @@ static bool merge_goroutines(const struct change *c, struct record_state *s, siz
 		*to = *from;
 		to->waits_first = (uint32_t)nwaits;
 		to->rlocks_first = (uint32_t)nrlocks;
-		if (from->nwaits)
+		if (from->nwaits && (from_change ? c->waits : s->waits))
 			memcpy(waits + nwaits,
 			       (from_change ? c->waits : s->waits) + from->waits_first,
 			       from->nwaits * sizeof *waits);
-		if (from->nrlocks)
+		if (from->nrlocks && (from_change ? c->rlocks : s->rlocks))
 			memcpy(rlocks + nrlocks,
 			       (from_change ? c->rlocks : s->rlocks) + from->rlocks_first,
 			       from->nrlocks * sizeof *rlocks);
@@ -734,5 +736,5 @@ void record_state_free(struct record_state *s)
 	free(s->tombs);
 	free(s->name);
 	free(s->runtime);
-	*s = (struct record_state){ 0 };
+	memset(s, 0, sizeof *s);
 }

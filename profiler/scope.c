@@ -353,9 +353,9 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	}
 	if (!err && unwinder_unknown(scope->unwinder) > unknown)
 		err = reread_if_modules_changed(scope, &snap);
-	if (err) {
+	if (err || !snap) {
 		goro_snapshot_free(snap);
-		return err;
+		return err ? err : &goro_enomem;
 	}
 	snap->pid = t->pid;
 	snap->name = strdup(t->name ? t->name : "?");
