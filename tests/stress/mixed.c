@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Everything at once: a hundred thousand goroutines that do random things over channels, select,
- * locks, timers, sockets, contexts, panics and new goroutines, while some compute or sit in libc
- * and others cancel. In waves; after each one every account must balance (mixed.h): no token lost
- * or received twice, no timer both stopped and fired, no money made.
+ * locks, timers, sockets, contexts, panics and new goroutines, while some compute or sit in libc,
+ * others cancel, and one changes the number of processors. In waves; after each one every account
+ * must balance (mixed.h): no token lost or received twice, no timer both stopped and fired, no
+ * money made.
  *
  *	GORO_MAXPROCS=4 build/tests/stress/stress_mixed [SECONDS [SEED [GOROUTINES]]]
  *
@@ -31,6 +32,24 @@ static void live(void *arg)
 	while (!atomic_load_explicit(&life->w->stop, memory_order_relaxed))
 		mixed_step(life);
 	goro_waitgroup_done(&life->w->workers);
+}
+
+/* From one processor to six and back, again and again; in the end as many as at first. */
+static void resize(void *arg)
+{
+	struct world *w = arg;
+	uint64_t random = stress_seed(w->seed ^ 0x51e);
+	int at_first = goro_maxprocs();
+
+	while (!atomic_load(&w->stop)) {
+		int n = 1 + (int)(stress_random(&random) % 6), before = goro_maxprocs();
+
+		must(goro_set_maxprocs(n) == before && goro_maxprocs() == n);
+		atomic_fetch_add(&w->acc.resizes, 1);
+		goro_sleep((int64_t)(stress_random(&random) % (50 * GORO_MILLISECOND)));
+	}
+	goro_set_maxprocs(at_first);
+	goro_waitgroup_done(&w->resizer);
 }
 
 static void echo(void *arg)
@@ -103,6 +122,7 @@ static void world_stop(struct world *w)
 	}
 	for (int i = 0; i < CHANS; i++)
 		goro_chan_close(w->chan[i]);
+	goro_waitgroup_wait(&w->resizer);
 	goro_waitgroup_wait(&w->workers);
 	goro_waitgroup_wait(&w->children);
 	drain(w);
@@ -162,16 +182,19 @@ static void wave(uint64_t seed, int n, int64_t length)
 
 		go_copy(live, &life);
 	}
+	goro_waitgroup_add(&w->resizer, 1);
+	go(resize, w);
 	goro_sleep(length);
 	stopped = goro_now();
 	world_stop(w);
 	world_check(w);
 	world_end(w);
 	printf("%d goroutines, %.1f + %.1f s: %lu tokens, %lu timers, %lu children, %lu panics, "
-	       "%lu echoes, %lu cancels, %lu timeouts, %lu hogs: all accounts balance\n",
+	       "%lu echoes, %lu cancels, %lu timeouts, %lu hogs, %lu resizes: all accounts "
+	       "balance\n",
 	       n, (double)(stopped - start) / 1e9, (double)(goro_now() - stopped) / 1e9, a->sent,
 	       a->timers_made, a->children_made, a->panics, a->echoed, a->cancelled, a->timeouts,
-	       a->hogs);
+	       a->hogs, a->resizes);
 	fflush(stdout);
 	free(w);
 	atomic_fetch_add(&waves, 1);

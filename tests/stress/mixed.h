@@ -30,7 +30,7 @@ struct accounts {
 	atomic_ulong children_made, children_ran;
 	atomic_ulong panics, recovered;
 	atomic_ulong taken, given; /* of the semaphore */
-	atomic_ulong echoed, cancelled, timeouts, hogs;
+	atomic_ulong echoed, cancelled, timeouts, hogs, resizes;
 };
 
 struct world {
@@ -57,7 +57,7 @@ struct world {
 	unsigned long queue; /* items, under queue_mu */
 	unsigned long queue_max;
 
-	goro_waitgroup workers, children;
+	goro_waitgroup workers, children, resizer;
 	struct accounts acc;
 };
 
