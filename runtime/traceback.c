@@ -126,7 +126,7 @@ static void walk_interrupted(struct walk *w, const ucontext_t *at)
  * and the API function that was called; that one stands for the program if its caller called it in
  * its last line and is gone. One that runs may be held up at its next call: see freeze().
  */
-static int user_frame(const struct walk *w)
+static int user_frame(const struct walk *w, bool runs)
 {
 	int api = -1, n = w->n < 16 ? w->n : 16;
 	struct line line;
@@ -140,7 +140,7 @@ static int user_frame(const struct walk *w)
 		goro_line_of(frame_pc(w, i), i > 0, &line);
 		if (!strcmp(line.function, "goro_main"))
 			break;
-		if (!is_runtime(line.function) && (api >= 0 || i == 0))
+		if (!is_runtime(line.function) && (api >= 0 || (runs && i == 0)))
 			return i;
 		if (is_runtime(line.function) && !is_inner(line.function))
 			api = i;
@@ -154,7 +154,7 @@ static void print_frames(const struct walk *w, bool exact, bool whole)
 	extern char goro_entry[], goro_entry_end[];
 	bool system = goro_report_level() >= REPORT_SYSTEM;
 
-	for (int i = whole || system ? 0 : user_frame(w); i < w->n; i++) {
+	for (int i = whole || system ? 0 : user_frame(w, exact); i < w->n; i++) {
 		struct line line;
 		uintptr_t pc = frame_pc(w, i);
 
