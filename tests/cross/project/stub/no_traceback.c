@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* no_traceback.c - fatal reports without stacks: only their message, and which goroutine it was. */
+#include <string.h>
+
 #include "lines.h"
 #include "report.h"
 
@@ -11,4 +13,16 @@ void goro_traceback(const struct report *r)
 
 void goro_lines_plain(void)
 {
+}
+
+void goro_lines_init(void)
+{
+}
+
+void goro_line_of(uintptr_t pc, bool is_return, struct line *line)
+{
+	(void)is_return;
+	memset(line, 0, sizeof(*line));
+	strcpy(line->function, "?");
+	line->offset = pc;
 }
