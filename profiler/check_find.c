@@ -53,7 +53,8 @@ static bool counts(struct goro_scope *scope, const struct goro_info *g,
 	case CHECK_ASLEEP:
 		return true;
 	default:
-		return !(g->flags & GORO_FLAG_MAIN) && g->id != caller && !allowed(scope, g, opt);
+		return !(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN)) && g->id != caller &&
+		       !allowed(scope, g, opt);
 	}
 }
 

@@ -2,6 +2,7 @@
 /*
  * groups.c - goroutines that share a spawn site, a stack or a state.
  */
+#include "goro_introspect.h"
 #include "profiler.h"
 
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static uint64_t key_of(const struct goro_info *g, enum goro_group_key by)
 {
 	switch (by) {
 	case GORO_BY_SPAWN:
-		return g->spawn_pc;
+		/* Main and threads of the program's own: nobody started either. */
+		return g->flags & GORO_FLAG_FOREIGN ? 1 : g->spawn_pc;
 	case GORO_BY_STACK:
 		return g->stack_id;
 	case GORO_BY_STATE:

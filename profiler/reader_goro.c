@@ -126,12 +126,14 @@ static bool is_there(const struct goro_info *g)
 	       g->state < GORO_NSTATES;
 }
 
-/* Main's bounds come from the system and may be wrong; its memory map is not. */
+/* Main's bounds, and a foreign thread's, come from the system and may be wrong; its memory map is
+ * not. */
 static void find_stack_end(const struct scan *s, struct goro_info *g)
 {
 	const struct target_map *map;
 
-	if (!(g->flags & GORO_FLAG_MAIN) || (g->sp >= g->stack_lo && g->sp < g->stack_hi))
+	if (!(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN)) ||
+	    (g->sp >= g->stack_lo && g->sp < g->stack_hi))
 		return;
 	map = target_maps_find(&s->r->modules->maps, g->sp);
 	if (map && map->writable) {
@@ -344,7 +346,7 @@ static void finish(struct scan *s, const struct item *it)
 		.hi = whole ? it->sp + it->len : it->hi,
 		.bytes = it->stack,
 		.len = it->len,
-		.main = g->flags & GORO_FLAG_MAIN,
+		.main = g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN),
 	};
 	enum unwind_status status;
 	uint64_t pc, sp;

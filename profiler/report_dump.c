@@ -68,6 +68,8 @@ static void put_spawn(const struct report *r, const struct goro_info *g, const c
 
 	if (g->flags & GORO_FLAG_MAIN)
 		fprintf(r->out, "%sthe main goroutine\n", indent);
+	if (g->flags & GORO_FLAG_FOREIGN)
+		fprintf(r->out, "%sa thread that the program made\n", indent);
 	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
 		return;
 	fprintf(r->out, "%sstarted by ", indent);

@@ -156,7 +156,7 @@ static void name_site(const struct writer *w, const struct goro_info *g, char si
 	struct goro_frame f;
 
 	if (!goro_scope_spawn_site(w->m->scope, g, &f))
-		snprintf(site, 512, "main");
+		snprintf(site, 512, g->flags & GORO_FLAG_FOREIGN ? "(a thread)" : "main");
 	else if (f.function && f.file)
 		snprintf(site, 512, "%s at %s:%" PRIu32, f.function, goro_basename(f.file), f.line);
 	else if (f.function)

@@ -80,6 +80,8 @@ static void put_origin(const struct report *r, const struct goro_info *g)
 
 	if (g->flags & GORO_FLAG_MAIN)
 		fputs("the main goroutine\n", r->out);
+	if (g->flags & GORO_FLAG_FOREIGN)
+		fputs("a thread that the program made\n", r->out);
 	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
 		return;
 	fputs("started by ", r->out);

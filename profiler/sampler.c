@@ -2,6 +2,7 @@
 /*
  * sampler.c - when to look, and what all samplers share.
  */
+#include "goro_introspect.h"
 #include "sampler.h"
 
 #include <math.h>
@@ -126,7 +127,8 @@ uint32_t sampler_stack(struct profile *p, const struct goro_snapshot *snap,
 				     st->complete ? NULL : "[truncated]");
 	}
 	if (!g->entry)
-		return profile_stack(p, NULL, 0, "main", NULL);
+		return profile_stack(p, NULL, 0,
+				     g->flags & GORO_FLAG_FOREIGN ? "(a thread)" : "main", NULL);
 	return profile_stack(p, &entry, 1, NULL, NULL);
 }
 

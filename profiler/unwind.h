@@ -41,7 +41,7 @@ struct unwind_stack {
 	uint64_t hi;	      /* end of the stack; more bytes can be had up to here */
 	const uint8_t *bytes; /* copy of [sp, sp + len) */
 	size_t len;
-	bool main; /* ends in _start, not in the entry of goroutines */
+	bool main; /* a thread's own: ends where it begins, not in the entry of goroutines */
 };
 
 struct unwind_result {

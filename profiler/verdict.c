@@ -16,7 +16,7 @@ bool verdict_may_suspect(const struct goro_info *g)
 {
 	return g->state == GORO_STATE_WAITING && g->wait_class != GORO_CLASS_NONE &&
 	       g->wait_class != GORO_CLASS_EXTERNAL &&
-	       !(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_SYSTEM));
+	       !(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 
 void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,

@@ -107,6 +107,19 @@ static void find_free(void)
 	end->bare = false;
 }
 
+/* One, for who has no P. sched.lock held. */
+struct g *goro_g_take(void)
+{
+	struct g *gp;
+
+	if (!sched.gfree)
+		find_free();
+	gp = sched.gfree;
+	sched.gfree = gp->link;
+	gp->link = NULL;
+	return gp;
+}
+
 void goro_g_refill(struct p *pp)
 {
 	lock_always(&sched.lock);

@@ -9,8 +9,12 @@
 struct sched sched;
 struct p *goro_ps[P_MAX];
 struct m *goro_ms[M_MAX];
+__thread bool goro_tls_blocking;
 
 extern void **__cxa_get_globals(void) __attribute__((weak));
+
+#define LOOK_AGAIN_MIN (5 * GORO_MILLISECOND)
+#define LOOK_AGAIN_MAX (10 * GORO_SECOND)
 
 /* ---- the global queue, idle Ps and Ms -------------------------------------------------------- */
 
@@ -110,17 +114,26 @@ void goro_idle_m_remove(struct m *mp)
 
 /*
  * Nothing runs, nothing is about to, and no timer will change that: nobody can ever wake anybody.
- * Everything this looks at is only changed under sched.lock.
+ * Everything this looks at is only changed under sched.lock. But for one thing: a thread of the
+ * program's own may call us yet, and then it can. When there is one we ask again, less and less
+ * often, because it may end and say nothing.
  */
-void goro_check_deadlock(void)
+bool goro_check_deadlock(void)
 {
+	int64_t again = sched.look_again ? sched.look_again : LOOK_AGAIN_MIN;
+
+	sched.look_again = 0;
 	if (atomic_load(&sched.nidle_p) != (uint32_t)sched.nprocs || atomic_load(&sched.nlost) ||
-	    atomic_load(&sched.nblocking) || goro_netpoll_waiters() || sched.runq_first ||
-	    atomic_load(&sched.dying))
-		return;
+	    atomic_load(&sched.noutside) || atomic_load(&sched.nblocking) ||
+	    goro_netpoll_waiters() || sched.runq_first || atomic_load(&sched.dying))
+		return false;
 	for (int i = 0; i < sched.nprocs; i++)
 		if (!runq_empty(goro_ps[i]))
-			return;
+			return false;
+	if (goro_foreign_may_come()) {
+		sched.look_again = 2 * again < LOOK_AGAIN_MAX ? 2 * again : LOOK_AGAIN_MAX;
+		return true;
+	}
 	unlock_always(&sched.lock);
 	goro_die_deadlock();
 }
@@ -129,13 +142,13 @@ void goro_check_deadlock(void)
 
 void goro_m_init(struct m *mp)
 {
-	mp->tid = os_tid();
+	__atomic_store_n(&mp->tid, os_tid(), __ATOMIC_RELAXED);
 	mp->errnop = goro_errno_location();
 	mp->eh_globals = __cxa_get_globals ? __cxa_get_globals() : NULL;
 	mp->sleep_until = INT64_MAX;
 	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
 	goro_tls_m = mp;
-	os_thread_signal_stack(mp);
+	os_thread_signal_stack(mp, atomic_load_explicit(&mp->foreign, memory_order_relaxed));
 }
 
 static void m_main(void *arg)
@@ -182,7 +195,7 @@ struct m *goro_m_new(void)
 
 void goro_m_free(struct m *mp)
 {
-	mp->tid = 0;
+	__atomic_store_n(&mp->tid, 0, __ATOMIC_RELAXED);
 	mp->curg = NULL;
 	mp->locked_g = NULL;
 	mp->ending = false;

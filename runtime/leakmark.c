@@ -59,7 +59,8 @@ __attribute__((no_sanitize("thread"))) static bool read_record(const struct g *g
 	state = GORO_STATUS_STATE(s->status);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return s->id && state != GORO_STATE_FREE && state != GORO_STATE_DEAD && s->id == v->id &&
-	       !(GORO_STATUS_FLAGS(s->status) & (GORO_FLAG_MAIN | GORO_FLAG_SYSTEM));
+	       !(GORO_STATUS_FLAGS(s->status) &
+		 (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 
 static int by_id(const void *a, const void *b)

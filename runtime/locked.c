@@ -52,8 +52,12 @@ void goro_release_p(struct m *mp)
 		return;
 	}
 	goro_idle_p_put(pp);
-	if (when == INT64_MAX)
-		goro_check_deadlock();
+	if (when == INT64_MAX && goro_check_deadlock()) {
+		/* Somebody must ask again. */
+		pp = goro_idle_p_get();
+		goro_start_m(pp, false, NULL);
+		return;
+	}
 	unlock_always(&sched.lock);
 }
 
@@ -212,6 +216,7 @@ struct g *goro_locked_next(struct m *mp)
 	}
 	gp = mp->next_g;
 	mp->next_g = NULL;
+	atomic_fetch_add_explicit(&mp->p->nswitch, 1, memory_order_relaxed);
 	atomic_store_explicit(&mp->p->attention, 1, memory_order_relaxed);
 	return gp;
 }
@@ -246,7 +251,8 @@ void goro_unlock_os_thread(void)
 	struct m *mp = enter();
 	struct g_ext *ext = mp->curg->ext;
 
-	if (ext && ext->nlocks && !--ext->nlocks) {
+	/* A thread of the program's own keeps its goroutine. */
+	if (ext && ext->nlocks > g_is_foreign(mp->curg) && !--ext->nlocks) {
 		ext->m = NULL;
 		mp->locked_g = NULL;
 		set_locked(mp->curg, false);

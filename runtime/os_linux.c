@@ -397,7 +397,7 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 }
 
 /* Faults on a goroutine's stack are handled on a stack of the thread; libdw needs room there. */
-void os_thread_signal_stack(struct m *mp)
+void os_thread_signal_stack(struct m *mp, bool only_if_none)
 {
 	size_t size = getauxval(AT_MINSIGSTKSZ) + 512 * 1024;
 	stack_t ss = { .ss_size = size };
@@ -405,15 +405,19 @@ void os_thread_signal_stack(struct m *mp)
 	if (!mp->signal_stack)
 		mp->signal_stack = os_reserve(size);
 	ss.ss_sp = mp->signal_stack;
-	mp->signal_stack_before.ss_flags = SS_DISABLE;
-	if (ss.ss_sp)
-		sigaltstack(&ss, &mp->signal_stack_before);
+	mp->signal_stack_set = false;
+	if (!ss.ss_sp || sigaltstack(NULL, &mp->signal_stack_before))
+		return;
+	if (only_if_none && !(mp->signal_stack_before.ss_flags & SS_DISABLE))
+		return;
+	mp->signal_stack_set = !sigaltstack(&ss, NULL);
 }
 
 /* (AddressSanitizer unmaps at a thread's end what it finds set.) */
 void os_thread_signal_stack_end(struct m *mp)
 {
-	sigaltstack(&mp->signal_stack_before, NULL);
+	if (mp->signal_stack_set)
+		sigaltstack(&mp->signal_stack_before, NULL);
 }
 
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi)
@@ -433,6 +437,61 @@ void os_thread_stack(uintptr_t *lo, uintptr_t *hi)
 void os_main_stack(uintptr_t *lo, uintptr_t *hi)
 {
 	os_thread_stack(lo, hi);
+}
+
+static pthread_key_t thread_end;
+
+int os_at_thread_end(void (*fn)(void *))
+{
+	return -pthread_key_create(&thread_end, fn);
+}
+
+int os_thread_watch(void *arg)
+{
+	return -pthread_setspecific(thread_end, arg);
+}
+
+void os_thread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+/* One entry of a directory as the kernel writes it; readdir() would need malloc. */
+struct dir_entry {
+	uint64_t inode;
+	int64_t offset;
+	uint16_t len;
+	uint8_t type;
+	char name[];
+};
+
+static uint32_t strangers(const char *entries, size_t n, bool (*ours)(uint32_t tid))
+{
+	uint32_t found = 0;
+
+	for (size_t at = 0; at < n;) {
+		const struct dir_entry *e = (const void *)(entries + at);
+
+		at += e->len;
+		if (e->name[0] != '.' && !ours((uint32_t)strtoul(e->name, NULL, 10)))
+			found++;
+	}
+	return found;
+}
+
+bool os_other_threads(bool (*ours)(uint32_t tid))
+{
+	char entries[4096] __attribute__((aligned(8)));
+	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint32_t found = 0;
+	long n;
+
+	if (fd < 0)
+		return true;
+	while ((n = syscall(SYS_getdents64, fd, entries, sizeof(entries))) > 0)
+		found += strangers(entries, (size_t)n, ours);
+	close(fd);
+	return n < 0 || found > SAN_THREADS;
 }
 
 void os_at_fork(void (*child)(void))

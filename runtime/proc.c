@@ -253,6 +253,8 @@ void goro_exit(void)
 	goro_deferred_run_all(gp);
 	if (unlikely(gp->ext))
 		goro_locals_destroy(gp);
+	if (unlikely(g_is_foreign(gp)))
+		os_thread_exit();
 	mp = enter();
 	if (goro_is_main(gp)) {
 		/* The process stack stays; its goroutine is no more, and nobody can wake it. */
@@ -267,6 +269,17 @@ void goro_exit(void)
 	mp->post = POST_DEAD;
 	switch_to(mp, gp, pick_or_g0(mp));
 	__builtin_unreachable();
+}
+
+void goro_end_foreign(struct m *mp)
+{
+	struct g *gp = mp->curg;
+
+	g_end(mp, gp);
+	gp->stack_lo = gp->stack_hi = 0;
+	g_set_sp(gp, 0);
+	g_set_state(gp, GORO_STATE_FREE, 0);
+	g_free(mp->p, gp);
 }
 
 static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)

@@ -260,6 +260,9 @@ struct m {
 	struct g *locked_g;	     /* runs no other; see locked.c */
 	bool stopped; /* sched.lock: waits for a P, for locked_g; whoever has one wakes it */
 	bool ending;  /* locked_g has ended, and the thread with it */
+	_Atomic bool foreign; /* the thread is the program's; see foreign.c */
+	void *own_stack;      /* g0's then, kept with the record */
+	bool signal_stack_set;
 } __attribute__((aligned(2 * CACHE_LINE)));
 
 /* What lies above a goroutine's outermost frame, for observers: the contract's entry_owner. */
@@ -295,13 +298,16 @@ struct sched {
 	struct m *idle_m;
 	struct m *free_m; /* records whose threads have ended */
 	_Atomic uint32_t nspinning;
-	_Atomic uint32_t nlost;	    /* Ms whose goroutine runs without a P */
+	_Atomic uint32_t nlost;	   /* Ms whose goroutine runs without a P */
+	_Atomic uint32_t noutside; /* foreign threads in their own code, without a P */
+	uint32_t sysmon_tid;
+	int64_t look_again; /* how long to wait before asking for foreign threads once more */
 	_Atomic uint32_t nblocking; /* Ms in a goro_blocking() call */
 	_Atomic(struct m *) poller; /* the M that sleeps in netpoll; it is not in idle_m */
 	struct m *timekeeper;	    /* the idle M that sleeps until the next timer */
 	struct g *gfree;
 	_Atomic uint64_t next_id;
-	bool sysmon_started;
+	_Atomic bool sysmon_started;
 	_Atomic uint32_t sysmon_futex; /* 1: sysmon sleeps because nothing runs */
 	_Atomic uint32_t dying;	       /* who writes a fatal report: its tid */
 	_Atomic uint32_t quit_asked;   /* SIGQUIT arrived */
@@ -317,6 +323,7 @@ extern uint64_t g_chunks[G_CHUNKS_MAX];
 extern struct tomb goro_tombs[TOMB_MAX];
 extern __thread struct m *goro_tls_m
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread bool goro_tls_blocking; /* this thread is in goro_blocking() */
 extern struct goro_introspect goro_introspect;
 /* The same under a name that nobody outside can take: no detour through a table of addresses. */
 extern struct goro_introspect goro_contract __attribute__((visibility("hidden")));
@@ -479,6 +486,7 @@ void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t par
 
 void goro_wake_worker_slow(void);
 bool goro_is_main(const struct g *gp);
+void goro_end_foreign(struct m *mp); /* its goroutine */
 size_t goro_count_now(void);
 struct g *goro_g_by_index(uint64_t i);
 uint64_t goro_g_count(void);
@@ -507,6 +515,11 @@ static inline void g_set_sp(struct g *gp, uintptr_t sp)
 }
 
 #define G_LOCKED (GORO_FLAG_LOCKED << 16)
+
+static inline bool g_is_foreign(const struct g *gp)
+{
+	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_FOREIGN;
+}
 
 static inline bool g_is_locked(const struct g *gp)
 {
@@ -661,7 +674,8 @@ bool os_membarrier(void);
 int os_cores(void);
 uint32_t os_tid(void);
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
-void os_thread_signal_stack(struct m *mp);
+/* only_if_none: the program may have set one for this thread */
+void os_thread_signal_stack(struct m *mp, bool only_if_none);
 void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */
 void os_sleep(int64_t ns);
 int64_t os_now(void); /* CLOCK_MONOTONIC */
@@ -686,6 +700,12 @@ void os_exit_now(int status) __attribute__((noreturn));
 void os_main_stack(uintptr_t *lo, uintptr_t *hi);
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
 void os_at_fork(void (*child)(void));
+/* At the end of each thread that has called os_thread_watch(arg), on it: fn(arg). */
+int os_at_thread_end(void (*fn)(void *));
+int os_thread_watch(void *arg);
+void os_thread_exit(void) __attribute__((noreturn));
+/* Is there a thread in the process that `ours` does not know? True if that cannot be found out. */
+bool os_other_threads(bool (*ours)(uint32_t tid));
 
 /* Each of these returns -errno when it fails, and leaves errno alone. */
 struct os_event {

@@ -46,6 +46,13 @@
 #define SAN_NEEDS_MAPPINGS false
 #endif
 
+/* Threads of a sanitizer's own. */
+#if GORO_TSAN
+enum { SAN_THREADS = 1 };
+#else
+enum { SAN_THREADS = 0 };
+#endif
+
 static inline void san_root_region(const void *addr, size_t size)
 {
 	(void)addr, (void)size;

@@ -139,8 +139,8 @@ static void sleep_without_p(struct m *mp)
 	lock_always(&sched.lock);
 	/* Under the lock: a P that has become idle had published its timers before. */
 	when = goro_timers_next();
-	if (when == INT64_MAX)
-		goro_check_deadlock();
+	if (when == INT64_MAX && goro_check_deadlock())
+		timeout = sched.look_again;
 	if (when != INT64_MAX && atomic_load(&sched.nidle_p) &&
 	    (!sched.timekeeper || when < sched.timekeeper->sleep_until)) {
 		sched.timekeeper = mp;
@@ -323,7 +323,9 @@ static void settle(struct m *mp, struct g *gp, _Atomic uint32_t *counter)
 static void settle_lost(struct m *mp, struct g *gp)
 {
 	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_relaxed);
-	settle(mp, gp, &sched.nlost);
+	settle(mp, gp,
+	       atomic_load_explicit(&mp->foreign, memory_order_relaxed) ? &sched.noutside
+									: &sched.nlost);
 }
 
 /* ---- blocking calls -------------------------------------------------------------------------- */
@@ -347,7 +349,9 @@ static void run_blocking(struct m *mp, struct g *gp)
 	atomic_fetch_add(&sched.nblocking, 1);
 	goro_release_p(mp);
 	goro_tls_m = NULL;
+	goro_tls_blocking = true;
 	call->fn(call->arg);
+	goro_tls_blocking = false;
 	goro_tls_m = mp;
 	settle(mp, gp, &sched.nblocking);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * schedule.h - the scheduler's own functions, for the files that are it: idle.c sched.c start.c
- * locked.c sysmon.c world.c.
+ * locked.c sysmon.c world.c
+ * foreign.c.
  */
 #ifndef GORO_SCHEDULE_H
 #define GORO_SCHEDULE_H
@@ -13,7 +14,8 @@ struct g *goro_global_get(struct p *pp);
 void goro_idle_p_put(struct p *pp);
 struct p *goro_idle_p_get(void);
 void goro_idle_m_remove(struct m *mp);
-void goro_check_deadlock(void);
+/* True: all are asleep, as far as we know; ask again in sched.look_again ns. */
+bool goro_check_deadlock(void);
 struct m *goro_m_new(void);	/* NULL: there are too many */
 void goro_m_free(struct m *mp); /* its thread does not touch it any more */
 void goro_m_stop(struct m *mp); /* from here on it may be handed a P, see locked.c */
@@ -29,6 +31,8 @@ struct p *goro_p_new(uint32_t id); /* NULL: no memory */
 bool goro_retake(struct p *pp);	   /* from a worker that is in the program's code */
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
+struct m *goro_foreign_attach(void);
+bool goro_foreign_may_come(void); /* a thread that is not ours, and may call us yet */
 void goro_schedule(struct m *mp); /* returns when the thread is to end */
 void goro_locked_yield(struct m *mp, struct g *gp);
 struct g *goro_locked_next(struct m *mp); /* NULL: the thread ends */

@@ -127,10 +127,9 @@ struct m *goro_enter_slow(void)
 			   "use posix_spawn(), or exec at once");
 	if (!goro_ms[0])
 		start();
-	if (!getm())
-		goro_throw("called from a thread that is not a goroutine's "
-			   "(made with pthread_create, or in goro_blocking?)");
-	return getm();
+	if (goro_tls_blocking)
+		goro_throw("called from inside goro_blocking(), which is no goroutine's place");
+	return getm() ? getm() : goro_foreign_attach();
 }
 
 /* We interrupted ourselves in the midst of anything. */

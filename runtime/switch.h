@@ -12,6 +12,7 @@ enum { GFREE_MAX = 256, GFREE_BATCH = 128 };
 extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *value);
 
 void goro_g_chunk_add(void); /* sched.lock held */
+struct g *goro_g_take(void); /* sched.lock held */
 void goro_g_refill(struct p *pp);
 void goro_g_flush(struct p *pp);
 void goro_g_flush_locked(struct p *pp, uint32_t keep); /* sched.lock held */

@@ -64,10 +64,17 @@ static bool ask_for(struct p *pp)
 		atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
 		return false;
 	}
-	mp->p = NULL;
-	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
 	pp->nretake++;
 	goro_end_slice(pp);
+	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed)) {
+		/* Maybe for long, and nothing has to wait for it: the P may be idle. */
+		atomic_fetch_add(&sched.noutside, 1);
+		atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
+		goro_release_p(mp);
+		return true;
+	}
+	mp->p = NULL;
+	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
 	atomic_fetch_add(&sched.nlost, 1);
 	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
 	goro_start_m(pp, false, NULL);
@@ -97,6 +104,24 @@ static void measure_slices(struct p *pp, uint64_t nswitch, int64_t now)
 	atomic_store_explicit(&pp->spread, !tiny, memory_order_relaxed);
 	pp->tick_nswitch = nswitch;
 	pp->tick_time = now;
+}
+
+/*
+ * How long a P may be in the program's code. A thread of the program's own that has come back from
+ * a call may be away for ever: nobody waits for its P longer than a tick, and when nobody does it
+ * is put aside a while later, so that all may sleep.
+ */
+static bool overdue(struct p *pp, int64_t now)
+{
+	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
+	int64_t since = now - pp->seen_time;
+
+	if (since < TICK_MIN_NS || !mp)
+		return false;
+	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed))
+		return !atomic_load_explicit(&mp->in_runtime, memory_order_relaxed) &&
+		       (since >= HOG_NS || something_waits(pp, now));
+	return since >= HOG_NS && something_waits(pp, now);
 }
 
 /* One look at one P. True: something was done about it. */
@@ -129,7 +154,7 @@ static bool watch(struct p *pp, int64_t now)
 	if (nswitch != pp->seen_nswitch) {
 		pp->seen_nswitch = nswitch;
 		pp->seen_time = now;
-	} else if (now - pp->seen_time >= HOG_NS && something_waits(pp, now)) {
+	} else if (overdue(pp, now)) {
 		acted |= goro_retake(pp);
 	}
 	/* The backstop for a wake-up that was left out because a worker seemed to be looking. */
@@ -175,6 +200,7 @@ static void sysmon(void *unused)
 	int quiet = 0, idle = 0;
 
 	(void)unused;
+	__atomic_store_n(&sched.sysmon_tid, os_tid(), __ATOMIC_RELAXED);
 	for (;;) {
 		int64_t now = goro_clock_advance(), tidy;
 		bool acted = false;

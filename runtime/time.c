@@ -200,6 +200,7 @@ void goro_timers_move(struct p *from, struct p *to)
 		if (!is_sleeper(d))
 			atomic_store_explicit(&timer_of(d)->p, to, memory_order_relaxed);
 		heap_insert(to, d);
+		from->timers[i].what = 0;
 	}
 	heap_publish(to);
 	from->ntimers = 0;

@@ -166,7 +166,8 @@ static void print_frames(const struct walk *w, bool exact, bool whole)
 		if (pc >= (uintptr_t)goro_entry && pc <= (uintptr_t)goro_entry_end)
 			break;
 		goro_line_of(pc, !(exact && i == 0), &line);
-		if (!strcmp(line.function, "goro_main") && !system)
+		if (!system &&
+		    (!strcmp(line.function, "goro_main") || !strcmp(line.function, "start_thread")))
 			break;
 		print("%s(...)\n\t%s:%d +0x%lx\n", line.function, line.file, line.number,
 		      (unsigned long)line.offset);

@@ -285,10 +285,16 @@ const struct stack_names *frame_stack(const struct frame *f, const struct goro_i
 	return g->stack_id < f->snap->nstacks ? f->stacks[g->stack_id] : NULL;
 }
 
+/* Nobody started main, which is goroutine 1, nor threads that the program made itself. */
+enum { THREAD = 1 };
+
 const struct spawn_name *frame_spawn(const struct frame *f, const struct goro_info *g)
 {
+	static const struct spawn_name thread = { .pc = THREAD };
 	struct spawn_name key = { .pc = g->spawn_pc };
 
+	if (!g->spawn_pc && g->id != 1)
+		return &thread;
 	if (!f->nspawns)
 		return NULL;
 	return bsearch(&key, f->spawns, f->nspawns, sizeof(key), by_pc);
@@ -346,8 +352,8 @@ void spawn_text(const struct spawn_name *s, char *buf, size_t size)
 		snprintf(buf, size, "?");
 		return;
 	}
-	if (s->pc == 0) {
-		snprintf(buf, size, "main");
+	if (s->pc == 0 || s->pc == THREAD) {
+		snprintf(buf, size, s->pc ? "(a thread)" : "main");
 		return;
 	}
 	if (s->known)

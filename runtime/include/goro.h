@@ -29,7 +29,9 @@
  *     waitgroup. Never copy one that is in use, and keep it alive until nobody uses it.
  *   - A goroutine may go on on another thread after any call that blocks: keep no pthread mutex
  *     locked and no pointer to thread-local storage over such a call.
- *   - Only goroutines may call this API (main is one; a thread made with pthread_create is not).
+ *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
+ *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
+ *     handler, or what goro_blocking() calls.
  *   - After fork() the child has no goroutines to run; use posix_spawn() or exec at once.
  *
  * Environment, read once at start:
@@ -135,7 +137,8 @@ GORO_API void goro_sleep(int64_t ns);
 GORO_API void goro_lock_os_thread(void);
 GORO_API void goro_unlock_os_thread(void);
 
-/* Goroutines that exist now, the caller included. */
+/* Goroutines that exist now, the caller included, and threads of the program's own that have called
+ * and not ended. */
 GORO_API size_t goro_count(void);
 
 /* How many run at once: GOMAXPROCS. */

@@ -112,6 +112,7 @@ struct goro_name {
 #define GORO_FLAG_MAIN	      0x1u    /* runs main() on the process stack */
 #define GORO_FLAG_SYSTEM      0x2u    /* the runtime's own; not counted as the user's */
 #define GORO_FLAG_LOCKED      0x4u    /* locked to its OS thread */
+#define GORO_FLAG_FOREIGN     0x8u    /* a thread that the program made; its stack ends as one */
 #define GORO_FLAG_IGNORE      0x10u   /* goro_ignore(): no proof is wanted of it */
 #define GORO_FLAG_TIMED	      0x8000u /* the runtime's own mark: it measures this one; ignore it */
 
@@ -297,7 +298,8 @@ struct goro_introspect {
 
 	/*
 	 * Where every goroutine's stack ends: a complete unwind's last frame lies in this range
-	 * (the trampoline that calls a goroutine's function); main's lies in _start instead. All of
+	 * (the trampoline that calls a goroutine's function); main's lies in _start instead, and a
+	 * foreign thread's where the C library begins threads, which says so in its CFI. All of
 	 * the runtime's functions have names that begin with goro_, so a reader can hide them.
 	 */
 	uint64_t entry_lo;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the runtime cannot do, and must say in one line: goroutines in a forked child, calls from a
- * thread that is not a goroutine's, more stacks than there is address space. And what it can beside
+ * What the runtime cannot do, and must say in one line: goroutines in a forked child, calls from
+ * inside goro_blocking(), more stacks than there is address space. And what it can beside
  * them: posix_spawn, threads that leave it alone.
  */
 #include <pthread.h>
@@ -99,10 +99,16 @@ static void send_something(void)
 	goro_chan_try_send(never, NULL);
 }
 
-static void foreign_thread_calls(void)
+static void send_in_blocking(void *unused)
+{
+	(void)unused;
+	send_something();
+}
+
+static void call_in_blocking(void)
 {
 	never = goro_chan_make(0, 0);
-	on_a_thread(send_something);
+	goro_blocking(send_in_blocking, NULL);
 }
 
 static void foreign_thread_is_quiet(void)
@@ -122,8 +128,8 @@ static const struct check_case cases[] = {
 	{ "child_of_a_fork", child_of_a_fork, .status = 2,
 	  .says = { "goroutines do not exist in a fork\\(\\)ed child; use posix_spawn" } },
 	{ "spawned_process", spawned_process, .status = 0 },
-	{ "foreign_thread_calls", foreign_thread_calls, .status = 2,
-	  .says = { "called from a thread that is not a goroutine's" } },
+	{ "call_in_blocking", call_in_blocking, .status = 2,
+	  .says = { "called from inside goro_blocking\\(\\)" } },
 	{ "foreign_thread_is_quiet", foreign_thread_is_quiet, .status = 0 },
 };
 

@@ -10,6 +10,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "goro.h"
@@ -92,6 +93,44 @@ static void take_turns(void *arg)
 		;
 }
 
+/* What C++ destroys at a thread's end comes before the end of its goroutine, and may call. */
+struct farewell {
+	goro_chan *to = nullptr;
+
+	~farewell()
+	{
+		if (to)
+			goro_chan_send(to, nullptr);
+	}
+};
+
+static thread_local farewell bye;
+
+static void threads_call()
+{
+	goro_chan *c = goro_chan_make(0, 0);
+	std::vector<std::thread> threads;
+
+	for (int i = 0; i < 8; i++)
+		threads.emplace_back([c, i] {
+			bye.to = c;
+			for (int k = 0; k < 100; k++) {
+				try {
+					if (k % 7 == i % 7)
+						throw std::runtime_error("now and then");
+					goro_chan_send(c, nullptr);
+				} catch (const std::runtime_error &) {
+					goro_chan_send(c, nullptr);
+				}
+			}
+		});
+	for (int i = 0; i < 8 * 101; i++)
+		CHECK(goro_chan_recv(c, nullptr));
+	for (auto &thread : threads)
+		thread.join();
+	goro_chan_free(c);
+}
+
 int main()
 {
 	const int n = 200;
@@ -113,6 +152,7 @@ int main()
 
 	CHECK(goro_select(cases, 2) == 1);
 	CHECK(goro_select(cases, 2) == 0 && y == 1);
+	threads_call();
 	std::puts("caught them all");
 	return 0;
 }
