@@ -211,7 +211,8 @@ int64_t goro_scavenge(int64_t now)
 	}
 	next_period = now + PERIOD_NS;
 	flush_idle();
-	any = goro_trim_begin(now) | goro_g_age();
+	any = goro_trim_begin(now);
+	any |= goro_g_age();
 	for (uint32_t class = 0; class < NCLASSES; class ++)
 		any |= age_stacks(&goro_stack_classes[class]);
 	quiet_periods = any || something_ran() ? 0 : quiet_periods + 1;
