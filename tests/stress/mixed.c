@@ -238,7 +238,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	must(!pthread_create(&thread, NULL, watchdog, NULL));
 	for (int n = most; goro_now() < end;
-	     n = 1 + (int)(stress_random(&random) % (uint64_t)most)) {
+	     n = most / 50 + 1 + (int)(stress_random(&random) % (uint64_t)most)) {
 		int64_t length =
 			GORO_SECOND + (int64_t)(stress_random(&random) % (2 * GORO_SECOND));
 
