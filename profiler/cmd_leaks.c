@@ -208,11 +208,6 @@ static int reach_status(const struct goro_reach *r, int status)
 		fprintf(stderr, "goro leaks: reachability is unknown: %s\n", r->unknown);
 		return status ? status : GORO_PARTIAL;
 	}
-	if (r->note[0])
-		fprintf(stderr,
-			"goro leaks: %s: all that may be in it counts as in use, which can hide "
-			"leaks\n",
-			r->note);
 	return status;
 }
 

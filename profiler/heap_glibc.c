@@ -202,7 +202,7 @@ static bool walk(struct heap_area *a, uint64_t first, uint64_t top, bool fence)
 	bool was_free = false;
 	uint64_t p = first, last = 0;
 
-	if (first % 16 || first < a->lo || top > a->hi - 16 || first > top)
+	if (!a->bytes || first % 16 || first < a->lo || top > a->hi - 16 || first > top)
 		return false;
 	while (p < top) {
 		uint64_t head = word(a->bytes + (p + 8 - a->lo)), size = head & ~7ull;
@@ -727,7 +727,7 @@ static struct goro_error *search_modules(struct search *s)
 		if (!m->inode || !m->writable || m->shared)
 			continue;
 		err = search_module(s, i, &bytes, &size);
-		if (!err && s->main_arena) {
+		if (!err && bytes && s->main_arena) {
 			uint64_t top = word(bytes + (s->main_arena - m->lo) + ARENA_TOP);
 			const struct target_map *heap = target_maps_find(s->maps, top);
 

@@ -278,6 +278,7 @@ static struct goro_error *search_stack(struct run *r, uint32_t g)
 {
 	const struct goro_info *info = &r->view->snap->g[g];
 	size_t size = r->view->facts->record_size;
+	bool skip = reach_skips("stacks") && !r->candidate[g];
 	struct goro_error *err = NULL;
 
 	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
@@ -285,11 +286,9 @@ static struct goro_error *search_stack(struct run *r, uint32_t g)
 	if (!reach_skips("locals"))
 		visit(r, r->view->facts->locals[g], info->record);
 	r->here.kind = REACH_STACK;
-	if (reach_skips("stacks") && !r->candidate[g])
-		return NULL;
-	if (r->stack[g])
+	if (r->stack[g] && !skip)
 		search_words(r, r->stack[g], info->stack_hi - r->from[g], r->from[g]);
-	else if (r->from[g])
+	else if (r->from[g] && !skip)
 		err = search_memory(r, r->from[g], info->stack_hi);
 	return err;
 }
@@ -459,12 +458,11 @@ static struct goro_error *preload(struct run *r)
 
 		r->slab_size += len <= PRELOAD ? len : 0;
 	}
-	r->records = calloc(snap->ng + 1, size);
 	r->slab = mmap(NULL, r->slab_size + 1, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (r->slab == MAP_FAILED)
 		r->slab = NULL;
-	if (!r->records || !r->slab)
+	if (!r->slab)
 		return &goro_enomem;
 	for (size_t i = 0; i < snap->ng && !err; i++) {
 		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
@@ -623,8 +621,9 @@ static bool allocate(struct run *r)
 	r->ret->leaked = calloc(n, sizeof *r->ret->leaked);
 	r->ret->retains = calloc(n, sizeof *r->ret->retains);
 	r->window = malloc(WINDOW + HEAP_PAGE);
-	return r->candidate && r->alive && r->searched && r->stack && r->ret->leaked &&
-	       r->ret->retains && r->window;
+	r->records = calloc(n, r->view->facts->record_size);
+	return r->records && r->candidate && r->alive && r->searched && r->stack &&
+	       r->ret->leaked && r->ret->retains && r->window;
 }
 
 /* What a pointer may lead to: objects, and stacks. */
@@ -718,12 +717,18 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 	if (!err)
 		err = heap_read(&r.heap, view->t, &maps, view->facts->opaque, view->facts->nopaque,
 				view->most);
-	if (!err)
-		err = roots_find(&roots, view, &maps, &r.heap);
 	if (!err) {
 		memcpy(ret->note, r.heap.note, sizeof ret->note);
 		ret->busy = r.heap.busy;
-		err = mark(&r, &roots);
+	}
+	/*
+	 * All is in use if no object is known. Another allocator's address space can be terabytes
+	 * (AddressSanitizer's is), so it is not even looked at.
+	 */
+	if (!err && (r.heap.nareas || r.heap.nblocks || ret->busy)) {
+		err = roots_find(&roots, view, &maps, &r.heap);
+		if (!err)
+			err = mark(&r, &roots);
 	}
 	run_free(&r);
 	roots_free(&roots);

@@ -71,6 +71,10 @@ static void put_stops(const struct report *r, const struct goro_reach *reach)
 		fprintf(r->out, "it was stopped for %.1f ms%s%s\n", (double)reach->pause_ns / 1e6,
 			reach->stops > 1 ? " at most, more than once" : "",
 			reach->copied ? ", and copied meanwhile" : "");
+	if (reach->note[0])
+		fprintf(r->out,
+			"%s: all that may be in it counts as in use, which can hide leaks\n",
+			reach->note);
 }
 
 void report_leaks_text(const struct report *r, const struct goro_verdicts *v)
