@@ -243,6 +243,15 @@ static int wait_all(struct m **mp, struct select_state *s)
 	return done;
 }
 
+static bool has_no_channel(const struct select_state *s)
+{
+	int i = 0;
+
+	while (i < s->n && !s->cases[i].chan)
+		i++;
+	return i == s->n;
+}
+
 static int try_or_wait(struct m **mp, struct select_state *s)
 {
 	/* Before the channels': that is the order in which a timer sends. */
@@ -250,6 +259,11 @@ static int try_or_wait(struct m **mp, struct select_state *s)
 	int done;
 
 	sort_locks(s);
+	/* Nil channels alone: it says so to whoever looks. */
+	if (unlikely(s->timeout == FOR_EVER && has_no_channel(s))) {
+		leave(*mp);
+		goro_park_forever(GORO_REASON_SELECT_NONE);
+	}
 	if (timer_lock)
 		lock(timer_lock);
 	lock_all(s);

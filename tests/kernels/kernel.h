@@ -17,7 +17,8 @@
  *	expect: FUNCTION, REASON: PROOF [COUNT]
  *
  * PROOF is never, cycle, orphan or unreachable, or "alive": it waits, and nobody may call it
- * LEAKED, be it because it can be woken or because that cannot be proved.
+ * LEAKED, be it because it can be woken or because that cannot be proved. An orphan in a program in
+ * which others are unreachable may be called unreachable too: both are true.
  */
 #ifndef KERNEL_H
 #define KERNEL_H

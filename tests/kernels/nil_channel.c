@@ -7,7 +7,7 @@
  * expect: reader, chan receive (nil chan): never
  * expect: writer, chan send (nil chan): never
  * expect: neither, select (no cases): never
- * expect: chooser, select: unreachable
+ * expect: chooser, select (no cases): never
  */
 #include "kernel.h"
 

@@ -89,7 +89,8 @@ def look(goro, pid):
 def allowed(expected, function, reason, proof):
     """The expectation that what was seen may be, or None."""
     for key in expected:
-        if key[0] == function and key[1] in (reason, "*") and key[2] in (proof, "?"):
+        if key[0] == function and key[1] in (reason, "*") and (
+                key[2] == "?" or proof in key[2].split(" or ")):
             return key
     return None
 
@@ -101,11 +102,13 @@ class Kernel:
         self.options = options
         self.expected = collections.Counter()
         kernel = read_expectations(source)
-        # Whoever waits for a lock of one that is unreachable is an orphan only if that is proved.
-        open_end = not options.reach and any(key[2] == "unreachable" for key in kernel)
+        # Behind one that is unreachable both are true, and without the one there is not the other.
+        behind = any(key[2] == "unreachable" for key in kernel)
         for (function, reason, proof), count in kernel.items():
-            if open_end and proof in ("unreachable", "orphan"):
+            if behind and not options.reach and proof in ("unreachable", "orphan"):
                 proof = "?"
+            elif behind and proof == "orphan":
+                proof = "orphan or unreachable"
             self.expected[function, reason, proof] += count * options.at_once
 
     def start(self, procs, mode):

@@ -28,9 +28,10 @@ static void outer(void *arg)
 	struct cache *c = arg;
 
 	goro_rwmutex_rlock(&c->rw);
-	UNTIL_WAITED(&c->rw);
 	if (fixed)
 		goro_rwmutex_runlock(&c->rw);
+	else
+		UNTIL_WAITED(&c->rw);
 	inner(c);
 	if (!fixed)
 		goro_rwmutex_runlock(&c->rw);
