@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-EXPECT = re.compile(r"^ \* expect: (\w+), ([^:]+): (never|cycle|orphan|unreachable|alive)(?: (\d+))?$")
+EXPECT = re.compile(r"^ \* expect: (\w+), ([^:]+): (never|cycle|orphan|unreachable|alive|maybe)(?: (\d+))?$")
 PATIENCE = 60  # seconds, on a loaded machine
 
 
@@ -106,6 +106,8 @@ class Kernel:
         behind = any(key[2] == "unreachable" for key in kernel)
         for (function, reason, proof), count in kernel.items():
             if behind and not options.reach and proof in ("unreachable", "orphan"):
+                proof = "?"
+            elif proof == "maybe":
                 proof = "?"
             elif behind and proof == "orphan":
                 proof = "orphan or unreachable"
