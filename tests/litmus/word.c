@@ -17,7 +17,7 @@ static struct reader {
 	_Atomic unsigned long sent, got;
 	unsigned long blocked;
 	pthread_t poller;
-	atomic_bool done;
+	atomic_bool over, done; /* nothing more is sent; the reader has all */
 } readers[READERS];
 
 static atomic_bool stop;
@@ -48,6 +48,7 @@ static void *poller(void *arg)
 		for (volatile uint64_t k = stress_random(&random) % 500; k; k--)
 			;
 	}
+	r->over = true;
 	while (!r->done)
 		bring_news(r, true);
 	return NULL;
@@ -57,7 +58,7 @@ static void live(void *arg)
 {
 	struct reader *r = arg;
 
-	while (!stop || r->got < r->sent) {
+	while (!r->over || r->got < r->sent) {
 		struct m *mp;
 
 		if (atomic_load(&r->word) == WORD_READY) /* goro_side_reset() */
