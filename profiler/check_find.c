@@ -167,7 +167,7 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 			      struct goro_snapshot *snap, const struct check_options *opt,
 			      enum check_what what, uint64_t caller)
 {
-	static const struct goro_verdict_options proofs_only = { 0 };
+	static const struct goro_verdict_options proofs_only = { .reach = true };
 	struct goro_verdicts *verdicts;
 	struct goro_error *err = goro_scope_judge(scope, snap, &proofs_only, &verdicts);
 	uint32_t *which;

@@ -4,8 +4,8 @@
  */
 #include "cmd.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -89,14 +89,21 @@ static void stop(int sig)
 	stopped = 1;
 }
 
-/* Without SA_RESTART, so that a sleep ends at once. */
+static sigset_t before; /* what was blocked before we blocked ours */
+
+/* They come while we sleep and at no other time, so none comes just before a long sleep begins. */
 static void catch_signals(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = stop };
+	sigset_t set;
 
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
 		sigaction(signals[i], &sa, NULL);
+		sigaddset(&set, signals[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, &before);
 }
 
 static int64_t now_ns(void)
@@ -110,10 +117,12 @@ static int64_t now_ns(void)
 /* Until then, or until a signal. */
 static void sleep_until(int64_t ns)
 {
-	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	int64_t left = ns - now_ns();
+	struct timespec ts = { 0 };
 
-	while (!stopped && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
+	if (left > 0)
+		ts = (struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) };
+	ppoll(NULL, 0, &ts, &before);
 }
 
 struct progress {

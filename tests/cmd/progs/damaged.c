@@ -25,7 +25,8 @@ int main(void)
 	fields = (const struct goro_field *)goro_introspect.fields;
 	last = (unsigned char *)((uint64_t *)goro_introspect.g_chunks)[0] +
 	       (uint64_t)(goro_introspect.g_chunk_len - 1) * goro_introspect.g_size;
-	last[fields[GORO_FIELD_g_status].offset] = 0xff;
+	/* The runtime looks at it as well. */
+	__atomic_store_n(&last[fields[GORO_FIELD_g_status].offset], 0xff, __ATOMIC_RELAXED);
 	goro_sleep(600 * GORO_SECOND);
 	return 0;
 }
