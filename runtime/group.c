@@ -142,7 +142,8 @@ void goro_group_free(goro_group *g)
 /* ---- singleflight ------------------------------------------------------------------------------
  */
 
-/* On the stack of the goroutine that makes the call; it leaves when all that share it have. */
+/* On the stack of the goroutine that makes the call, or in its ticket: it stays until all that
+ * share the call have copied. */
 struct goro_flight_call {
 	goro_flight *flight;
 	struct goro_flight_call *next;
@@ -206,23 +207,40 @@ static void make_call(struct goro_flight_call *call, goro_flight_fn *fn, void *a
 	goro_deferred_end_(&end);
 }
 
-/* f->mu_ held and released. */
-static int share(struct goro_flight_call *call, const char *key, void *result, size_t size)
+/* NULL: `mine` is the one to make. Else whose result we wait for, and are waited for to copy. */
+static struct goro_flight_call *join(struct goro_flight_call *mine)
 {
-	size_t theirs = call->size;
+	goro_flight *f = mine->flight;
+	struct goro_flight_call **at, *theirs;
+
+	goro_mutex_lock(&f->mu_);
+	at = find(f, mine->key);
+	theirs = *at;
+	if (!theirs) {
+		*at = mine;
+		goro_waitgroup_add(&mine->made, 1);
+	} else if (theirs->size != mine->size) {
+		size_t size = theirs->size;
+
+		goro_mutex_unlock(&f->mu_);
+		goro_panic("singleflight: key \"%.100s\" with results of %zu and of %zu bytes",
+			   mine->key, size, mine->size);
+	} else {
+		theirs->sharers++;
+		goro_waitgroup_add(&theirs->copied, 1);
+	}
+	goro_mutex_unlock(&f->mu_);
+	return theirs;
+}
+
+/* Of a call that we joined. */
+static int wait_and_copy(struct goro_flight_call *call, void *result)
+{
 	int err;
 
-	if (size != theirs) {
-		goro_mutex_unlock(&call->flight->mu_);
-		goro_panic("singleflight: key \"%.100s\" with results of %zu and of %zu bytes", key,
-			   theirs, size);
-	}
-	call->sharers++;
-	goro_waitgroup_add(&call->copied, 1);
-	goro_mutex_unlock(&call->flight->mu_);
 	goro_waitgroup_wait(&call->made);
-	if (size)
-		memcpy(result, call->result, size);
+	if (call->size)
+		memcpy(result, call->result, call->size);
 	err = call->err;
 	goro_waitgroup_done(&call->copied);
 	return err;
@@ -231,31 +249,26 @@ static int share(struct goro_flight_call *call, const char *key, void *result, s
 int goro_flight_do(goro_flight *f, const char *key, goro_flight_fn *fn, void *arg, void *result,
 		   size_t size, bool *shared)
 {
-	struct goro_flight_call call = {
+	struct goro_flight_call mine = {
 		.flight = f,
 		.key = key,
 		.result = result,
 		.size = size,
 		.err = -ECANCELED, /* if fn does not return */
-	}, **at;
+	}, *theirs;
 
 	if (!key || !fn)
 		goro_panic("singleflight: no %s", key ? "function" : "key");
-	goro_mutex_lock(&f->mu_);
-	at = find(f, key);
-	if (*at) {
+	theirs = join(&mine);
+	if (theirs) {
 		if (shared)
 			*shared = true;
-		return share(*at, key, result, size);
+		return wait_and_copy(theirs, result);
 	}
-	*at = &call;
-	goro_waitgroup_add(&call.made, 1);
-	goro_mutex_unlock(&f->mu_);
-
-	make_call(&call, fn, arg);
+	make_call(&mine, fn, arg);
 	if (shared)
-		*shared = call.sharers;
-	return call.err;
+		*shared = mine.sharers;
+	return mine.err;
 }
 
 void goro_flight_forget(goro_flight *f, const char *key)
@@ -270,14 +283,12 @@ void goro_flight_forget(goro_flight *f, const char *key)
 
 struct goro_flight_ticket {
 	_Atomic uint32_t users; /* who has it, and the goroutine that goes for the answer */
-	goro_flight *flight;
+	struct goro_flight_call mine, *theirs; /* NULL: mine is made */
 	goro_flight_fn *fn;
 	void *arg;
-	size_t size;
 	int err;
 	bool shared;
 	goro_chan *done;
-	const char *key;
 	unsigned char result[] __attribute__((aligned(16))); /* and the key */
 };
 
@@ -304,7 +315,14 @@ static void go_for_it(void *arg)
 	struct goro_deferred end;
 
 	goro_deferred_begin_(&end, answered, t);
-	t->err = goro_flight_do(t->flight, t->key, t->fn, t->arg, t->result, t->size, &t->shared);
+	if (t->theirs) {
+		t->shared = true;
+		t->err = wait_and_copy(t->theirs, t->result);
+	} else {
+		make_call(&t->mine, t->fn, t->arg);
+		t->shared = t->mine.sharers;
+		t->err = t->mine.err;
+	}
 	goro_deferred_end_(&end);
 }
 
@@ -320,13 +338,19 @@ goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flig
 	if (__builtin_add_overflow(sizeof(*t) + key_size, size, &bytes) || !(t = calloc(1, bytes)))
 		goro_panic("singleflight: out of memory: a result of %zu bytes", size);
 	atomic_init(&t->users, 2);
-	t->flight = f;
-	t->key = memcpy(t->result + size, key, key_size);
+	t->mine = (struct goro_flight_call){
+		.flight = f,
+		.key = memcpy(t->result + size, key, key_size),
+		.result = t->result,
+		.size = size,
+		.err = -ECANCELED, /* if fn does not return */
+	};
 	t->fn = fn;
 	t->arg = arg;
-	t->size = size;
 	t->err = -ECANCELED;
 	t->done = goro_chan_make(0, 0);
+	/* Now, not when the goroutine runs: who asks while a call is under way shares it. */
+	t->theirs = join(&t->mine);
 	goro_go(go_for_it, t);
 	return t;
 }
@@ -339,8 +363,8 @@ goro_chan *goro_flight_done(const goro_flight_ticket *t)
 int goro_flight_take(goro_flight_ticket *t, void *result, bool *shared)
 {
 	goro_chan_recv(t->done, NULL);
-	if (t->size)
-		memcpy(result, t->result, t->size);
+	if (t->mine.size)
+		memcpy(result, t->result, t->mine.size);
 	if (shared)
 		*shared = t->shared;
 	return t->err;

@@ -120,7 +120,8 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 	if (!gp->sp)
 		goro_g_give_stack(mp->p, gp);
 	record_running(mp, gp);
-	if (unlikely(atomic_load_explicit(&goro_trimming, memory_order_relaxed)))
+	/* Acquire: what sysmon read of it while it trimmed comes before what it writes now. */
+	if (unlikely(atomic_load_explicit(&goro_trimming, memory_order_acquire)))
 		goro_trim_wait(gp);
 }
 

@@ -454,12 +454,36 @@ static void tickets(void)
 		check_eq(answer, 42);
 		goro_flight_drop(t[i]);
 	}
-	check_eq(slow.calls, 1);
+	check_eq(__atomic_load_n(&slow.calls, __ATOMIC_RELAXED), 1);
 	lost = goro_flight_start(&tower, "exits", exits_in_flight, NULL, 0);
 	check_eq(goro_flight_take(lost, NULL, NULL), -ECANCELED);
 	goro_flight_drop(lost);
 	goro_flight_drop(NULL);
 	goro_chan_free(slow.go_on);
+}
+
+static int quick_answer(void *count, void *result)
+{
+	(void)result;
+	++*(int *)count;
+	return 0;
+}
+
+/* With one worker no goroutine of the two runs before both have been asked for. */
+static void tickets_share_from_the_start(void)
+{
+	static goro_flight tower;
+	int asked = 0;
+	goro_flight_ticket *a = goro_flight_start(&tower, "key", quick_answer, &asked, 0),
+			   *b = goro_flight_start(&tower, "key", quick_answer, &asked, 0);
+	bool shared[2] = { false };
+
+	check_eq(goro_flight_take(a, NULL, &shared[0]), 0);
+	check_eq(goro_flight_take(b, NULL, &shared[1]), 0);
+	check(shared[0] && shared[1]);
+	check_eq(asked, 1);
+	goro_flight_drop(a);
+	goro_flight_drop(b);
 }
 
 #define DIES .status = 2, .says
@@ -490,6 +514,9 @@ static const struct check_case cases[] = {
 	{ .name = "pool_is_bounded", .run = pool_is_bounded },
 	{ .name = "pool_shared", .run = pool_shared },
 	{ .name = "tickets", .run = tickets },
+	{ .name = "tickets_share_from_the_start",
+	  .run = tickets_share_from_the_start,
+	  .workers = "1" },
 };
 
 int main(int argc, char **argv)
