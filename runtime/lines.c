@@ -26,6 +26,11 @@ enum { CACHE_LEN = 256 };
 	X(dwfl_module_addrinfo)     \
 	X(dwfl_module_getsrc)       \
 	X(dwfl_lineinfo)            \
+	X(dwfl_module_nextcu)       \
+	X(dwarf_haspc)              \
+	X(dwarf_getsrc_die)         \
+	X(dwarf_linesrc)            \
+	X(dwarf_lineno)             \
 	X(dwfl_linux_proc_find_elf) \
 	X(dwfl_standard_find_debuginfo)
 
@@ -73,6 +78,24 @@ static void by_symtab(uintptr_t pc, uintptr_t look, struct line *line)
 		snprintf(line->function, sizeof(line->function), "%s", function);
 }
 
+/* libdw finds the unit of a pc by .debug_aranges, which clang does not write: then ask each one. */
+static const char *search_units(Dwfl_Module *mod, uintptr_t look, int *number)
+{
+	Dwarf_Addr bias;
+
+	for (Dwarf_Die *cu = NULL; (cu = dw.dwfl_module_nextcu(mod, cu, &bias));) {
+		Dwarf_Line *at;
+
+		if (dw.dwarf_haspc(cu, look - bias) != 1)
+			continue;
+		at = dw.dwarf_getsrc_die(cu, look - bias);
+		if (!at || dw.dwarf_lineno(at, number))
+			return NULL;
+		return dw.dwarf_linesrc(at, NULL, NULL);
+	}
+	return NULL;
+}
+
 static void by_libdw(uintptr_t pc, uintptr_t look, struct line *line)
 {
 	Dwfl_Module *mod = dw.dwfl_addrmodule(dw.dwfl, look);
@@ -90,7 +113,8 @@ static void by_libdw(uintptr_t pc, uintptr_t look, struct line *line)
 		line->offset = offset + (pc - look);
 	}
 	at = dw.dwfl_module_getsrc(mod, look);
-	s = at ? dw.dwfl_lineinfo(at, NULL, &number, NULL, NULL, NULL) : NULL;
+	s = at ? dw.dwfl_lineinfo(at, NULL, &number, NULL, NULL, NULL)
+	       : search_units(mod, look, &number);
 	if (s) {
 		snprintf(line->file, sizeof(line->file), "%s", s);
 		line->number = number;

@@ -129,7 +129,7 @@ int main(void)
 	goro_chan *never = goro_chan_make(sizeof(int), 0);
 
 	goro_go(crunch, NULL);
-	for (int i = 0; i < 20; i++)
+	for (volatile int i = 0; i < 20; i++) /* unrolled it would be twenty sites */
 		goro_go(waiter, never);
 	goro_go(spawner, NULL);
 	goro_go(contender, NULL);

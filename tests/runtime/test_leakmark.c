@@ -36,7 +36,7 @@ static void who_is_left_is_named(void)
 	goro_leak_mark *mark = goro_mark_leaks();
 	char *text, line[128];
 
-	for (int i = 0; i < 3; i++)
+	for (volatile int i = 0; i < 3; i++) /* unrolled it would be three sites */
 		check_parked(go(waiter, c), GORO_REASON_CHAN_RECV);
 	snprintf(line, sizeof(line), "%d", __LINE__ - 1);
 	text = goro_leaks_since(mark, GORO_MILLISECOND);
