@@ -303,6 +303,7 @@ void profile_add(struct profile *p, const struct profile_key *key,
 void profile_add_run(struct profile *p, const struct profile_run *run, int64_t close_ns)
 {
 	struct profile_run *last = NULL;
+	int64_t last_end = INT64_MIN;
 
 	/* Workers are few, so the last run of this one is not far. */
 	for (size_t i = p->nruns; i-- > 0 && p->nruns - i < 4096 && !last;) {
@@ -316,11 +317,13 @@ void profile_add_run(struct profile *p, const struct profile_run *run, int64_t c
 		last->samples += run->samples;
 		return;
 	}
+	if (last) /* which may move now */
+		last_end = last->end;
 	if (!GROW(p, p->runs, p->nruns, 1, p->index->runs_cap))
 		return;
 	p->runs[p->nruns] = *run;
-	if (last && p->runs[p->nruns].begin < last->end)
-		p->runs[p->nruns].begin = last->end;
+	if (last_end > run->begin)
+		p->runs[p->nruns].begin = last_end;
 	p->nruns++;
 }
 
