@@ -835,10 +835,11 @@ static void foreign_beside_changes(void)
 	check_eventually(goro_count() == 1);
 }
 
-/* With what is left of us. ThreadSanitizer's own ends of threads do not survive a fork. */
+/* With what is left of us. The sanitizers' own ends of threads do not survive a fork: another
+ * thread may have had one of their locks. */
 static _Noreturn void end_of_child(void)
 {
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	_exit(0);
 #else
 	pthread_exit(NULL);
