@@ -329,7 +329,7 @@ static void work(void)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		parts[i]();
 	check(!goro_try(panics, NULL));
-	printf("done %ld\n", asked);
+	printf("done %ld\n", __atomic_load_n(&asked, __ATOMIC_RELAXED));
 	fflush(stdout);
 }
 
