@@ -19,6 +19,24 @@ struct process {
 	int pagemap; /* -1: not opened yet; -2: cannot be */
 };
 
+/* ---- target_process_wiped.c: what a child would see wiped -------------------------------------
+ */
+
+struct process_range {
+	uint64_t lo, hi;
+};
+
+struct process_wiped {
+	struct process_range *v; /* rising */
+	size_t n;
+};
+
+/* From an smaps file; false: it cannot be read. */
+bool process_wiped_read(int dir, const char *name, struct process_wiped *ret);
+/* Is all of [lo, hi) among them? */
+bool process_wiped_has(const struct process_wiped *w, uint64_t lo, uint64_t hi);
+void process_wiped_free(struct process_wiped *w);
+
 /* ---- target_process_text.c: files in /proc --------------------------------------------------- */
 
 /* The whole file as a string, *len long; NULL with errno set. */

@@ -5,8 +5,9 @@
  * All threads are stopped, their registers read, and one of them is made to clone() the process.
  * The child shares every page until somebody writes to it, never runs an instruction, and is what
  * we read afterwards, at leisure, while the target runs on. What a child does not have (shared
- * mappings, MADV_DONTFORK) is copied during the stop. Where no child may be made (seccomp, limits,
- * a machine whose registers we do not know) all is copied during the stop, within bounds.
+ * mappings, MADV_DONTFORK) or has without its content (MADV_WIPEONFORK) is copied during the stop.
+ * Where no child may be made (seccomp, limits, a machine whose registers we do not know) all is
+ * copied during the stop, within bounds.
  *
  * The work is done by a keeper, a process of its own: should we be killed at any instant, it sees
  * the end of a socket, lets the target go, kills the child and has the target wait for it, so that
@@ -75,6 +76,7 @@ struct keeper {
 	struct stop stop;
 	int dir, pagemap;
 	struct target_maps live;
+	struct process_wiped wiped; /* just before the stop */
 	struct copy *copies;
 	size_t ncopies, copies_cap;
 	uint64_t copied;
@@ -384,7 +386,18 @@ static bool read_maps(struct keeper *k)
 	return err ? refuse(k, "out of memory") : true;
 }
 
-/* A private map that the child does not have was kept from it: MADV_DONTFORK. */
+static bool is_wiped(const struct keeper *k, const struct target_map *m)
+{
+	for (size_t i = 0; i < k->wiped.n; i++)
+		if (k->wiped.v[i].lo < m->hi && m->lo < k->wiped.v[i].hi)
+			return true;
+	return false;
+}
+
+/*
+ * A private map that the child does not have was kept from it: MADV_DONTFORK. Others it has, but
+ * empty: MADV_WIPEONFORK.
+ */
 static bool copy_what_child_lacks(struct keeper *k)
 {
 	struct target_maps theirs = { 0 };
@@ -400,11 +413,28 @@ static bool copy_what_child_lacks(struct keeper *k)
 	for (size_t i = 0; ok && i < k->live.n; i++) {
 		const struct target_map *m = &k->live.v[i];
 
-		if (!m->shared && m->readable && !target_maps_find(&theirs, m->lo))
+		if (!m->shared && m->readable &&
+		    (!target_maps_find(&theirs, m->lo) || is_wiped(k, m)))
 			ok = copy_own(k, m);
 	}
 	target_maps_free(&theirs);
 	return ok;
+}
+
+/* The target runs again. Is there any map that was wiped for the child, and not known to be? */
+static bool check_wiped(struct keeper *k)
+{
+	struct process_wiped theirs;
+	char path[64];
+	bool ok = true;
+
+	snprintf(path, sizeof path, "/proc/%d/smaps", k->sh->child);
+	if (!process_wiped_read(AT_FDCWD, path, &theirs))
+		return refuse(k, "the copy's memory map cannot be read");
+	for (size_t i = 0; i < theirs.n; i++)
+		ok &= process_wiped_has(&k->wiped, theirs.v[i].lo, theirs.v[i].hi);
+	process_wiped_free(&theirs);
+	return ok || refuse(k, "it kept memory from children while it was stopped");
 }
 
 static bool too_long(struct keeper *k, int64_t ns_per_gb, const char *what)
@@ -533,14 +563,15 @@ static void publish_copies(struct keeper *k)
 	sh->ncopies = k->ncopies;
 }
 
-__attribute__((noreturn)) static void keeper_main(struct keeper *k, int socket)
+/* Stop them all, look, let them go on. */
+static void stop_and_look(struct keeper *k)
 {
-	char byte = 0;
 	int err = 0;
 
-	k->dir = k->p->dir;
-	k->pagemap = -1;
-	keep_apart(&socket, &k->dir);
+	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
+		k->sh->error = errno;
+		return;
+	}
 	for (int i = 0; i < PATIENCE / 10; i++) {
 		err = stop_all(&k->stop, k->p->target.pid, (int64_t)k->how->max_pause_ns);
 		/* On a busy machine a thread may wait long for a core to stop on. */
@@ -550,14 +581,24 @@ __attribute__((noreturn)) static void keeper_main(struct keeper *k, int socket)
 	}
 	if (err == -ETIME) {
 		refuse(k, "its threads did not all stop within --max-pause");
-	} else if (err == -EPERM) {
-		k->sh->error = EPERM;
 	} else if (err) {
 		k->sh->error = -err;
 	} else {
 		look(k);
 		k->sh->pause_ns = stop_end(&k->stop);
+		if (!k->sh->error && k->sh->child)
+			check_wiped(k);
 	}
+}
+
+__attribute__((noreturn)) static void keeper_main(struct keeper *k, int socket)
+{
+	char byte = 0;
+
+	k->dir = k->p->dir;
+	k->pagemap = -1;
+	keep_apart(&socket, &k->dir);
+	stop_and_look(k);
 	if (k->sh->child)
 		offer_to_oom_killer(k->sh->child);
 	if (!k->sh->error)

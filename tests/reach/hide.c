@@ -262,6 +262,15 @@ static void in_dontfork(void)
 	p[1000] = new_chan();
 }
 
+/* A copy of the process has the map, and zeroes in it. */
+static void in_wipeonfork(void)
+{
+	void **p = map(MAP_PRIVATE);
+
+	madvise(p, 16 * PAGE, MADV_WIPEONFORK);
+	p[1000] = new_chan();
+}
+
 static void in_readonly(void)
 {
 	void **p = map(MAP_PRIVATE);
@@ -494,29 +503,18 @@ static const struct place {
 	const char *name;
 	void (*hide)(void);
 } places[] = {
-	{ "data", in_data },
-	{ "bss", in_bss },
-	{ "heap", in_heap },
-	{ "interior", interior },
-	{ "block", in_block },
-	{ "arena", in_arena },
-	{ "tls", in_tls },
-	{ "foreign_stack", in_foreign_stack },
-	{ "register", in_register },
-	{ "vector", in_vector },
-	{ "mapping", in_mapping },
-	{ "shared", in_shared },
-	{ "dontfork", in_dontfork },
-	{ "readonly", in_readonly },
-	{ "jmp_buf", in_jmp_buf },
-	{ "sleeper", in_sleeper },
-	{ "timer", in_timer },
-	{ "local", in_local },
-	{ "blocking_call", in_blocking_call },
-	{ "keepalive", kept_alive },
-	{ "chain", in_chain },
-	{ "cells", in_cells },
-	{ "memmove", in_memmove },
+	{ "data", in_data },	     { "bss", in_bss },
+	{ "heap", in_heap },	     { "interior", interior },
+	{ "block", in_block },	     { "arena", in_arena },
+	{ "tls", in_tls },	     { "foreign_stack", in_foreign_stack },
+	{ "register", in_register }, { "vector", in_vector },
+	{ "mapping", in_mapping },   { "shared", in_shared },
+	{ "dontfork", in_dontfork }, { "wipeonfork", in_wipeonfork },
+	{ "readonly", in_readonly }, { "jmp_buf", in_jmp_buf },
+	{ "sleeper", in_sleeper },   { "timer", in_timer },
+	{ "local", in_local },	     { "blocking_call", in_blocking_call },
+	{ "keepalive", kept_alive }, { "chain", in_chain },
+	{ "cells", in_cells },	     { "memmove", in_memmove },
 	{ "churn", in_churn },
 };
 
