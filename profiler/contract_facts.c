@@ -329,7 +329,8 @@ struct goro_error *contract_read_facts(const struct contract *c, struct target *
 {
 	struct goro_error *err;
 
-	*f = (struct facts){ .record_size = c->raw.g_size };
+	*f = (struct facts){ .record_size = c->raw.g_size,
+			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset };
 	err = read_regions(c, t, f);
 	if (!err)
 		err = read_workers(c, t, f);

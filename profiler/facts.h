@@ -32,6 +32,7 @@ struct facts {
 	uint64_t *locals;     /* its own values: a pointer, or 0 */
 	uint32_t record_size; /* bytes of a goroutine's record, of which every word may be a pointer
 			       */
+	uint32_t record_wait; /* but the one here, once the wait is over: nobody reads it again */
 };
 
 void facts_free(struct facts *f);

@@ -274,15 +274,27 @@ static struct goro_error *search_memory(struct run *r, uint64_t lo, uint64_t hi)
 	return err;
 }
 
+static void search_record(struct run *r, uint32_t g)
+{
+	const struct goro_info *info = &r->view->snap->g[g];
+	const struct facts *facts = r->view->facts;
+	const uint8_t *record = r->records + g * (size_t)facts->record_size;
+	size_t stale = info->state == GORO_STATE_WAITING ? facts->record_size : facts->record_wait;
+
+	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
+	search_words(r, record, stale, info->record);
+	if (stale + 8 < facts->record_size)
+		search_words(r, record + stale + 8, facts->record_size - stale - 8,
+			     info->record + stale + 8);
+}
+
 static struct goro_error *search_stack(struct run *r, uint32_t g)
 {
 	const struct goro_info *info = &r->view->snap->g[g];
-	size_t size = r->view->facts->record_size;
 	bool skip = reach_skips("stacks") && !r->candidate[g];
 	struct goro_error *err = NULL;
 
-	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
-	search_words(r, r->records + g * size, size, info->record);
+	search_record(r, g);
 	if (!reach_skips("locals"))
 		visit(r, r->view->facts->locals[g], info->record);
 	r->here.kind = REACH_STACK;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Takes the program and the output of `goro check` out of the README, compiles and checks the program,
-# and expects what the README says, to the letter but for the time that a goroutine has waited.
+# and expects what the README says, to the letter but for times, addresses and amounts.
 #
 #   cmake -DROOT=<tree> -DGORO=<command> -DLIBRARY=<libgoro.a> -DSCRATCH=<directory> -P readme.cmake
 cmake_minimum_required(VERSION 3.25)
@@ -27,6 +27,10 @@ execute_process(COMMAND ${GORO} check -- ./first WORKING_DIRECTORY ${SCRATCH}
 string(REPLACE "${SCRATCH}/" "" output "${output}")
 foreach(text output expected)
 	string(REGEX REPLACE ", [0-9.]+m?s\\]" ", TIME]" ${text} "${${text}}")
+	string(REGEX REPLACE "goroutine [0-9]+" "goroutine ID" ${text} "${${text}}")
+	string(REGEX REPLACE "0x[0-9a-f]+" "ADDRESS" ${text} "${${text}}")
+	string(REGEX REPLACE "[0-9.]+ [KM]iB of roots and [0-9]+ objects \\([0-9.]+ KiB\\)" "SO MUCH" ${text} "${${text}}")
+	string(REGEX REPLACE "paused for [0-9.]+ ms" "paused for TIME" ${text} "${${text}}")
 endforeach()
 if(NOT output STREQUAL expected OR NOT status EQUAL expected_status)
 	message(FATAL_ERROR "README.md says, with status ${expected_status}:\n${expected}\n"
