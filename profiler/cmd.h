@@ -51,14 +51,22 @@ int cmd_finish(const char *name, int status);
 /* Is the picture whole? If not, say so on stderr and return GORO_PARTIAL. */
 int cmd_completeness(const char *name, const struct goro_snapshot *snap);
 
+/* ---- cmd_words.c ----------------------------------------------------------------------------- */
+
 /* "500ms", "2s", "1m", "1h", "0": to nanoseconds. */
 bool cmd_duration(const char *text, uint64_t *ns);
+
+/* The same for what an option was given. If it is none, say so and exit. */
+void cmd_duration_option(const char *name, const char *option, const char *arg, uint64_t *ns);
 
 /* A decimal goroutine id. */
 bool cmd_number(const char *text, uint64_t *value);
 
-/* Which of the words in the NULL-terminated list `text` is, or -1. */
-int cmd_choice(const char *text, const char *const *words);
+/*
+ * Which of the words in a NULL-terminated list `arg` is. If none, say "WHAT one, two or three, not
+ * 'ARG'" and exit.
+ */
+int cmd_one_of(const char *name, const char *what, const char *arg, const char *const *words);
 
 /* ---- cmd_target.c ---------------------------------------------------------------------------- */
 
@@ -72,6 +80,12 @@ enum { CMD_OPTION_AT = 0x400 };
 			"time of day 15:04:05, or +DURATION from the first tick",                \
 			0                                                                        \
 	}
+
+/*
+ * For the `default` of the argp parser of a command whose one argument is a TARGET: takes it, and
+ * exits when there is none or one too many.
+ */
+error_t cmd_parse_target(const char *name, int key, char *arg, const char **target);
 
 /* Open TARGET, or FILE@AT; `at`, when not NULL, says where in a recording. */
 struct goro_error *cmd_open_target(const char *target, const char *at, struct goro_scope **scope);

@@ -67,13 +67,6 @@ static const char doc[] =
 	"  127  CMD was not found\n"
 	"  else that of CMD; 128+N if signal N killed it; with --repeat the first that is not 0";
 
-static void parse_duration(const char *option, const char *arg, uint64_t *ns)
-{
-	if (!cmd_duration(arg, ns))
-		exit(cmd_usage("check", "%s takes a duration like 500ms, 2s or 1m, not '%s'",
-			       option, arg));
-}
-
 static void allow(struct check_options *check, const char *glob)
 {
 	const char **v = realloc(check->allow, (check->nallow + 1) * sizeof *v);
@@ -108,14 +101,13 @@ static void fail_on(struct check_options *check, const char *list)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	int format;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &o->check.filter;
 		return 0;
 	case OPTION_EVERY:
-		parse_duration("--every", arg, &o->check.every_ns);
+		cmd_duration_option("check", "--every", arg, &o->check.every_ns);
 		return 0;
 	case OPTION_REPEAT:
 		if (!cmd_number(arg, &o->check.repeat) || !o->check.repeat)
@@ -128,18 +120,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		allow(&o->check, arg);
 		return 0;
 	case OPTION_GRACE:
-		parse_duration("--grace", arg, &o->check.grace_ns);
+		cmd_duration_option("check", "--grace", arg, &o->check.grace_ns);
 		return 0;
 	case OPTION_TIMEOUT:
-		parse_duration("--timeout", arg, &o->check.timeout_ns);
+		cmd_duration_option("check", "--timeout", arg, &o->check.timeout_ns);
 		return 0;
 	case 'f':
-		format = cmd_choice(arg, formats);
-		if (format < 0)
-			exit(cmd_usage("check",
-				       "the format is text, json, junit, sarif or github, not '%s'",
-				       arg));
-		o->check.format = (enum check_format)format;
+		o->check.format =
+			(enum check_format)cmd_one_of("check", "the format is", arg, formats);
 		return 0;
 	case 'o':
 		o->file = arg;

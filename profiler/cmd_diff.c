@@ -34,9 +34,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("diff", "the format is text or json, not '%s'", arg));
+		o->format = cmd_one_of("diff", "the format is", arg, formats);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num >= 2)

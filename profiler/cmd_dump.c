@@ -46,32 +46,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->at = arg;
 		return 0;
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("dump",
-				       "the format is text, json, go, pprof or folded, not '%s'",
-				       arg));
+		o->format = cmd_one_of("dump", "the format is", arg, formats);
 		return 0;
 	case 'g':
-		o->key = cmd_choice(arg, keys);
-		if (o->key < 0)
-			exit(cmd_usage("dump", "group by spawn, stack, state or none, not '%s'",
-				       arg));
-		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("dump", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
+		o->key = cmd_one_of("dump", "group by", arg, keys);
 		return 0;
 	case ARGP_KEY_END:
-		if (!o->target)
-			exit(cmd_usage("dump", "which process? Give a pid or a name"));
-		if (!strcmp(formats[o->format], "pprof") && isatty(STDOUT_FILENO))
+		if (o->target && !strcmp(formats[o->format], "pprof") && isatty(STDOUT_FILENO))
 			exit(cmd_usage("dump",
 				       "pprof is nothing for a terminal: send it to a file"));
-		return 0;
+		/* fall through */
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("dump", key, arg, &o->target);
 	}
 }
 

@@ -72,13 +72,6 @@ static const char doc[] =
 	"  23   goroutines are LEAKED\n" //
 	STATUS_HELP_TARGET;
 
-static void parse_duration(const char *option, const char *arg, uint64_t *ns)
-{
-	if (!cmd_duration(arg, ns))
-		exit(cmd_usage("leaks", "%s takes a duration like 500ms, 2s or 1m, not '%s'",
-			       option, arg));
-}
-
 static uint64_t parse_goroutine(const char *arg)
 {
 	unsigned long long id;
@@ -103,26 +96,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &o->filter;
 		return 0;
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("leaks",
-				       "the format is text, json, junit, sarif or github, not '%s'",
-				       arg));
+		o->format = cmd_one_of("leaks", "the format is", arg, formats);
 		return 0;
 	case OPTION_AGE:
-		parse_duration("--suspect-age", arg, &o->verdict.suspect_age_ns);
+		cmd_duration_option("leaks", "--suspect-age", arg, &o->verdict.suspect_age_ns);
 		return 0;
 	case OPTION_FOR:
-		parse_duration("--for", arg, &o->watch_ns);
+		cmd_duration_option("leaks", "--for", arg, &o->watch_ns);
 		return 0;
 	case OPTION_FAIL:
-		o->level = cmd_choice(arg, levels);
-		if (o->level < 0)
-			exit(cmd_usage("leaks",
-				       "--fail-on takes leaked, likely or suspect, not '%s'", arg));
+		o->level = cmd_one_of("leaks", "--fail-on takes", arg, levels);
 		return 0;
 	case OPTION_PAUSE:
-		parse_duration("--max-pause", arg, &o->verdict.max_pause_ns);
+		cmd_duration_option("leaks", "--max-pause", arg, &o->verdict.max_pause_ns);
 		if (!o->verdict.max_pause_ns)
 			exit(cmd_usage("leaks", "--max-pause 0 is --no-stop"));
 		return 0;
@@ -132,19 +118,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPTION_WHY:
 		o->verdict.why = parse_goroutine(arg);
 		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("leaks", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
-		return 0;
 	case ARGP_KEY_END:
-		if (!o->target)
-			exit(cmd_usage("leaks", "which process? Give a pid or a name"));
 		if (o->verdict.why && !o->verdict.reach)
 			exit(cmd_usage("leaks", "--why needs a stop, which --no-stop forbids"));
-		return 0;
+		/* fall through */
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("leaks", key, arg, &o->target);
 	}
 }
 

@@ -48,27 +48,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->listen = arg;
 		return 0;
 	case OPTION_AGE:
-		if (!cmd_duration(arg, &o->verdict.suspect_age_ns))
-			exit(cmd_usage("metrics",
-				       "--suspect-age takes a duration like 500ms, 2s or 1m, not "
-				       "'%s'",
-				       arg));
+		cmd_duration_option("metrics", "--suspect-age", arg, &o->verdict.suspect_age_ns);
 		return 0;
 	case OPTION_TOP:
 		if (!cmd_number(arg, &o->top) || o->top > 10000)
 			exit(cmd_usage("metrics", "--top takes 0 to 10000, not '%s'", arg));
 		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("metrics", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!o->target)
-			exit(cmd_usage("metrics", "which process? Give a pid or a name"));
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("metrics", key, arg, &o->target);
 	}
 }
 

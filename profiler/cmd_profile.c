@@ -100,8 +100,6 @@ static bool parse_seconds(const char *text, uint64_t *ns)
 
 static void finish_options(struct options *o)
 {
-	if (!o->target)
-		exit(cmd_usage("profile", "which process? Give a pid or a name"));
 	if (!o->format)
 		o->format = guess_format(o->output);
 	if (o->format->write == report_perfetto && o->sampler.kind != PROFILE_CPU &&
@@ -119,17 +117,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	uint64_t number;
-	int choice;
 
 	switch (key) {
 	case 'm':
-		choice = cmd_choice(arg, modes);
-		if (choice < 0)
-			exit(cmd_usage("profile",
-				       "the mode is cpu, wall, offcpu, spawn, stack or goroutine, "
-				       "not '%s'",
-				       arg));
-		o->sampler.kind = (enum profile_kind)choice;
+		o->sampler.kind =
+			(enum profile_kind)cmd_one_of("profile", "the mode is", arg, modes);
 		return 0;
 	case 'r':
 		if (!cmd_number(arg, &number) || number < 1 || number > 10000)
@@ -154,22 +146,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				       arg));
 		return 0;
 	case 'H':
-		choice = cmd_choice(arg, ways);
-		if (choice < 0)
-			exit(cmd_usage("profile", "the way is auto, perf or ptrace, not '%s'",
-				       arg));
-		o->sampler.way = (enum sampler_way)choice;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("profile", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
+		o->sampler.way = (enum sampler_way)cmd_one_of("profile", "the way is", arg, ways);
 		return 0;
 	case ARGP_KEY_END:
-		finish_options(o);
-		return 0;
+		if (o->target)
+			finish_options(o);
+		/* fall through */
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("profile", key, arg, &o->target);
 	}
 }
 

@@ -31,9 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->all = true;
 		return 0;
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("ps", "the format is text or json, not '%s'", arg));
+		o->format = cmd_one_of("ps", "the format is", arg, formats);
 		return 0;
 	case ARGP_KEY_ARG:
 		exit(cmd_usage("ps", "takes no argument, but got '%s'", arg));

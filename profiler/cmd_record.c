@@ -65,19 +65,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_seconds("--duration", arg, &o->duration_ns);
 		o->has_duration = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("record", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
-		return 0;
 	case ARGP_KEY_END:
-		if (!o->target)
-			exit(cmd_usage("record", "which process? Give a pid or a name"));
-		if (!o->output)
+		if (o->target && !o->output)
 			exit(cmd_usage("record", "where to? Give -o FILE"));
-		return 0;
+		/* fall through */
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("record", key, arg, &o->target);
 	}
 }
 

@@ -41,15 +41,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("replay", "the format is text or json, not '%s'", arg));
+		o->format = cmd_one_of("replay", "the format is", arg, formats);
 		return 0;
 	case 'g':
-		o->key = cmd_choice(arg, keys);
-		if (o->key < 0)
-			exit(cmd_usage("replay", "group by spawn, stack, state or none, not '%s'",
-				       arg));
+		o->key = cmd_one_of("replay", "group by", arg, keys);
 		return 0;
 	case OPTION_FROM:
 		o->from = arg;

@@ -28,21 +28,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'f':
-		o->format = cmd_choice(arg, formats);
-		if (o->format < 0)
-			exit(cmd_usage("sched", "the format is text or json, not '%s'", arg));
-		return 0;
-	case ARGP_KEY_ARG:
-		if (o->target)
-			exit(cmd_usage("sched", "one TARGET, but got '%s' as well", arg));
-		o->target = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!o->target)
-			exit(cmd_usage("sched", "which process? Give a pid or a name"));
+		o->format = cmd_one_of("sched", "the format is", arg, formats);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return cmd_parse_target("sched", key, arg, &o->target);
 	}
 }
 

@@ -58,6 +58,23 @@ static bool parse_time_of_day(const char *at, int64_t first, int64_t *wall_time)
 	return true;
 }
 
+error_t cmd_parse_target(const char *name, int key, char *arg, const char **target)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*target)
+			exit(cmd_usage(name, "one TARGET, but got '%s' as well", arg));
+		*target = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!*target)
+			exit(cmd_usage(name, "which process? Give a pid or a name"));
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 struct goro_error *cmd_find_tick(struct goro_scope *scope, const char *at, size_t *tick)
 {
 	size_t n = goro_scope_ticks(scope);

@@ -111,54 +111,6 @@ int cmd_completeness(const char *name, const struct goro_snapshot *snap)
 	return GORO_PARTIAL;
 }
 
-bool cmd_duration(const char *text, uint64_t *ns)
-{
-	static const struct {
-		const char *suffix;
-		double ns;
-	} units[] = { { "ns", 1 },   { "us", 1e3 },   { "ms", 1e6 },	{ "s", 1e9 },
-		      { "m", 60e9 }, { "h", 3600e9 }, { "d", 86400e9 }, { "", 0 } };
-	char *end;
-	double value;
-
-	if (*text < '0' || *text > '9' || text[strcspn(text, "xXpP")])
-		return false;
-	errno = 0;
-	value = strtod(text, &end);
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		if (strcmp(end, units[i].suffix))
-			continue;
-		if (units[i].ns == 0 && value != 0)
-			return false;
-		value *= units[i].ns;
-		if (errno || value > 9e18)
-			return false;
-		*ns = (uint64_t)value;
-		return true;
-	}
-	return false;
-}
-
-bool cmd_number(const char *text, uint64_t *value)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return !errno && !*end;
-}
-
-int cmd_choice(const char *text, const char *const *words)
-{
-	for (int i = 0; words[i]; i++) {
-		if (!strcmp(text, words[i]))
-			return i;
-	}
-	return -1;
-}
-
 bool cmd_colour(FILE *out)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
