@@ -3,82 +3,13 @@
 # What a user sees of goro: each function here is a test of its own (see CMakeLists.txt).
 #
 #   cli_test.sh CASE     with GORO, JSON_GET, PROGS (their directory), SOURCES (theirs) set
-#
-# Nothing waits for a fixed time: eventually() polls, for up to a minute on a loaded machine.
-set -uo pipefail
-
-scratch=$(mktemp -d)
-export TMPDIR=$scratch/tmp
-mkdir "$TMPDIR"
-started=()
-finish() {
-	local status=$?
-	for pid in "${started[@]}"; do
-		kill -CONT "$pid" 2>/dev/null
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$scratch"
-	exit $status
-}
-trap finish EXIT
-
-out=$scratch/out
-err=$scratch/err
-pid=
-
-fail() {
-	echo "FAIL: $*" >&2
-	for file in "$out" "$err"; do
-		[ -s "$file" ] && sed "s|^|$(basename "$file"): |" "$file" >&2
-	done
-	exit 1
-}
-
-# run STATUS COMMAND.. - its output goes to $out and $err; fail on another status.
-run() {
-	local want=$1 got
-	shift
-	"$@" >"$out" 2>"$err" </dev/null
-	got=$?
-	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
-}
-
+# shellcheck source=tests/check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 [ -x "$GORO" ] || fail "no program $GORO"
-
-has() { # has FILE TEXT
-	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
-}
-
-hasnot() {
-	! grep -qF -- "$2" "$1" || fail "'$2' in $(basename "$1")"
-}
-
-matches() { # matches FILE REGEX
-	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
-}
-
-same() { # same GOT WANT
-	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
-}
-
-count() { # count FILE TEXT N
-	same "$(grep -cF -- "$2" "$1")" "$3"
-}
-
-eventually() {
-	for _ in $(seq 600); do
-		"$@" && return 0
-		sleep 0.1
-	done
-	fail "after a minute still not: $*"
-}
 
 # start PROGRAM ARG.. - in the background; its id is $pid.
 start() {
-	"$PROGS/$1" "${@:2}" >"$scratch/program" 2>&1 &
-	pid=$!
-	started+=("$pid")
+	start_program "$PROGS/$1" "${@:2}"
 }
 
 # The line of a program's source that has this mark: "abba.c:27".
@@ -87,10 +18,6 @@ at() { # at PROGRAM MARK
 	line=$(grep -n "/\* $2 \*/" "$SOURCES/$1.c" | cut -d: -f1)
 	[ -n "$line" ] || fail "$1.c has no mark $2"
 	echo "$1.c:$line"
-}
-
-json() { # json PATH [FILE]
-	"$JSON_GET" "$1" <"${2:-$out}" || fail "no JSON"
 }
 
 # Until `goro leaks` has this verdict count.
@@ -580,7 +507,7 @@ proof_of_an_orphan() {
 	start orphan
 	eventually leaked_is 2
 	run 23 "$GORO" leaks "$pid"
-	count "$out" "LEAKED (orphan)" 2
+	count "$out" "LEAKED \(orphan\)" 2
 	matches "$out" "goroutine $(gid_of heir) waits in .*$(at orphan HEIR) \(heir\) .*, whose owner, goroutine [0-9]+, has ended"
 	matches "$out" "goroutine [0-9]+ was started at .*$(at orphan START) \(main\) and ended .* ago while it held 1 lock$"
 	matches "$out" "goroutine $(gid_of last) waits in .*$(at orphan LAST) \(last\) .*, which goroutine $(gid_of heir) holds"
@@ -591,7 +518,7 @@ proof_of_never() {
 	start never
 	eventually leaked_is 6
 	run 23 "$GORO" leaks "$pid"
-	count "$out" "LEAKED (never): 1 goroutine" 6
+	count "$out" "LEAKED \(never\): 1 goroutine" 6
 	for mark in RECEIVE SEND SELECT TWICE READ WRITE; do
 		matches "$out" "goroutine [0-9]+ waits in .*$(at never $mark) "
 	done
@@ -720,7 +647,7 @@ check_deadlock() {
 	has "$err" "fatal error: all goroutines are asleep - deadlock!"
 	has "$err" "abba: 1 goroutine in a deadlock of all [sync.WaitGroup.Wait"
 	has "$err" "  the main goroutine"
-	count "$err" "abba: 1 goroutine stuck for ever [sync.Mutex.Lock" 2
+	count "$err" "abba: 1 goroutine stuck for ever \[sync.Mutex.Lock" 2
 	matches "$err" "which goroutine [0-9]+ holds"
 	no_litter
 }

@@ -3,51 +3,14 @@
 # The gate as a build sees it: each function here is a test of its own (see CMakeLists.txt).
 #
 #   gate_test.sh CASE    with GORO, JSON_GET, PROGS (of tests/cmd), ENDS, HERE, ROOT, CACHE set
-set -uo pipefail
+# shellcheck source=tests/check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 
-scratch=$(mktemp -d)
-export TMPDIR=$scratch/tmp
-mkdir "$TMPDIR"
 unset GITHUB_WORKSPACE
-started=()
-finish() {
-	local status=$?
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$scratch"
-	exit $status
-}
-trap finish EXIT
-
-out=$scratch/out
-err=$scratch/err
 report=$scratch/report
 rules=$scratch/rules
 base=$scratch/base
-
-fail() {
-	echo "FAIL: $*" >&2
-	for file in "$out" "$err" "$report" "$base"; do
-		[ -s "$file" ] && sed "s|^|$(basename "$file"): |" "$file" >&2
-	done
-	exit 1
-}
-
-skip() {
-	echo "SKIPPED: $*"
-	exit 77
-}
-
-# run STATUS COMMAND.. - its output goes to $out and $err; fail on another status.
-run() {
-	local want=$1 got
-	shift
-	"$@" >"$out" 2>"$err" </dev/null
-	got=$?
-	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
-}
+shown+=("$report" "$base")
 
 # leftover has a goroutine that ends soon, but how soon on a busy machine?
 check() { # check STATUS OPTION.. -- PROGRAM ARG..
@@ -57,34 +20,6 @@ check() { # check STATUS OPTION.. -- PROGRAM ARG..
 }
 
 [ -x "$GORO" ] || fail "no program $GORO"
-
-has() { # has FILE TEXT
-	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
-}
-
-hasnot() {
-	! grep -qF -- "$2" "$1" || fail "'$2' in $(basename "$1")"
-}
-
-matches() { # matches FILE REGEX
-	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
-}
-
-same() { # same GOT WANT
-	[ "$1" = "$2" ] || fail "'$1' is not '$2'"
-}
-
-count() { # count FILE REGEX N
-	same "$(grep -cE -- "$2" "$1")" "$3"
-}
-
-eventually() {
-	for _ in $(seq 600); do
-		"$@" && return 0
-		sleep 0.1
-	done
-	fail "after a minute still not: $*"
-}
 
 json() { # json PATH [FILE]
 	"$JSON_GET" "$1" <"${2:-$report}" || fail "no JSON"

@@ -3,65 +3,13 @@
 # goro metrics as its users see it: each function here is a test of its own.
 #
 #   metrics_test.sh CASE     with GORO, BUSY and ABBA (programs), EXAMPLES (Prometheus's) set
-set -uo pipefail
+# shellcheck source=tests/check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 
-scratch=$(mktemp -d)
-started=()
-finish() {
-	local status=$?
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$scratch"
-	exit $status
-}
-trap finish EXIT
-
-out=$scratch/out
-err=$scratch/err
-
-fail() {
-	echo "FAIL: $*" >&2
-	for file in "$out" "$err" "$scratch/prometheus.log"; do
-		[ -s "$file" ] && tail -60 "$file" | sed "s|^|$(basename "$file"): |" >&2
-	done
-	exit 1
-}
-
-skip() {
-	echo "skipped: $*" >&2
-	exit 77
-}
-
-run() { # run STATUS COMMAND..
-	local want=$1 got
-	shift
-	"$@" >"$out" 2>"$err" </dev/null
-	got=$?
-	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
-}
-
-has() {
-	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
-}
-
-matches() {
-	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
-}
-
-eventually() {
-	for _ in $(seq 600); do
-		"$@" && return 0
-		sleep 0.1
-	done
-	fail "after a minute still not: $*"
-}
+shown+=("$scratch/prometheus.log")
 
 start() { # start PROGRAM - in the background; its id is $pid
-	"$1" >"$scratch/program" 2>&1 &
-	pid=$!
-	started+=("$pid")
+	start_program "$1"
 	eventually looks_into
 }
 

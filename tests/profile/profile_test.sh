@@ -6,72 +6,12 @@
 #
 # A machine may forbid perf events or ptrace, or lack a program that reads a format: that case is
 # skipped (77) and says so. Shares are compared, not times, because the machine may be busy.
-set -uo pipefail
-
-scratch=$(mktemp -d)
-started=()
-finish() {
-	local status=$?
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$scratch"
-	exit $status
-}
-trap finish EXIT
-
-out=$scratch/out
-err=$scratch/err
-pid=
-
-fail() {
-	echo "FAIL: $*" >&2
-	for file in "$out" "$err"; do
-		[ -s "$file" ] && head -50 "$file" | sed "s|^|$(basename "$file"): |" >&2
-	done
-	exit 1
-}
-
-skip() {
-	echo "skipped: $*" >&2
-	exit 77
-}
-
-# run STATUS COMMAND.. - its output goes to $out and $err; fail on another status.
-run() {
-	local want=$1 got
-	shift
-	"$@" >"$out" 2>"$err" </dev/null
-	got=$?
-	[ "$got" = "$want" ] || fail "$*: status $got, not $want"
-}
-
-has() { # has FILE TEXT
-	grep -qF -- "$2" "$1" || fail "no '$2' in $(basename "$1")"
-}
-
-hasnot() {
-	! grep -qF -- "$2" "$1" || fail "'$2' in $(basename "$1")"
-}
-
-matches() { # matches FILE REGEX
-	grep -qE -- "$2" "$1" || fail "nothing like '$2' in $(basename "$1")"
-}
-
-eventually() {
-	for _ in $(seq 600); do
-		"$@" && return 0
-		sleep 0.1
-	done
-	fail "after a minute still not: $*"
-}
+# shellcheck source=tests/check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 
 start() {
-	"$BUSY" >"$scratch/busy" 2>&1 &
-	pid=$!
-	started+=("$pid")
-	eventually grep -q ready "$scratch/busy"
+	start_program "$BUSY"
+	eventually grep -q ready "$scratch/program"
 }
 
 # The numbers of all folded stacks that match, added up.
