@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "proof.h"
+#include "proved.h"
 #include "scope.h"
 #include "verdict.h"
 
@@ -91,6 +92,25 @@ static struct goro_error *prove(struct goro_scope *scope, const struct goro_snap
 	return err ? err : n < 0 ? &goro_enomem : NULL;
 }
 
+/* By reachability: now if that is asked for, else what is known from the last time. */
+static struct goro_error *prove_reach(struct goro_scope *scope, const struct goro_snapshot *snap,
+				      const struct goro_verdict_options *opt, struct stuck *stuck,
+				      struct goro_reach *reach)
+{
+	bool ask = opt->reach || opt->why, ok = true;
+	struct goro_error *err = ask ? proof_reach(scope, snap, opt, stuck, reach) : NULL;
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&scope->lock);
+	if (!ask)
+		ok = proved_recall(scope->proved, snap, stuck, reach);
+	else if (reach->tried && !reach->unknown[0])
+		scope->proved = proved_keep(scope->proved, snap, stuck, reach);
+	pthread_mutex_unlock(&scope->lock);
+	return ok ? NULL : &goro_enomem;
+}
+
 static bool add_evidence(struct goro_scope *scope, const struct goro_snapshot *snap,
 			 const struct stuck *stuck, const struct goro_growth *growth,
 			 const struct goro_verdict_options *opt, struct goro_verdicts *v)
@@ -135,8 +155,8 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	if (!stuck)
 		return &goro_enomem;
 	err = prove(scope, snap, stuck);
-	if (!err && (opt->reach || opt->why))
-		err = proof_reach(scope, snap, opt, stuck, &reach);
+	if (!err)
+		err = prove_reach(scope, snap, opt, stuck, &reach);
 	growth = take_memory(scope);
 	if (!err && !growth_look(&growth, snap))
 		err = &goro_enomem;

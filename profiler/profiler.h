@@ -358,6 +358,7 @@ struct goro_verdict_options {
 	/*
 	 * Prove by reachability too. That reads all of the target's memory, and, if that finds
 	 * something, stops it for some milliseconds: the one thing here that disturbs a target.
+	 * What is leaked stays so: later looks of this scope know it without this.
 	 */
 	bool reach;
 	uint64_t max_pause_ns; /* 0: 100 ms. Rather know nothing than stop it for longer */

@@ -2,6 +2,7 @@
 /*
  * scope.c - one look into one target: open, snapshot, names.
  */
+#include "proved.h"
 #include "scope.h"
 
 #include <ctype.h>
@@ -267,6 +268,7 @@ void goro_scope_close(struct goro_scope *scope)
 		return;
 	if (scope->memory)
 		scope->memory_free(scope->memory);
+	proved_free(scope->proved);
 	if (scope->reader)
 		scope->reader->ops->close(scope->reader);
 	unwinder_free(scope->unwinder);

@@ -35,6 +35,7 @@ struct goro_scope {
 	/* What verdicts remember of earlier snapshots; whoever sets it says how it is freed. */
 	void *memory;
 	void (*memory_free)(void *memory);
+	struct proved *proved; /* what was unreachable when somebody last asked; or NULL */
 };
 
 /* Open any kind of target; takes it over, also when it fails. */

@@ -69,6 +69,8 @@ static void take_news(struct app *a)
 			m->view = VIEW_GROUPS;
 			m->message[0] = '\0';
 		}
+		if (m->frame->proved)
+			command_proved(m);
 		a->attaching = false;
 	}
 	if (news.error && news.ended && m->frame)

@@ -208,6 +208,41 @@ static void pause_or_go(struct app *a)
 	feed_hold(a->feed, a->m.paused);
 }
 
+/* What came of it is said when the frame is there: see command_proved(). */
+static void prove(struct app *a)
+{
+	struct model *m = &a->m;
+
+	if (!m->frame || m->frame->snap->source == GORO_RECORDING)
+		return model_say(m, true, "only of a program that runs, or a core file");
+	if (m->ended || m->paused)
+		return model_say(m, true, m->ended ? "it has ended" : "paused: Z goes on");
+	model_say(m, false, "searching its memory");
+	feed_prove(a->feed);
+}
+
+void command_proved(struct model *m)
+{
+	const struct goro_verdicts *v = m->frame->verdicts;
+	struct text n, t;
+	char pause[64] = "it was not stopped";
+
+	if (!v || !v->reach.tried)
+		return model_say(m, true, "nothing can be proved here");
+	if (v->reach.pause_ns > m->pause_ns)
+		m->pause_ns = v->reach.pause_ns;
+	if (v->reach.unknown[0])
+		return model_say(m, true, "reachability is unknown: %s", v->reach.unknown);
+	if (v->reach.stops)
+		snprintf(pause, sizeof(pause), "it was stopped for %s",
+			 fmt_duration(&t, v->reach.pause_ns));
+	if (v->leaked)
+		model_say(m, false, "%s goroutine%s LEAKED; %s", fmt_count(&n, v->leaked),
+			  v->leaked == 1 ? " is" : "s are", pause);
+	else
+		model_say(m, false, "nothing is leaked; %s", pause);
+}
+
 static void step(struct app *a, long ticks)
 {
 	if (!a->m.frame || a->m.frame->snap->source != GORO_RECORDING)
@@ -319,6 +354,8 @@ void command_run(struct app *a, enum command c, long arg)
 		feed_give_back(a->feed, m->spare);
 		m->spare = NULL;
 		return;
+	case CMD_PROVE:
+		return prove(a);
 	case CMD_CHAIN:
 		return follow_chain(m);
 	case CMD_RUNTIME_FRAMES:

@@ -38,7 +38,8 @@ struct feed {
 	/* Under the lock. */
 	struct feed_options opt;
 	bool stop, hold, list_all;
-	long step;  /* of a recording: ticks to go, backward if negative */
+	long step; /* of a recording: ticks to go, backward if negative */
+	bool prove;
 	bool leave; /* detach before anything else; until then no frame is handed out */
 	enum request request;
 	char *target;
@@ -81,7 +82,13 @@ static void post_frame(struct feed *feed, struct frame *f)
 
 	pthread_mutex_lock(&feed->lock);
 	old = feed->news.frame;
-	feed->news.frame = f;
+	if (old && old->proved) {
+		/* The user waits for this one. */
+		feed->news.frame = old;
+		old = f;
+	} else {
+		feed->news.frame = f;
+	}
 	feed->news.attached = true;
 	feed->news.busy_since = 0;
 	pthread_mutex_unlock(&feed->lock);
@@ -246,9 +253,9 @@ static bool is_last(const struct feed *feed, const struct goro_snapshot *snap)
 	return snap->source == GORO_CORE || (feed->ticks && feed->at == feed->ticks);
 }
 
-static void tick(struct feed *feed, const struct feed_options *opt, long step)
+static void tick(struct feed *feed, const struct feed_options *opt, long step, bool prove)
 {
-	struct goro_verdict_options vo = { .suspect_age_ns = opt->suspect_age_ns };
+	struct goro_verdict_options vo = { .suspect_age_ns = opt->suspect_age_ns, .reach = prove };
 	struct goro_error *err;
 	struct frame *f;
 
@@ -283,7 +290,7 @@ static int64_t next_tick(const struct feed *feed)
 /* When there is something to do next, or INT64_MAX. Under the lock. */
 static int64_t due(const struct feed *feed, int64_t now)
 {
-	if (feed->stop || feed->leave || feed->request || feed->back || feed->step)
+	if (feed->stop || feed->leave || feed->request || feed->back || feed->step || feed->prove)
 		return 0;
 	return feed->await_pid ? now + AWAIT_STEP : next_tick(feed);
 }
@@ -316,7 +323,9 @@ static void *run(void *arg)
 		long step = feed->step;
 		feed->request = REQ_NONE;
 		feed->target = NULL;
+		bool prove = feed->prove;
 		feed->step = 0;
+		feed->prove = false;
 		bool leave = feed->leave;
 		stop = feed->stop;
 		pthread_mutex_unlock(&feed->lock);
@@ -332,8 +341,8 @@ static void *run(void *arg)
 			break;
 		if (feed->await_pid)
 			try_await(feed);
-		if (feed->scope && (read || feed->last_tick == 0 || (step && feed->ticks)))
-			tick(feed, &opt, step);
+		if (feed->scope && (read || prove || feed->last_tick == 0 || (step && feed->ticks)))
+			tick(feed, &opt, step, prove);
 	}
 	detach(feed);
 	return NULL;
@@ -432,6 +441,14 @@ void feed_step(struct feed *feed, long ticks)
 {
 	pthread_mutex_lock(&feed->lock);
 	feed->step += ticks;
+	pthread_cond_signal(&feed->changed);
+	pthread_mutex_unlock(&feed->lock);
+}
+
+void feed_prove(struct feed *feed)
+{
+	pthread_mutex_lock(&feed->lock);
+	feed->prove = true;
 	pthread_cond_signal(&feed->changed);
 	pthread_mutex_unlock(&feed->lock);
 }

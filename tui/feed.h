@@ -52,6 +52,9 @@ void feed_hold(struct feed *feed, bool hold); /* do not read the target */
 /* In a recording: show another tick now, also on hold. Nothing happens elsewhere. */
 void feed_step(struct feed *feed, long ticks);
 
+/* Prove by reachability what is leaked, now. */
+void feed_prove(struct feed *feed);
+
 void feed_take(struct feed *feed, struct news *ret);
 void feed_give_back(struct feed *feed, struct frame *f);
 

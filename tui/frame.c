@@ -249,6 +249,7 @@ struct goro_error *frame_take(struct namer *n, const struct goro_verdict_options
 		goro_error_free(err);
 		f->verdicts = NULL;
 	}
+	f->proved = opt->reach;
 	f->stacks = xcalloc(f->snap->nstacks, sizeof(struct stack_names *));
 	for (size_t i = 0; i < f->snap->nstacks; i++)
 		f->stacks[i] = name_stack(n, f->snap, (uint32_t)i);

@@ -70,6 +70,7 @@ struct frame {
 	struct goro_snapshot *snap;
 	struct goro_verdicts *verdicts; /* NULL: could not be judged */
 	char *judge_error;
+	bool proved;		     /* this one was asked for to prove leaks */
 	struct stack_names **stacks; /* by stack id */
 	struct spawn_name *spawns;   /* by rising pc */
 	size_t nspawns;

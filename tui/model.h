@@ -74,8 +74,9 @@ struct model {
 	bool attached, ended, waiting, paused;
 	bool from_picker; /* Esc in the groups leads back there */
 	int64_t busy_since;
-	char *read_error; /* of the last read, until one succeeds */
-	char *target;	  /* name of what was asked for, before the first frame */
+	uint64_t pause_ns; /* for how long gotop stopped the target, at most */
+	char *read_error;  /* of the last read, until one succeeds */
+	char *target;	   /* name of what was asked for, before the first frame */
 
 	uint32_t history[HISTORY]; /* goroutines per tick */
 	uint32_t nhistory;

@@ -125,17 +125,30 @@ static void draw_status(const struct model *m, struct screen *s, int y)
 	screen_put(s, y, 0, s->w, ROLE_DIM, text);
 }
 
+static int bar_width(const struct binding *b)
+{
+	char name[16];
+
+	return (int)(strlen(keys_name(b->keys[0], name)) + strlen(b->bar));
+}
+
+/* What is last in the table, to quit, has its place also where there is not room for all. */
 static void draw_bar(const struct model *m, struct screen *s, int y)
 {
 	unsigned where = views[m->view]->bit;
 	char name[16];
-	int x = 0;
+	int x = 0, last = 0;
 
+	for (size_t i = 0; i < nbindings; i++)
+		if (bindings[i].bar && bindings[i].where & where)
+			last = bar_width(&bindings[i]);
 	for (size_t i = 0; i < nbindings; i++) {
 		const struct binding *b = &bindings[i];
 		int start = x;
 
 		if (!b->bar || !(b->where & where))
+			continue;
+		if (b->command != CMD_QUIT && x + bar_width(b) + 1 + last > s->w)
 			continue;
 		x += screen_put(s, y, x, s->w - x, ROLE_KEY, keys_name(b->keys[0], name));
 		x += screen_put(s, y, x, s->w - x, ROLE_BAR, b->bar);

@@ -293,7 +293,7 @@ static void evidence_out(const struct model *m, const struct goro_info *g, struc
 
 	if (!g->verdict || !v || g->finding >= v->n)
 		return;
-	snprintf(text, sizeof(text), "%s, by %s", verdict_name(g->verdict), proof_name(g->proof));
+	snprintf(text, sizeof(text), "%s (%s)", verdict_name(g->verdict), proof_name(g->proof));
 	line_out(o, role_of_verdict(g->verdict), text);
 	for (p = v->findings[g->finding].evidence; p && *p;) {
 		size_t n = text_line(p, o->w - 2);

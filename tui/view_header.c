@@ -85,7 +85,7 @@ static void draw_identity(const struct model *m, struct screen *s, int y)
 	add_liveness(m, &l);
 	add(&l, 1, ROLE_DIM, "tick %s", fmt_duration(&t, (uint64_t)m->frame->tick_ns));
 	if (snap->source == GORO_LIVE)
-		add(&l, 2, ROLE_DIM, "pause 0");
+		add(&l, 2, ROLE_DIM, "pause %s", m->pause_ns ? fmt_duration(&t, m->pause_ns) : "0");
 	if (m->frame->own_cpu >= 0)
 		add(&l, 7, ROLE_DIM, "cost %.1f%%", m->frame->own_cpu * 100);
 	add(&l, 8, ROLE_DIM, "reread %s", fmt_count(&t, snap->reread));

@@ -575,14 +575,20 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	struct goro_verdicts *v = calloc(1, sizeof(*v));
 
 	(void)scope;
-	(void)opt;
 	v->findings = calloc(2, sizeof(*v->findings));
 	find(s, v, 300, 302, GORO_VERDICT_LEAKED, GORO_PROOF_CYCLE,
 	     "goroutine 300 waits in sync.Mutex.Lock at /srv/shop/src/cache.c:240 (lru_touch) for"
 	     " the mutex at 0x7f40, held by goroutine 301\n"
 	     "goroutine 301 waits in sync.Mutex.Lock at /srv/shop/src/cache.c:240 (lru_touch) for"
 	     " the mutex at 0x7f20, held by goroutine 300");
-	if (fake.leaks_per_tick)
+	fake.proved |= opt->reach;
+	v->reach.tried = opt->reach;
+	v->reach.stops = opt->reach;
+	v->reach.pause_ns = opt->reach ? 612000 : 0;
+	if (fake.proved)
+		find(s, v, FAKE_FIRST_LEAK, UINT64_MAX, GORO_VERDICT_LEAKED, GORO_PROOF_UNREACHABLE,
+		     "nothing that can still run has a pointer to it");
+	else if (fake.leaks_per_tick)
 		find(s, v, FAKE_FIRST_LEAK, UINT64_MAX, GORO_VERDICT_LIKELY, GORO_PROOF_GROWTH,
 		     "grew at every scan and none was woken");
 	*ret = v;

@@ -178,6 +178,21 @@ static void test_pause(void **state)
 	assert_true(script_done());
 }
 
+/* The one key that disturbs the target says so, and what it found stays found. */
+static void test_prove(void **state)
+{
+	struct app_options opt = defaults();
+
+	(void)state;
+	opt.clock = moving_clock;
+	RUN(opt, "see pause 0", "see LIKELY", "key L",
+	    "see goroutines are LEAKED; it was stopped for 612us", "see pause 612us", "key -",
+	    "see LEAKED   net.c:398 watch_session", "key Z", "see PAUSED", "key L",
+	    "see paused: Z goes on", "key Z", "see LIVE", "do end", "see ENDED", "key L",
+	    "see it has ended", "key q");
+	assert_true(script_done());
+}
+
 static void test_target_ends(void **state)
 {
 	(void)state;
@@ -366,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup(test_filter, reset),
 		cmocka_unit_test_setup(test_search, reset),
 		cmocka_unit_test_setup(test_pause, reset),
+		cmocka_unit_test_setup(test_prove, reset),
 		cmocka_unit_test_setup(test_target_ends, reset),
 		cmocka_unit_test_setup(test_no_such_target, reset),
 		cmocka_unit_test_setup(test_picker, reset),

@@ -126,6 +126,18 @@ see '^> +1 .*main'
 key -l $'\e[M \x28\x27' # a press in column 8 of row 7: the first group
 see '^> +300'
 
+echo "- a proof stays"
+see 'ok +leaky.c'
+key L
+see '300 goroutines are LEAKED; it was stopped for|reachability is unknown'
+if on_screen 'are LEAKED'; then
+	key Down
+	gone 'are LEAKED'
+	see ' LEAKED +leaky.c:[0-9]+ wait_for_an'
+	key Up
+	see 'nothing that can still run has a pointer to it'
+fi
+
 echo "- suspend and go on"
 key C-z
 see 'Stopped'
