@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <stdlib.h>
+#include "profile.h"
 #include "profiler.h"
 #include "report.h"
 
@@ -67,6 +68,15 @@ bool cmd_number(const char *text, uint64_t *value);
  * 'ARG'" and exit.
  */
 int cmd_one_of(const char *name, const char *what, const char *arg, const char *const *words);
+
+/* ---- cmd_profile.c --------------------------------------------------------------------------- */
+
+/* Write one moment as a profile in one of profile_formats: how many are where. */
+struct goro_error *cmd_put_profile(struct goro_scope *scope, const struct goro_snapshot *snap,
+				   enum profile_kind kind, const char *format);
+
+/* Exit with one line when such bytes would go to a terminal. */
+void cmd_refuse_terminal(const char *name, const char *format);
 
 /* ---- cmd_target.c ---------------------------------------------------------------------------- */
 

@@ -4,11 +4,7 @@
  */
 #include "cmd.h"
 
-#include <string.h>
-#include <unistd.h>
 #include "error.h"
-#include "report_profile.h"
-#include "sampler.h"
 
 static const char *const formats[] = { "text", "json", "go", "pprof", "folded", NULL };
 static const char *const keys[] = { "spawn", "stack", "state", "none", NULL };
@@ -52,31 +48,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->key = cmd_one_of("dump", "group by", arg, keys);
 		return 0;
 	case ARGP_KEY_END:
-		if (o->target && !strcmp(formats[o->format], "pprof") && isatty(STDOUT_FILENO))
-			exit(cmd_usage("dump",
-				       "pprof is nothing for a terminal: send it to a file"));
+		if (o->target)
+			cmd_refuse_terminal("dump", formats[o->format]);
 		/* fall through */
 	default:
 		return cmd_parse_target("dump", key, arg, &o->target);
 	}
-}
-
-/* The goroutines as a profile: how many are where. */
-static struct goro_error *put_profile(struct goro_scope *scope, const struct goro_snapshot *snap,
-				      const char *name)
-{
-	struct profile *p;
-	struct goro_error *err = goro_scope_profile_snapshot(scope, snap, PROFILE_GOROUTINE, &p);
-
-	if (err)
-		return err;
-	for (const struct profile_format *f = profile_formats; f->name; f++) {
-		if (!strcmp(f->name, name) &&
-		    (!profile_resolve(p, scope) || !f->write(stdout, scope, p)))
-			err = &goro_enomem;
-	}
-	profile_free(p);
-	return err;
 }
 
 int cmd_dump(int argc, char **argv)
@@ -103,7 +80,7 @@ int cmd_dump(int argc, char **argv)
 	else if (o.format == 2)
 		report_dump_go(&r);
 	else if (o.format > 2)
-		err = put_profile(scope, snap, formats[o.format]);
+		err = cmd_put_profile(scope, snap, PROFILE_GOROUTINE, formats[o.format]);
 	else
 		report_dump_text(&r, key_ids[o.key]);
 	goro_verdicts_free(verdicts);

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "error.h"
@@ -14,7 +15,7 @@
 
 #define LOOKS 11 /* with --for: enough for growth to show, see GROWTH_LOOKS */
 
-static const char *const formats[] = { "text", "json", "junit", "sarif", "github", NULL };
+static const char *const formats[] = { "text", "json", "junit", "sarif", "github", "pprof", NULL };
 static const char *const levels[] = { "leaked", "likely", "suspect", NULL };
 
 enum { OPTION_AGE = 256, OPTION_FOR, OPTION_FAIL, OPTION_PAUSE, OPTION_STOP, OPTION_WHY };
@@ -28,7 +29,8 @@ struct options {
 };
 
 static const struct argp_option options[] = {
-	{ "format", 'f', "FORMAT", 0, "text, json, junit, sarif or github", 0 },
+	{ "format", 'f', "FORMAT", 0,
+	  "text, json, junit, sarif, github, or pprof: the LEAKED ones as a profile", 0 },
 	{ "suspect-age", OPTION_AGE, "DURATION", 0,
 	  "SUSPECT is what has waited longer than that for another goroutine (default 5m; 0: "
 	  "never)",
@@ -119,6 +121,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->verdict.why = parse_goroutine(arg);
 		return 0;
 	case ARGP_KEY_END:
+		if (o->target)
+			cmd_refuse_terminal("leaks", formats[o->format]);
 		if (o->verdict.why && !o->verdict.reach)
 			exit(cmd_usage("leaks", "--why needs a stop, which --no-stop forbids"));
 		/* fall through */
@@ -197,9 +201,9 @@ static int verdict_status(const struct goro_verdicts *v, int level)
 	return n ? GORO_FINDINGS : GORO_OK;
 }
 
-static void print(const struct options *o, struct goro_scope *scope,
-		  const struct goro_snapshot *snap, const struct goro_verdicts *verdicts,
-		  const struct sites *sites)
+static struct goro_error *print(const struct options *o, struct goro_scope *scope,
+				const struct goro_snapshot *snap,
+				const struct goro_verdicts *verdicts, const struct sites *sites)
 {
 	const struct report r = { stdout, scope, snap, o->format == 0 && cmd_colour(stdout) };
 
@@ -209,9 +213,12 @@ static void print(const struct options *o, struct goro_scope *scope,
 		report_leaks_text(&r, verdicts);
 	else if (o->format == 1)
 		report_leaks_json(&r, verdicts, o->verdict.why);
+	else if (!strcmp(formats[o->format], "pprof"))
+		return cmd_put_profile(scope, snap, PROFILE_LEAK, "pprof");
 	else
 		leaks_report(stdout, formats[o->format], &o->filter, snap, sites, o->level,
 			     verdict_status(verdicts, o->level));
+	return NULL;
 }
 
 int cmd_leaks(int argc, char **argv)
@@ -235,11 +242,13 @@ int cmd_leaks(int argc, char **argv)
 		err = goro_error_new(GORO_USAGE, "there is no goroutine %" PRIu64, o.verdict.why);
 	if (!err)
 		err = look(&o, scope, &snap, &verdicts);
+	if (!err) {
+		leaks_filter(&o.filter, scope, snap, verdicts, &sites);
+		err = print(&o, scope, snap, verdicts, &sites);
+	}
 	if (err) {
 		status = cmd_fail("leaks", err);
 	} else {
-		leaks_filter(&o.filter, scope, snap, verdicts, &sites);
-		print(&o, scope, snap, verdicts, &sites);
 		filter_report(stderr, &o.filter, &sites);
 		status = reach_status(&verdicts->reach, cmd_completeness("leaks", snap));
 		if (verdict_status(verdicts, o.level))

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
+#include "error.h"
 #include "report_profile.h"
 #include "sampler.h"
 
@@ -220,6 +221,29 @@ static int put(const struct options *o, FILE *out, struct goro_scope *scope, str
 	if (fflush(out) || ferror(out))
 		return fail_output(name);
 	return GORO_OK;
+}
+
+void cmd_refuse_terminal(const char *name, const char *format)
+{
+	const struct profile_format *f = find_format(format);
+
+	if (f && f->binary && isatty(STDOUT_FILENO))
+		exit(cmd_usage(name, "%s is nothing for a terminal: send it to a file", format));
+}
+
+struct goro_error *cmd_put_profile(struct goro_scope *scope, const struct goro_snapshot *snap,
+				   enum profile_kind kind, const char *format)
+{
+	const struct profile_format *f = find_format(format);
+	struct profile *p;
+	struct goro_error *err = goro_scope_profile_snapshot(scope, snap, kind, &p);
+
+	if (err)
+		return err;
+	if (!profile_resolve(p, scope) || !f->write(stdout, scope, p))
+		err = &goro_enomem;
+	profile_free(p);
+	return err;
 }
 
 static int run(struct options *o, FILE *out)

@@ -31,7 +31,8 @@ _goro_values() {
 	profile,--mode | profile,-m) echo cpu wall offcpu spawn stack goroutine ;;
 	profile,--how | profile,-H) echo auto perf ptrace ;;
 	waits,--format | waits,-f) echo text json dot ;;
-	leaks,--format | leaks,-f | check,--format | check,-f) echo text json junit sarif github ;;
+	leaks,--format | leaks,-f) echo text json junit sarif github pprof ;;
+	check,--format | check,-f) echo text json junit sarif github ;;
 	*,--format | *,-f) echo text json ;;
 	dump,--group | dump,-g | replay,--group | replay,-g) echo spawn stack state none ;;
 	leaks,--fail-on) echo leaked likely suspect ;;

@@ -46,6 +46,12 @@ const struct profile_kind_info profile_kinds[PROFILE_KINDS] = {
 				.types = { { "goroutine", "count" } },
 				.ntypes = 1,
 				.state_leaf = true },
+	/* The name of Go's own. */
+	[PROFILE_LEAK] = { .name = "goroutineleak",
+			   .title = "leaked goroutines",
+			   .types = { { "goroutineleak", "count" } },
+			   .ntypes = 1,
+			   .state_leaf = true },
 };
 
 /* An open-addressed table of indices + 1. */

@@ -155,6 +155,7 @@ static void add_goroutine(struct sampler *s, const struct goro_snapshot *snap,
 {
 	const uint64_t values[PROFILE_KINDS][PROFILE_VALUES] = {
 		[PROFILE_GOROUTINE] = { 1 },
+		[PROFILE_LEAK] = { 1 },
 		[PROFILE_STACK] = { 1, g->stack_hi - g->stack_lo, g->stack_used,
 				    g->stack_resident },
 	};
@@ -167,6 +168,12 @@ static void add_goroutine(struct sampler *s, const struct goro_snapshot *snap,
 
 	s->profile->truncated += is_truncated(snap, g);
 	profile_add(s->profile, &key, values[s->profile->kind]);
+}
+
+/* And not suppressed. */
+static bool is_leaked(const struct goro_info *g)
+{
+	return g->verdict == GORO_VERDICT_LEAKED && g->finding != UINT32_MAX;
 }
 
 struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
@@ -184,7 +191,8 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 	}
 	err = begin(s.profile, scope);
 	for (size_t i = 0; i < snap->ng && !err; i++)
-		add_goroutine(&s, snap, &snap->g[i]);
+		if (kind != PROFILE_LEAK || is_leaked(&snap->g[i]))
+			add_goroutine(&s, snap, &snap->g[i]);
 	free(s.labels);
 	s.profile->taken = 1;
 	if (!err && s.profile->no_memory)

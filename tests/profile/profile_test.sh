@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # goro profile and its formats, as their users see them: each function here is a test of its own.
 #
-#   profile_test.sh CASE     with GORO, JSON_GET, BUSY (the program), CHECKS (this directory) set
+#   profile_test.sh CASE     with GORO, BUSY (the program), CHECKS (this directory) set
 #
 # A machine may forbid perf events or ptrace, or lack a program that reads a format: that case is
 # skipped (77) and says so. Shares are compared, not times, because the machine may be busy.
@@ -249,6 +249,28 @@ pprof() {
 	"$GORO" dump --format pprof "$pid" >"$scratch/g.pb.gz" || fail "no dump"
 	run 0 "$go" tool pprof -top "$scratch/g.pb.gz"
 	matches "$out" '^ +20 .* wait_for_never$'
+}
+
+# What is proved, and only that, under the name of Go's own profile.
+pprof_leaks() {
+	find_go
+	start
+	"$GORO" leaks --format pprof "$pid" >"$scratch/leaks.pb.gz" 2>"$err"
+	case $? in
+	0 | 23) ;;
+	6) skip "$(cat "$err")" ;;
+	*) fail "status $?" ;;
+	esac
+	run 0 "$go" tool pprof -raw "$scratch/leaks.pb.gz"
+	has "$out" "goroutineleak/count"
+	same "$(awk '/^ +[0-9]+: [0-9 ]+$/ { n += $1 } END { print n + 0 }' "$out")" 20
+	run 0 "$go" tool pprof -top "$scratch/leaks.pb.gz"
+	matches "$out" '^ +20 .* wait_for_never$'
+	echo 'func:wait_for_never' >"$scratch/rules"
+	"$GORO" leaks --suppress "$scratch/rules" --format pprof "$pid" >"$scratch/none.pb.gz" 2>"$err" ||
+		fail "status $?"
+	run 0 "$go" tool pprof -raw "$scratch/none.pb.gz"
+	hasnot "$out" wait_for_never
 }
 
 # The mapping's build id is the program's, so that other tools find its symbols.
