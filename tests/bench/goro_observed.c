@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * goro_observed - a program to be looked at: goro_observed GOROUTINES.
+ *
+ * That many goroutines wait, ten to a channel, each eight calls deep. It obeys lines on its stdin,
+ * answers each with one line, and ends with its input:
+ *
+ *	wake N     the next N goroutines run and wait again
+ *	gaps MS    for so long one goroutine does nothing but yield; how long it did not get to run
+ *
+ * go/observed.go is the same program in Go.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "goro.h"
+
+enum { DEPTH = 8, PER_CHANNEL = 10, WINDOW_MS = 10 };
+
+static goro_chan **channels;
+static int nchannels, next_channel;
+static goro_waitgroup running;
+
+static __attribute__((noinline)) int deep(goro_chan *c, int depth)
+{
+	char frame[32];
+
+	memset(frame, depth, sizeof(frame));
+	__asm__ volatile("" : : "r"(frame) : "memory");
+	if (depth > 1)
+		return deep(c, depth - 1) + frame[depth];
+	do
+		goro_waitgroup_done(&running);
+	while (goro_chan_recv(c, NULL));
+	return 0;
+}
+
+static void wait_deep(void *channel)
+{
+	int result = deep(channel, DEPTH - 1);
+
+	__asm__ volatile("" : : "r"(result));
+}
+
+static void gather(int n)
+{
+	nchannels = (n + PER_CHANNEL - 1) / PER_CHANNEL;
+	channels = calloc((size_t)nchannels, sizeof(goro_chan *));
+	if (!channels)
+		exit(1);
+	goro_waitgroup_add(&running, n);
+	for (int i = 0; i < n; i++) {
+		if (i % PER_CHANNEL == 0)
+			channels[i / PER_CHANNEL] = goro_chan_make(0, 0);
+		go(wait_deep, channels[i / PER_CHANNEL]);
+	}
+	goro_waitgroup_wait(&running);
+}
+
+static void wake(int n)
+{
+	goro_waitgroup_add(&running, n);
+	for (int i = 0; i < n; i++) {
+		goro_chan_send(channels[next_channel], NULL);
+		next_channel = (next_channel + 1) % nchannels;
+	}
+	goro_waitgroup_wait(&running);
+	puts("done");
+}
+
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The worst gap in each 10 ms: their median, their 99th percentile and the worst of all. Where it
+ * did not run at all, the gap counts where it ended.
+ */
+static void gaps(int ms)
+{
+	size_t n = (size_t)(ms / WINDOW_MS) + 1, at = 0;
+	int64_t *worst = calloc(n + 1, sizeof(*worst)), start = goro_now(), last = start,
+		now = start;
+
+	while (worst && now - start < ms * GORO_MILLISECOND) {
+		goro_yield();
+		now = goro_now();
+		at = (size_t)((now - start) / (WINDOW_MS * GORO_MILLISECOND));
+		at = at < n ? at : n;
+		worst[at] = now - last > worst[at] ? now - last : worst[at];
+		last = now;
+	}
+	if (!worst)
+		exit(1);
+	n = 0;
+	for (size_t i = 0; i <= at; i++)
+		if (worst[i])
+			worst[n++] = worst[i];
+	qsort(worst, n, sizeof(*worst), by_value);
+	printf("%.1f %.1f %.1f\n", (double)worst[n / 2] / 1e3, (double)worst[n * 99 / 100] / 1e3,
+	       (double)worst[n - 1] / 1e3);
+	free(worst);
+}
+
+static void read_line(void *line)
+{
+	if (!fgets(line, 64, stdin))
+		_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	int n = argc == 2 ? atoi(argv[1]) : 0, value;
+	char line[64];
+
+	if (n < 1) {
+		fprintf(stderr, "usage: goro_observed GOROUTINES\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	gather(n);
+	puts("ready");
+	for (;;) {
+		goro_blocking(read_line, line);
+		if (sscanf(line, "wake %d", &value) == 1)
+			wake(value);
+		else if (sscanf(line, "gaps %d", &value) == 1)
+			gaps(value);
+		else
+			return 2;
+	}
+}
