@@ -3,13 +3,18 @@
  * goro_observer - what it costs to look into a program, and what that program feels of it:
  * goro_observer NAME WORKERS [DIVISOR].
  *
- *   dump_cold_1e5, dump_cold_1e6   `goro dump` from its start to its end, of goro_observed with so
- *                                  many goroutines, and the most memory that it needed
- *   dump_all_1e5                   the same in the forms that write each goroutine down
- *   tick_warm_1pct                 one more snapshot of 100,000, 1% of which ran since the last
- *   unwind_frame                   per frame, by our rows and by libunwind over the same copied
- * stacks observed_gap                   for how long a goroutine that does nothing but yield did
- * not get to run, in each 10 ms: alone, and while it is looked at
+ *   dump_cold_1e5, dump_cold_1e6
+ *       `goro dump` from its start to its end, of goro_observed with so many goroutines, and the
+ *       most memory that it needed
+ *   dump_all_1e5
+ *       the same in the forms that write each goroutine down
+ *   tick_warm_1pct
+ *       one more snapshot of 100,000, 1% of which ran since the last
+ *   unwind_frame
+ *       per frame, by our rows and by libunwind over the same copied stacks
+ *   observed_gap
+ *       for how long a goroutine that does nothing but yield did not get to run, in each 10 ms:
+ *       alone, and while it is looked at
  */
 #include <fcntl.h>
 #include <signal.h>
