@@ -49,7 +49,7 @@ struct goro_error *contract_read_procs(const struct contract *c, struct target *
 				       struct snapshot_builder *b);
 struct goro_error *contract_read_tombs(const struct contract *c, struct target *t,
 				       struct snapshot_builder *b, uint64_t now);
-/* Fill in what snapshot_collect_objects() listed. */
+/* Fill in what snapshot_collect_objects() listed, but for those that are valid already. */
 struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
 					 struct goro_snapshot *snap);
 

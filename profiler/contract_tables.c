@@ -257,24 +257,31 @@ struct goro_error *contract_read_objects(const struct contract *c, struct target
 	bytes = malloc(BATCH * stride);
 	if (!bytes)
 		return &goro_enomem;
-	for (size_t first = 0; first < snap->nobjects && !err; first += BATCH) {
-		size_t n = snap->nobjects - first < BATCH ? snap->nobjects - first : BATCH;
-		struct goro_object *o = snap->objects + first;
+	for (size_t at = 0; at < snap->nobjects && !err;) {
 		struct target_read reads[BATCH];
+		struct goro_object *of[BATCH];
+		size_t n = 0;
 
-		for (size_t i = 0; i < n; i++)
-			reads[i] = (struct target_read){
-				.address = o[i].address,
-				.to = bytes + i * stride,
-				.len = object_size(c, o[i].wait_class),
+		for (; at < snap->nobjects && n < BATCH; at++) {
+			struct goro_object *o = &snap->objects[at];
+
+			if (o->valid)
+				continue;
+			of[n] = o;
+			reads[n] = (struct target_read){
+				.address = o->address,
+				.to = bytes + n * stride,
+				.len = object_size(c, o->wait_class),
 			};
+			n++;
+		}
 		err = t->ops->read(t, reads, n);
 		for (size_t i = 0; i < n && !err; i++) {
 			struct record r = { bytes + i * stride, reads[i].len };
 
-			o[i].valid = reads[i].ok;
+			of[i]->valid = reads[i].ok;
 			if (reads[i].ok)
-				decode_object(c, r, &o[i]);
+				decode_object(c, r, of[i]);
 		}
 	}
 	free(bytes);

@@ -11,6 +11,7 @@
  * hundred thousand goroutines, and each parked goroutine is consistent in itself without it.
  */
 #include "reader_goro.h"
+#include "order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +44,17 @@ struct list {
 	size_t n, cap;
 };
 
+/* A field of a record that one load and a mask fetch; mask 0: not that simple. */
+struct plain {
+	uint64_t mask;
+	uint32_t offset;
+};
+
 struct scan {
 	struct reader_goro *r;
 	struct target *t;
 	struct snapshot_builder *b;
+	struct plain plain[GORO_NFIELDS];
 	uint64_t now;
 	size_t max_goroutines; /* so that we do not eat up the machine's memory */
 	uint64_t deep_bytes;
@@ -63,10 +71,28 @@ struct scan {
 
 /* ---- one record ------------------------------------------------------------------------------ */
 
+static void find_plain(struct scan *s)
+{
+	const struct contract *c = &s->r->contract;
+
+	for (unsigned i = 0; i < GORO_NFIELDS; i++) {
+		const struct goro_field *f = &c->fields[i];
+
+		if (f->size && f->size <= 8 && (uint64_t)f->offset + 8 <= c->raw.g_size)
+			s->plain[i] = (struct plain){ UINT64_MAX >> (64 - 8 * f->size), f->offset };
+	}
+}
+
 static uint64_t get(const struct scan *s, const uint8_t *record, enum goro_field_id field)
 {
-	return contract_get(&s->r->contract, (struct record){ record, s->r->contract.raw.g_size },
-			    field);
+	const struct plain *p = &s->plain[field];
+	uint64_t v;
+
+	if (!p->mask)
+		return contract_get(&s->r->contract,
+				    (struct record){ record, s->r->contract.raw.g_size }, field);
+	memcpy(&v, record + p->offset, sizeof v);
+	return v & p->mask;
 }
 
 static char letter_of(unsigned state, unsigned reason, const struct goro_name *names)
@@ -640,12 +666,16 @@ static struct goro_error *scan_again(struct scan *s)
 
 /* ---- memory of the stacks -------------------------------------------------------------------- */
 
-static int by_lo(const void *a, const void *b, void *snapshot)
-{
-	const struct goro_info *g = ((const struct goro_snapshot *)snapshot)->g;
-	uint64_t x = g[*(const uint32_t *)a].stack_lo, y = g[*(const uint32_t *)b].stack_lo;
+/* Goroutines of a snapshot, by index. */
+struct some {
+	const struct goro_info *g;
+	uint32_t *v;
+	size_t n;
+};
 
-	return (x > y) - (x < y);
+static uint64_t lo_of(const void *some, size_t i)
+{
+	return ((const struct some *)some)->g[((const struct some *)some)->v[i]].stack_lo;
 }
 
 static void ask_resident(struct scan *s, struct target_range *v, const uint32_t *of, size_t n)
@@ -655,32 +685,42 @@ static void ask_resident(struct scan *s, struct target_range *v, const uint32_t 
 		s->b->snap->g[of[i]].stack_resident = v[i].resident;
 }
 
+/* Those with a stack; what the memo knew is there already. */
+static bool list_unasked(const struct goro_snapshot *snap, struct some *ret)
+{
+	*ret = (struct some){ .g = snap->g, .v = malloc((snap->ng + 1) * sizeof *ret->v) };
+	for (size_t i = 0; ret->v && i < snap->ng; i++) {
+		const struct goro_info *g = &snap->g[i];
+
+		if (g->id && !g->stack_resident && g->stack_lo < g->stack_hi)
+			ret->v[ret->n++] = (uint32_t)i;
+	}
+	return ret->v;
+}
+
 static void add_resident(struct scan *s)
 {
 	struct goro_snapshot *snap = s->b->snap;
-	uint32_t *order = calloc(snap->ng + 1, sizeof *order), of[BATCH];
 	struct target_range ranges[BATCH];
+	uint32_t *order = NULL, of[BATCH];
 	uint64_t end = 0, total = 0;
-	size_t n = 0, m = 0;
+	struct some some;
+	size_t m = 0;
 
-	if (!order) {
+	if (list_unasked(snap, &some))
+		order = order_by(some.n, lo_of, &some);
+	if (!order)
 		s->b->no_memory = true;
-		return;
-	}
-	for (size_t i = 0; i < snap->ng; i++) {
-		if (snap->g[i].stack_lo < snap->g[i].stack_hi)
-			order[n++] = (uint32_t)i;
-	}
-	qsort_r(order, n, sizeof *order, by_lo, snap);
-	for (size_t i = 0; i < n; i++) {
-		const struct goro_info *g = &snap->g[order[i]];
+	for (size_t i = 0; order && i < some.n; i++) {
+		uint32_t at = some.v[order[i]];
+		const struct goro_info *g = &snap->g[at];
 		uint64_t size = g->stack_hi - g->stack_lo;
 
 		if (g->stack_lo < end || size > MAX_RESIDENT - total)
 			continue;
 		total += size;
 		end = g->stack_hi;
-		of[m] = order[i];
+		of[m] = at;
 		ranges[m++] = (struct target_range){ .lo = g->stack_lo, .hi = end };
 		if (m == BATCH) {
 			ask_resident(s, ranges, of, m);
@@ -688,6 +728,7 @@ static void add_resident(struct scan *s)
 		}
 	}
 	ask_resident(s, ranges, of, m);
+	free(some.v);
 	free(order);
 }
 
@@ -706,6 +747,7 @@ static bool scan_begin(struct scan *s)
 	size_t records = (size_t)BATCH * s->r->contract.raw.g_size;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
+	find_plain(s);
 	s->max_goroutines = memory / 4 / sizeof(struct goro_info);
 	s->now = s->t->file ? s->r->contract.raw.clock : monotonic();
 	s->before = malloc(records);
@@ -743,23 +785,25 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (unwinder_compares(b->unwinder))
 		park_memo_free(&r->memo);
 	park_memo_rewind(&r->memo);
+	snapshot_expect(b, r->expected);
 	if (!err)
 		err = scan_chunks(&s);
 	if (!err)
 		err = scan_again(&s);
 	if (!err) {
-		/* The memory for a next look is spent when there was one before. */
-		if (r->looked)
-			/* The memory for a next look is spent when there was one before. */
-			if (r->looked)
-				park_memo_save(&r->memo, b->snap);
-		r->looked = true;
-		r->looked = true;
-		snapshot_sort(b);
 		snapshot_collect_objects(b);
 		if (!b->no_memory)
 			add_resident(&s);
+		park_memo_objects(&r->memo, b->snap);
 		err = contract_read_objects(&r->contract, t, b->snap);
+	}
+	if (!err) {
+		/* The memory for a next look is spent when there was one before. */
+		if (r->looked)
+			park_memo_save(&r->memo, b->snap);
+		r->looked = true;
+		r->expected = b->snap->ng + b->snap->ng / 64;
+		snapshot_sort(b);
 	}
 	if (!err)
 		err = contract_read_names(&r->contract, t, b->snap);

@@ -15,6 +15,7 @@ struct reader_goro {
 	struct contract contract;
 	struct park_memo memo;
 	bool looked;	       /* it was read before */
+	size_t expected;       /* goroutines, at the next look */
 	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
 };
 

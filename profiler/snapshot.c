@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <goro_introspect.h>
+#include "order.h"
 
 #define MAX_ENTRIES (UINT32_MAX / 2) /* indices in a snapshot are 32 bits wide */
 
@@ -47,6 +48,14 @@ bool snapshot_begin(struct snapshot_builder *b, struct unwinder *unwinder)
 }
 
 /* ---- goroutines ------------------------------------------------------------------------------ */
+
+void snapshot_expect(struct snapshot_builder *b, size_t ng)
+{
+	struct goro_snapshot *s = b->snap;
+
+	if (ng)
+		GROW(b, s->g, s->ng, ng, b->g_cap);
+}
 
 uint32_t snapshot_add_g(struct snapshot_builder *b, const struct goro_info *g)
 {
@@ -181,20 +190,6 @@ enum unwind_status snapshot_add_stack(struct snapshot_builder *b, uint32_t g,
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-struct order {
-	uint64_t id;
-	size_t index;
-};
-
-static int by_id(const void *a, const void *b)
-{
-	const struct order *x = a, *y = b;
-
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
-	return (x->index > y->index) - (x->index < y->index);
-}
-
 static bool in_order(const struct goro_snapshot *s)
 {
 	for (size_t i = 0; i < s->ng; i++) {
@@ -225,67 +220,54 @@ static void permute(struct goro_info *g, uint32_t *from, size_t n)
 	}
 }
 
-/* The indices in the order of their ids, and behind these the ones to drop; how many are kept. */
-static size_t find_order(struct goro_snapshot *s, struct order *order, uint32_t *from)
+static uint64_t id_of(const void *g, size_t i)
 {
-	size_t n = 0, kept = 0, end = s->ng;
+	return ((const struct goro_info *)g)[i].id;
+}
 
-	for (size_t i = 0; i < s->ng; i++) {
-		if (s->g[i].id)
-			order[n++] = (struct order){ s->g[i].id, i };
+/*
+ * Move what is to be dropped, id 0 and the later ones of an id, behind the others. Sets how many
+ * stay; false: out of memory.
+ */
+static bool drop_some(struct goro_snapshot *s, uint32_t *order)
+{
+	uint32_t *drop = malloc((s->ng + 1) * sizeof *drop);
+	size_t dropped = 0, kept = 0;
+	uint64_t last = 0;
+
+	for (size_t i = 0; drop && i < s->ng; i++) {
+		uint64_t id = s->g[order[i]].id;
+
+		if (id != last)
+			order[kept++] = order[i];
 		else
-			from[--end] = (uint32_t)i;
+			drop[dropped++] = order[i];
+		s->bad_records += id && id == last;
+		last = id;
 	}
-	qsort(order, n, sizeof *order, by_id);
-	for (size_t i = 0; i < n; i++) {
-		if (i && order[i - 1].id == order[i].id) {
-			s->bad_records++;
-			from[--end] = (uint32_t)order[i].index;
-		} else {
-			from[kept++] = (uint32_t)order[i].index;
-		}
-	}
-	return kept;
+	if (drop && dropped)
+		memcpy(order + kept, drop, dropped * sizeof *order);
+	if (drop)
+		permute(s->g, order, s->ng);
+	s->ng = kept;
+	free(drop);
+	return drop;
 }
 
 void snapshot_sort(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
-	struct order *order;
-	uint32_t *from;
-	size_t kept;
+	uint32_t *order;
 
 	if (b->no_memory || in_order(s))
 		return;
-	order = calloc(s->ng, sizeof *order);
-	from = calloc(s->ng, sizeof *from);
-	if (order && from) {
-		kept = find_order(s, order, from);
-		free(order);
-		order = NULL;
-		permute(s->g, from, s->ng);
-		s->ng = kept;
-	} else {
+	order = order_by(s->ng, id_of, s->g);
+	if (!order || !drop_some(s, order))
 		b->no_memory = true;
-	}
 	free(order);
-	free(from);
 }
 
-/* A wait's object, without all that will be known of it. */
-struct reference {
-	uint64_t address;
-	uint32_t wait_class;
-};
-
-static int by_address(const void *a, const void *b)
-{
-	const struct reference *x = a, *y = b;
-
-	if (x->address != y->address)
-		return x->address < y->address ? -1 : 1;
-	return (x->wait_class > y->wait_class) - (x->wait_class < y->wait_class);
-}
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static bool is_object(unsigned class)
 {
@@ -294,46 +276,98 @@ static bool is_object(unsigned class)
 	       class == GORO_CLASS_WAITGROUP || class == GORO_CLASS_SEMA;
 }
 
-static size_t list_references(const struct goro_snapshot *s, struct reference *v)
+/* The objects so far, and where each is by its address. */
+struct collection {
+	struct goro_snapshot *snap;
+	size_t cap, size;
+	uint32_t *table; /* open-addressed: index + 1 */
+};
+
+static size_t slot_of(const struct collection *c, uint64_t address)
 {
-	size_t n = 0;
+	size_t at = (address * 0x9e3779b97f4a7c15ull) >> 32 & (c->size - 1);
 
-	for (size_t i = 0; i < s->ng; i++) {
-		for (size_t j = 0; j < s->g[i].nwaits; j++) {
-			const struct goro_wait *w = &s->waits[s->g[i].waits_first + j];
+	while (c->table[at] && c->snap->objects[c->table[at] - 1].address != address)
+		at = (at + 1) & (c->size - 1);
+	return at;
+}
 
-			if (w->object && is_object(w->wait_class))
-				v[n++] = (struct reference){ w->object, w->wait_class };
-		}
+static bool rehash_objects(struct collection *c)
+{
+	free(c->table);
+	c->size = c->size ? c->size * 2 : 256;
+	c->table = calloc(c->size, sizeof *c->table);
+	for (size_t i = 0; c->table && i < c->snap->nobjects; i++)
+		c->table[slot_of(c, c->snap->objects[i].address)] = (uint32_t)i + 1;
+	return c->table;
+}
+
+/* One address is one object, whatever damaged memory claims. */
+static bool count_waiter(struct snapshot_builder *b, struct collection *c,
+			 const struct goro_wait *w)
+{
+	struct goro_snapshot *s = c->snap;
+	struct goro_object *o;
+	size_t at;
+
+	if (s->nobjects * 2 >= c->size && !rehash_objects(c))
+		return false;
+	at = slot_of(c, w->object);
+	if (!c->table[at]) {
+		if (!GROW(b, s->objects, s->nobjects, 1, c->cap))
+			return false;
+		s->objects[s->nobjects] = (struct goro_object){
+			.address = w->object,
+			.wait_class = w->wait_class,
+		};
+		c->table[at] = (uint32_t)++s->nobjects;
 	}
-	qsort(v, n, sizeof *v, by_address);
-	return n;
+	o = &s->objects[c->table[at] - 1];
+	o->nwaiters++;
+	if (w->wait_class < o->wait_class)
+		o->wait_class = w->wait_class;
+	return true;
+}
+
+static uint64_t address_of(const void *objects, size_t i)
+{
+	return ((const struct goro_object *)objects)[i].address;
+}
+
+static bool sort_objects(struct goro_snapshot *s)
+{
+	uint32_t *order = order_by(s->nobjects, address_of, s->objects);
+	struct goro_object *sorted = malloc((s->nobjects + 1) * sizeof *sorted);
+
+	for (size_t i = 0; order && sorted && i < s->nobjects; i++)
+		sorted[i] = s->objects[order[i]];
+	free(order);
+	if (!order || !sorted) {
+		free(sorted);
+		return false;
+	}
+	free(s->objects);
+	s->objects = sorted;
+	return true;
 }
 
 void snapshot_collect_objects(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
-	struct reference *v;
-	size_t n, distinct = 0;
+	struct collection c = { .snap = s };
+	bool ok = !b->no_memory;
 
-	if (b->no_memory || !s->nwaits)
-		return;
-	v = malloc(s->nwaits * sizeof *v);
-	n = v ? list_references(s, v) : 0;
-	for (size_t i = 0; i < n; i++)
-		distinct += !i || v[i].address != v[i - 1].address;
-	s->objects = v ? calloc(distinct + 1, sizeof *s->objects) : NULL;
-	b->no_memory = !s->objects;
-	for (size_t i = 0; s->objects && i < n; i++) {
-		/* One address is one object, whatever damaged memory claims. */
-		if (!i || v[i].address != v[i - 1].address)
-			s->objects[s->nobjects++] = (struct goro_object){
-				.address = v[i].address,
-				.wait_class = (uint8_t)v[i].wait_class,
-			};
-		s->objects[s->nobjects - 1].nwaiters++;
+	for (size_t i = 0; ok && i < s->ng; i++) {
+		for (size_t j = 0; ok && s->g[i].id && j < s->g[i].nwaits; j++) {
+			const struct goro_wait *w = &s->waits[s->g[i].waits_first + j];
+
+			if (w->object && is_object(w->wait_class))
+				ok = count_waiter(b, &c, w);
+		}
 	}
-	free(v);
+	free(c.table);
+	if (!ok || (s->nobjects && !sort_objects(s)))
+		b->no_memory = true;
 }
 
 struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b)

@@ -25,6 +25,9 @@ struct snapshot_builder {
 /* False: out of memory. */
 bool snapshot_begin(struct snapshot_builder *b, struct unwinder *unwinder);
 
+/* Make room for so many more goroutines at once. */
+void snapshot_expect(struct snapshot_builder *b, size_t ng);
+
 /* Add a goroutine; its index, or UINT32_MAX. id 0 marks one that freeze leaves out. */
 uint32_t snapshot_add_g(struct snapshot_builder *b, const struct goro_info *g);
 
@@ -47,7 +50,10 @@ void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);
 /* Bring the goroutines in order and drop those with id 0 and those whose id occurs twice. */
 void snapshot_sort(struct snapshot_builder *b);
 
-/* Make the table of the objects that are waited for, without contents: sorted, each one once. */
+/*
+ * Make the table of the objects that are waited for, without contents: sorted, each one once. What
+ * those with id 0 wait for does not count.
+ */
 void snapshot_collect_objects(struct snapshot_builder *b);
 
 /* End. Returns the snapshot, or NULL: out of memory. The builder is empty then. */

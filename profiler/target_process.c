@@ -188,7 +188,8 @@ static void process_resident(struct target *t, struct target_range *v, size_t n)
 	struct process *p = (struct process *)t;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries[8192];
 	const uint64_t window = page * (sizeof entries / sizeof *entries);
-	uint64_t at = 0, end = 0; /* addresses that entries[] describes now */
+	const uint64_t gap = page * 128; /* so much is cheaper to read than to ask once more */
+	uint64_t at = 0, end = 0;	 /* addresses that entries[] describes now */
 
 	for (size_t i = 0; i < n; i++)
 		v[i].resident = 0;
@@ -208,8 +209,7 @@ static void process_resident(struct target *t, struct target_range *v, size_t n)
 				ssize_t got;
 
 				for (size_t j = i;
-				     j < n && v[j].lo < a + window && v[j].lo < last + window / 8;
-				     j++)
+				     j < n && v[j].lo < a + window && v[j].lo < last + gap; j++)
 					last = v[j].hi;
 				last = last < a + window ? last : a + window;
 				if (last <= a)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <goro_introspect.h>
+#include "order.h"
 #include "snapshot.h"
 
 static struct goro_snapshot *make(void)
@@ -128,6 +129,39 @@ static void test_nothing(void **state)
 	goro_snapshot_free(NULL);
 }
 
+static uint64_t key_of(const void *keys, size_t i)
+{
+	return ((const uint64_t *)keys)[i];
+}
+
+/* Close together and far apart, with equal ones, that keep their order. */
+static void test_order_by(void **state)
+{
+	enum { N = 5000 };
+	static uint64_t keys[N];
+	uint64_t x = 1;
+
+	(void)state;
+	for (unsigned bits = 1; bits <= 64; bits += 9) {
+		uint32_t *order;
+
+		for (size_t i = 0; i < N; i++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			keys[i] = 77 + (x & UINT64_MAX >> (64 - bits)) / 2;
+		}
+		order = order_by(N, key_of, keys);
+		assert_non_null(order);
+		for (size_t i = 1; i < N; i++)
+			assert_true(
+				keys[order[i - 1]] < keys[order[i]] ||
+				(keys[order[i - 1]] == keys[order[i]] && order[i - 1] < order[i]));
+		free(order);
+	}
+	free(order_by(0, key_of, keys));
+}
+
 static void test_names(void **state)
 {
 	struct goro_info g = { .state = GORO_STATE_WAITING, .reason = GORO_REASON_MUTEX };
@@ -150,7 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),  cmocka_unit_test(test_objects),
 		cmocka_unit_test(test_groups), cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names),  cmocka_unit_test(test_order_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

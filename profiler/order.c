@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * order.c - see order.h.
+ *
+ * Ids and addresses of one program lie close together, so key and index nearly always fit into one
+ * word, and words are sorted by their digits: a million takes some 20 ms and 16 MB for the while.
+ * Rejected: qsort() of the things themselves, which moves 200 bytes where 8 do; qsort() of indices,
+ * which misses the cache with every comparison. What does not fit into words is sorted by it.
+ */
+#include "order.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIGIT 11
+
+static unsigned width(uint64_t max)
+{
+	return max ? 64u - (unsigned)__builtin_clzll(max) : 0;
+}
+
+/* Sort by the bits from..end; stable. Where the result is: v or other. */
+static uint64_t *sort_words(uint64_t *v, uint64_t *other, size_t n, unsigned from, unsigned end)
+{
+	for (unsigned at = from; at < end; at += DIGIT) {
+		size_t place[1u << DIGIT] = { 0 }, sum = 0;
+		uint64_t mask = (1u << DIGIT) - 1, *swap;
+
+		for (size_t i = 0; i < n; i++)
+			place[v[i] >> at & mask]++;
+		for (size_t d = 0; d <= mask; d++) {
+			size_t count = place[d];
+
+			place[d] = sum;
+			sum += count;
+		}
+		for (size_t i = 0; i < n; i++)
+			other[place[v[i] >> at & mask]++] = v[i];
+		swap = v;
+		v = other;
+		other = swap;
+	}
+	return v;
+}
+
+static uint32_t *by_words(size_t n, order_key_fn *key, const void *things, uint64_t min,
+			  unsigned index_bits, unsigned key_bits)
+{
+	uint64_t *v = malloc((n + 1) * sizeof *v), *other = malloc((n + 1) * sizeof *other),
+		 *sorted;
+	uint32_t *order = NULL;
+
+	for (size_t i = 0; v && i < n; i++)
+		v[i] = (key(things, i) - min) << index_bits | i;
+	if (v && other) {
+		sorted = sort_words(v, other, n, index_bits, index_bits + key_bits);
+		order = malloc((n + 1) * sizeof *order);
+		for (size_t i = 0; order && i < n; i++)
+			order[i] = (uint32_t)(sorted[i] & ((1ull << index_bits) - 1));
+	}
+	free(v);
+	free(other);
+	return order;
+}
+
+struct pair {
+	uint64_t key;
+	uint32_t index;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+static uint32_t *by_pairs(size_t n, order_key_fn *key, const void *things)
+{
+	struct pair *v = malloc((n + 1) * sizeof *v);
+	uint32_t *order = malloc((n + 1) * sizeof *order);
+
+	for (size_t i = 0; v && i < n; i++)
+		v[i] = (struct pair){ key(things, i), (uint32_t)i };
+	if (v && order)
+		qsort(v, n, sizeof *v, by_key);
+	for (size_t i = 0; v && order && i < n; i++)
+		order[i] = v[i].index;
+	if (!v) {
+		free(order);
+		order = NULL;
+	}
+	free(v);
+	return order;
+}
+
+uint32_t *order_by(size_t n, order_key_fn *key, const void *things)
+{
+	uint64_t min = UINT64_MAX, max = 0, last = 0;
+	unsigned index_bits = width(n), key_bits;
+	bool sorted = true;
+	uint32_t *order;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t k = key(things, i);
+
+		sorted &= k >= last;
+		last = k;
+		min = k < min ? k : min;
+		max = k > max ? k : max;
+	}
+	key_bits = n ? width(max - min) : 0;
+	if (!sorted)
+		return index_bits + key_bits <= 64
+			       ? by_words(n, key, things, min, index_bits, key_bits)
+			       : by_pairs(n, key, things);
+	order = malloc((n + 1) * sizeof *order);
+	for (size_t i = 0; order && i < n; i++)
+		order[i] = (uint32_t)i;
+	return order;
+}

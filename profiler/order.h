@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * order.h - the order of many things by a number that each has.
+ */
+#ifndef GORO_ORDER_H
+#define GORO_ORDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The number of thing i. */
+typedef uint64_t order_key_fn(const void *things, size_t i);
+
+/*
+ * The indices 0 to n - 1 by rising key, equal ones by rising index. Free with free(). NULL: out of
+ * memory. n is less than 2^32.
+ */
+uint32_t *order_by(size_t n, order_key_fn *key, const void *things);
+
+#endif /* GORO_ORDER_H */
