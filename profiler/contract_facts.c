@@ -62,7 +62,8 @@ static struct goro_error *read_regions(const struct contract *c, struct target *
 	return err;
 }
 
-static struct goro_error *read_workers(const struct contract *c, struct target *t, struct facts *f)
+struct goro_error *contract_read_workers(const struct contract *c, struct target *t,
+					 struct facts_worker **ret, size_t *count)
 {
 	size_t n = c->raw.m_count, size = contract_size(c, GORO_FIELD_m_id, GORO_FIELD_m_curg);
 	uint64_t *table;
@@ -70,19 +71,20 @@ static struct goro_error *read_workers(const struct contract *c, struct target *
 	struct goro_error *err;
 	bool ok;
 
+	*count = 0;
 	/* The fields were not added all at once. */
 	if (contract_size(c, GORO_FIELD_m_stack_lo, GORO_FIELD_m_sp) > size)
 		size = contract_size(c, GORO_FIELD_m_stack_lo, GORO_FIELD_m_sp);
 	table = calloc(n + 1, sizeof *table);
-	f->workers = calloc(n + 1, sizeof *f->workers);
-	if (!table || !f->workers || size > sizeof bytes) {
+	*ret = calloc(n + 1, sizeof **ret);
+	if (!table || !*ret || size > sizeof bytes) {
 		free(table);
 		return &goro_enomem;
 	}
 	err = target_read_at(t, c->raw.ms, table, n * sizeof *table, &ok);
 	for (size_t i = 0; !err && ok && i < n; i++) {
 		struct record r = { bytes, size };
-		struct facts_worker *w = &f->workers[f->nworkers];
+		struct facts_worker *w = &(*ret)[*count];
 		bool there;
 
 		err = target_read_at(t, table[i], bytes, size, &there);
@@ -94,8 +96,9 @@ static struct goro_error *read_workers(const struct contract *c, struct target *
 			.lo = contract_get(c, r, GORO_FIELD_m_stack_lo),
 			.hi = contract_get(c, r, GORO_FIELD_m_stack_hi),
 			.sp = contract_get(c, r, GORO_FIELD_m_sp),
+			.curg = contract_get(c, r, GORO_FIELD_m_curg),
 		};
-		f->nworkers += w->lo && w->lo < w->hi;
+		*count += w->lo && w->lo < w->hi;
 	}
 	free(table);
 	return err;
@@ -333,7 +336,7 @@ struct goro_error *contract_read_facts(const struct contract *c, struct target *
 			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset };
 	err = read_regions(c, t, f);
 	if (!err)
-		err = read_workers(c, t, f);
+		err = contract_read_workers(c, t, &f->workers, &f->nworkers);
 	if (!err)
 		err = read_queues(c, t, snap, f);
 	if (!err)

@@ -27,7 +27,16 @@ enum {
 	PRPSINFO_PID = 24, /* i32 */
 	PRPSINFO_NAME = 40,
 	PRPSINFO_NAME_SIZE = 16,
+	SIGINFO_SIGNAL = 0, /* i32 */
+	SIGINFO_CODE = 8,   /* i32 */
+	SIGINFO_ADDRESS = 16,
 };
+
+#ifndef NT_ARM_SVE
+#define NT_ARM_SVE 0x405
+#endif
+#define NT_ARM_SSVE_FIRST 0x40b /* streaming SVE, ZA, ZT */
+#define NT_ARM_SSVE_LAST  0x40d
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
@@ -43,9 +52,12 @@ static void add_segment(struct core_file *core, const GElf_Phdr *ph)
 	struct core_segment *s = &core->segments[core->nsegments];
 	uint64_t memsz = ph->p_memsz > ph->p_filesz ? ph->p_memsz : ph->p_filesz;
 
-	if (!memsz || ph->p_vaddr + memsz < ph->p_vaddr ||
-	    ph->p_offset + ph->p_filesz < ph->p_offset)
+	if (!memsz)
 		return;
+	if (ph->p_vaddr + memsz < ph->p_vaddr || ph->p_offset + ph->p_filesz < ph->p_offset) {
+		core->dropped = true;
+		return;
+	}
 	*s = (struct core_segment){
 		.lo = ph->p_vaddr,
 		.hi = ph->p_vaddr + memsz,
@@ -67,8 +79,10 @@ static void drop_overlaps(struct core_file *core)
 
 	qsort(core->segments, core->nsegments, sizeof *core->segments, by_segment);
 	for (size_t i = 0; i < core->nsegments; i++) {
-		if (core->segments[i].lo < end)
+		if (core->segments[i].lo < end) {
+			core->dropped = true;
 			continue;
+		}
 		end = core->segments[i].hi;
 		core->segments[kept++] = core->segments[i];
 	}
@@ -154,14 +168,18 @@ static void add_thread(struct core_file *core, const uint8_t *desc, size_t size)
 {
 	struct core_thread *bigger, *t;
 
-	if (size < PRSTATUS_REGISTERS + PRSTATUS_TAIL)
+	if (size < PRSTATUS_REGISTERS + PRSTATUS_TAIL) {
+		core->dropped = true;
 		return;
+	}
 	/* Powers of two: there may be thousands. */
 	if ((core->nthreads & (core->nthreads - 1)) == 0) {
 		bigger = realloc(core->threads,
 				 (core->nthreads ? core->nthreads * 2 : 1) * sizeof *bigger);
-		if (!bigger)
+		if (!bigger) {
+			core->dropped = true;
 			return;
+		}
 		core->threads = bigger;
 	}
 	t = &core->threads[core->nthreads++];
@@ -187,7 +205,18 @@ static void read_auxv(struct core_file *core, const uint8_t *desc, size_t size)
 	for (size_t at = 0; at + 16 <= size; at += 16) {
 		if (word_at(desc + at) == AT_ENTRY)
 			core->entry = word_at(desc + at + 8);
+		else if (word_at(desc + at) == AT_HWCAP)
+			core->hwcap = word_at(desc + at + 8);
 	}
+}
+
+static void read_siginfo(struct core_file *core, const uint8_t *desc, size_t size)
+{
+	if (core->signal || core->nthreads != 1 || size < SIGINFO_ADDRESS + 8)
+		return;
+	core->signal = int_at(desc + SIGINFO_SIGNAL);
+	core->signal_code = int_at(desc + SIGINFO_CODE);
+	core->signal_address = word_at(desc + SIGINFO_ADDRESS);
 }
 
 /*
@@ -215,11 +244,15 @@ static void read_mappings(struct core_file *core, const uint8_t *desc, size_t si
 					  .offset = word_at(triple + 16) * unit,
 					  .path = names };
 
-		if (!nul)
+		if (!nul) {
+			core->dropped = true;
 			break;
+		}
 		names = nul + 1;
-		if (m.lo < end || m.hi <= m.lo)
+		if (m.lo < end || m.hi <= m.lo) {
+			core->dropped = true;
 			continue;
+		}
 		end = m.hi;
 		core->mappings[core->nmappings++] = m;
 	}
@@ -231,7 +264,12 @@ static void read_note(struct core_file *core, const char *owner, size_t owner_si
 	struct core_thread *last = core->nthreads ? &core->threads[core->nthreads - 1] : NULL;
 	bool is_core = owner_size == 5 && memcmp(owner, "CORE", 5) == 0;
 	bool is_linux = owner_size == 6 && memcmp(owner, "LINUX", 6) == 0;
+	static const unsigned kernels[] = { NT_PRSTATUS, NT_PRPSINFO, NT_SIGINFO, NT_AUXV,
+					    NT_FILE };
 
+	if (core->nnotes < sizeof kernels / sizeof *kernels &&
+	    (!is_core || type != kernels[core->nnotes++]))
+		core->other_order = true;
 	/* What describes a thread follows its NT_PRSTATUS. */
 	if (is_core && type == NT_PRSTATUS) {
 		add_thread(core, desc, size);
@@ -244,9 +282,16 @@ static void read_note(struct core_file *core, const char *owner, size_t owner_si
 	} else if (is_core && type == NT_FPREGSET && last) {
 		last->float_registers = desc;
 		last->float_registers_size = size;
+	} else if (is_core && type == NT_SIGINFO) {
+		read_siginfo(core, desc, size);
 	} else if (is_linux && type == NT_X86_XSTATE && last) {
 		last->xstate = desc;
 		last->xstate_size = size;
+	} else if (is_linux && type == NT_ARM_SVE && last) {
+		last->sve = desc;
+		last->sve_size = size;
+	} else if (is_linux && type >= NT_ARM_SSVE_FIRST && type <= NT_ARM_SSVE_LAST && last) {
+		last->sme = true;
 	}
 }
 
@@ -261,8 +306,10 @@ static void read_notes(struct core_file *core)
 		memcpy(&nh, core->notes + at, sizeof nh);
 		desc = name + (((uint64_t)nh.n_namesz + 3) & ~3ull);
 		next = desc + (((uint64_t)nh.n_descsz + 3) & ~3ull);
-		if (desc + nh.n_descsz > core->notes_size)
+		if (desc + nh.n_descsz > core->notes_size) {
+			core->dropped = true;
 			return;
+		}
 		read_note(core, (const char *)core->notes + name, nh.n_namesz, nh.n_type,
 			  core->notes + desc, nh.n_descsz);
 		if (next >= core->notes_size)
@@ -302,8 +349,37 @@ static struct goro_error *load_notes(struct core_file *core, const GElf_Phdr *ph
 	if (!core->notes)
 		return &goro_enomem;
 	core->notes_size = read_at(core->fd, core->notes, ph->p_filesz, ph->p_offset);
+	core->dropped |= core->notes_size < ph->p_filesz;
 	read_notes(core);
 	return NULL;
+}
+
+/* Are all of these addresses in segments, with bytes in the file or without? */
+static bool is_listed(const struct core_file *core, uint64_t lo, uint64_t hi)
+{
+	while (lo < hi) {
+		const struct core_segment *s = core_file_find(core, lo);
+
+		if (!s)
+			return false;
+		lo = s->hi;
+	}
+	return true;
+}
+
+/*
+ * The kernel has no sections (but one that holds their number, where there are too many segments),
+ * its notes in this order, and a segment for each mapping. Nobody else does so that we know.
+ */
+static bool lists_all(const struct core_file *core, const GElf_Ehdr *eh)
+{
+	if ((eh->e_shoff && eh->e_phnum != PN_XNUM) || core->other_order || core->dropped ||
+	    core->nnotes < 5)
+		return false;
+	for (size_t i = 0; i < core->nmappings; i++)
+		if (!is_listed(core, core->mappings[i].lo, core->mappings[i].hi))
+			return false;
+	return true;
 }
 
 static struct goro_error *load(struct core_file *core, Elf *elf, const char *path)
@@ -327,8 +403,10 @@ static struct goro_error *load(struct core_file *core, Elf *elf, const char *pat
 	if (!core->segments)
 		return &goro_enomem;
 	for (size_t i = 0; i < n && !err; i++) {
-		if (!gelf_getphdr(elf, (int)i, &ph))
+		if (!gelf_getphdr(elf, (int)i, &ph)) {
+			core->dropped = true;
 			continue;
+		}
 		if (ph.p_type == PT_LOAD)
 			add_segment(core, &ph);
 		else if (ph.p_type == PT_NOTE)
@@ -338,6 +416,7 @@ static struct goro_error *load(struct core_file *core, Elf *elf, const char *pat
 	if (!err && (!core->nsegments || !core->nmappings))
 		err = damaged(path, core->nsegments ? "it does not say which files were mapped"
 						    : "it holds no memory");
+	core->lists_all = !err && lists_all(core, &eh);
 	return err;
 }
 

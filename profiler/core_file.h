@@ -32,8 +32,9 @@ struct core_mapping {
 struct core_thread {
 	uint32_t tid;
 	int signal; /* that it stopped for, or 0 */
-	const uint8_t *registers, *float_registers, *xstate;
-	size_t registers_size, float_registers_size, xstate_size;
+	const uint8_t *registers, *float_registers, *xstate, *sve;
+	size_t registers_size, float_registers_size, xstate_size, sve_size;
+	bool sme; /* AArch64: it has registers of the matrix extension, too */
 };
 
 struct core_file {
@@ -56,6 +57,21 @@ struct core_file {
 	int pid;
 	char name[17];
 	uint64_t entry; /* AT_ENTRY: an address in the program, or 0 */
+	uint64_t hwcap; /* AT_HWCAP */
+
+	/* NT_SIGINFO of the first thread, which is the one that the kernel made the core for. */
+	int signal, signal_code;
+	uint64_t signal_address;
+
+	unsigned nnotes;
+	bool other_order; /* of its notes than the kernel's */
+	bool dropped;	  /* some of it made no sense or found no memory, and was left out */
+	/*
+	 * It says of all memory that the process had, whether it is in it. The kernel's core files
+	 * do. gdb leaves out what is marked by MADV_DONTDUMP, and what it could not read it writes
+	 * as zeros; neither shows.
+	 */
+	bool lists_all;
 };
 
 /* Takes the descriptor over, also when it fails. `path` is for messages. */

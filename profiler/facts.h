@@ -15,7 +15,8 @@ struct facts_range {
 struct facts_worker {
 	uint32_t id, tid;
 	uint64_t lo, hi;
-	uint64_t sp; /* where it was left for a goroutine's stack */
+	uint64_t sp;   /* where it was left for a goroutine's stack */
+	uint64_t curg; /* the record of the goroutine on it */
 };
 
 struct facts {

@@ -136,6 +136,7 @@ struct goro_stack {
 	uint32_t n;
 	bool complete;	       /* ends where goroutines end; else truncated */
 	bool by_frame_pointer; /* some frame had no unwind data */
+	bool caught;	       /* of a thread on its way: pcs[first] is one more than its pc */
 };
 
 /* What is known of an object that goroutines wait for. */
@@ -175,6 +176,14 @@ struct goro_proc { /* a P */
 	uint64_t nswitch, nspawn, nexit, npark, nready, nsteal, nretake;
 	struct goro_histogram slices;	 /* how long goroutines ran at a time */
 	struct goro_histogram latencies; /* how long they waited for a P when they could run */
+};
+
+/* The signal that ended a process. */
+struct goro_crash {
+	int signal;	    /* 0: none is known */
+	int tid;	    /* of the thread that got it */
+	uint64_t address;   /* that it could not use, or 0 */
+	uint64_t goroutine; /* that the thread ran, or 0 */
 };
 
 /* Where a snapshot comes from. */
@@ -221,6 +230,7 @@ struct goro_snapshot {
 	uint32_t threads; /* workers of the runtime */
 	uint32_t timers;
 	bool deadlocked;
+	struct goro_crash crash; /* of a core file */
 
 	/* The trust line: what taking it cost, and what is not in it. */
 	int64_t cost_ns;

@@ -790,6 +790,8 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		err = scan_chunks(&s);
 	if (!err)
 		err = scan_again(&s);
+	if (!err && t->ops->caught)
+		err = reader_goro_caught(r, t, b);
 	if (!err) {
 		snapshot_collect_objects(b);
 		if (!b->no_memory)

@@ -29,4 +29,10 @@ void reader_goro_labels(struct reader *base, struct target *t, uint64_t address,
 struct goro_error *reader_goro_births(struct reader *base, struct target *t, reader_birth_fn *fn,
 				      void *arg, uint64_t *count);
 
+/* ---- reader_goro_caught.c -------------------------------------------------------------------- */
+
+/* Give those that run their stacks, in a target whose threads stand still. Before sorting. */
+struct goro_error *reader_goro_caught(struct reader_goro *r, struct target *t,
+				      struct snapshot_builder *b);
+
 #endif /* GORO_READER_GORO_H */

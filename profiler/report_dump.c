@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,24 @@
 static const char *plural(size_t n)
 {
 	return n == 1 ? "" : "s";
+}
+
+/* "ended by SIGSEGV (Segmentation fault) at 0x8, in thread 12, goroutine 7" */
+static void put_crash(const struct report *r)
+{
+	const struct goro_crash *c = &r->snap->crash;
+	const char *name = sigabbrev_np(c->signal), *meaning = sigdescr_np(c->signal);
+
+	if (!c->signal)
+		return;
+	fprintf(r->out, "ended by SIG%s (%s)", name ? name : "?", meaning ? meaning : "?");
+	if (c->address)
+		fprintf(r->out, " at 0x%" PRIx64, c->address);
+	fprintf(r->out, " in thread %d, ", c->tid);
+	if (c->goroutine)
+		fprintf(r->out, "goroutine %" PRIu64 "\n", c->goroutine);
+	else
+		fputs("which ran no goroutine\n", r->out);
 }
 
 static void put_summary(const struct report *r)
@@ -39,6 +58,7 @@ static void put_summary(const struct report *r)
 			goro_state_text(&s->g[states[i].members[0]]));
 	goro_groups_free(states, n);
 	fputs(s->deadlocked ? "\nall goroutines are asleep: deadlock\n" : "\n", r->out);
+	put_crash(r);
 }
 
 static void put_trust(const struct report *r)

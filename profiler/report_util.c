@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,7 +88,7 @@ bool report_blocked_frame(const struct report *r, const struct goro_info *g, str
 	return true;
 }
 
-static const char *why_no_stack(const struct goro_info *g)
+static const char *why_no_stack(const struct goro_info *g, bool in_core)
 {
 	if (g->torn)
 		return "it ran while it was read: no stack";
@@ -97,7 +98,8 @@ static const char *why_no_stack(const struct goro_info *g)
 	case GORO_STATE_NEW:
 		return "it has not run yet: no stack";
 	case GORO_STATE_RUNNING:
-		return "it runs: its stack does not stand still";
+		return in_core ? "it was in the scheduler"
+			       : "it runs: its stack does not stand still";
 	default:
 		return "no stack";
 	}
@@ -110,7 +112,7 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 	size_t n = 0, user = 0;
 
 	if (g->stack_id == GORO_NO_STACK) {
-		fprintf(r->out, "%s(%s)\n", indent, why_no_stack(g));
+		fprintf(r->out, "%s(%s)\n", indent, why_no_stack(g, r->snap->source == GORO_CORE));
 		return;
 	}
 	frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
@@ -262,11 +264,25 @@ json_t *report_json_frame(const struct goro_frame *f)
 			 report_json_hex(f->pc));
 }
 
+static void add_crash(json_t *head, const struct goro_crash *c)
+{
+	const char *name = sigabbrev_np(c->signal);
+	char signal[TEXT_NUMBER];
+
+	if (!c->signal)
+		return;
+	snprintf(signal, sizeof signal, "SIG%s", name ? name : "?");
+	json_object_set_new(
+		head, "crash",
+		json_pack("{s:s, s:i, s:o, s:o}", "signal", signal, "thread", c->tid, "address",
+			  report_json_hex(c->address), "goroutine",
+			  c->goroutine ? json_integer((json_int_t)c->goroutine) : json_null()));
+}
+
 json_t *report_json_head(const struct report *r)
 {
 	const struct goro_snapshot *s = r->snap;
-
-	return json_pack(
+	json_t *head = json_pack(
 		"{s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
 		"schema_version", 1, "pid", s->pid, "name", report_json_string(s->name), "runtime",
 		report_json_string(s->runtime), "time_ns", (json_int_t)s->wall_time, "uptime_ns",
@@ -275,6 +291,10 @@ json_t *report_json_head(const struct report *r)
 		(json_int_t)s->reread, "torn", (json_int_t)s->torn, "truncated",
 		(json_int_t)s->truncated, "lost", (json_int_t)s->lost, "bad_records",
 		(json_int_t)s->bad_records);
+
+	if (head)
+		add_crash(head, &s->crash);
+	return head;
 }
 
 static json_t *json_spawn(const struct report *r, const struct goro_info *g)

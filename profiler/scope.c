@@ -365,6 +365,9 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	snap->source = t->file ? GORO_CORE : GORO_LIVE;
 	snap->file = t->file ? strdup(t->file) : NULL;
 	snap->cut = t->cut;
+	snap->crash.signal = t->crash.signal;
+	snap->crash.tid = t->crash.tid;
+	snap->crash.address = t->crash.address;
 	snap->wall_time = t->file ? t->time : clock_ns(CLOCK_REALTIME);
 	snap->rss = usage.rss;
 	snap->cpu_ns = usage.cpu_ns;
@@ -483,6 +486,11 @@ struct goro_frame *goro_scope_frames(struct goro_scope *scope, const struct goro
 		}
 		if (more)
 			memcpy(all + total, frames, more * sizeof *all);
+		for (size_t k = 0; stack->caught && i == 0 && k < more; k++) {
+			all[k].pc--;
+			all[k].function_offset--;
+			all[k].module_offset--;
+		}
 		total += more;
 	}
 	while (*user < total && all[*user].runtime)

@@ -154,7 +154,7 @@ uint32_t snapshot_intern_stack(struct snapshot_builder *b, const struct goro_sta
 		const struct goro_stack *old = &s->stacks[b->stack_table[at] - 1];
 
 		if (old->n == st->n && old->complete == st->complete &&
-		    old->by_frame_pointer == st->by_frame_pointer &&
+		    old->by_frame_pointer == st->by_frame_pointer && old->caught == st->caught &&
 		    memcmp(s->pcs + old->first, pcs, st->n * sizeof *pcs) == 0)
 			return b->stack_table[at] - 1;
 	}

@@ -79,6 +79,14 @@ struct target_frozen {
 };
 
 struct target;
+struct thread_sample; /* target_sample.h */
+
+/* What ended it. */
+struct target_crash {
+	int signal;	  /* 0: no signal */
+	int tid;	  /* of the thread that got it */
+	uint64_t address; /* that it could not use, or 0 */
+};
 
 struct target_ops {
 	/* The memory map, as it is now. */
@@ -103,6 +111,11 @@ struct target_ops {
 	 */
 	struct goro_error *(*freeze)(struct target *t, const struct target_freeze *how,
 				     struct target_frozen *ret);
+	/*
+	 * The threads of a target that stands still for ever, with their registers and without a
+	 * copy of their stacks; they belong to the target. NULL: its threads run.
+	 */
+	size_t (*caught)(struct target *t, const struct thread_sample **ret);
 	/* NULL, or an error when the target has ended. */
 	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
 	void (*close)(struct target *t);
@@ -119,6 +132,7 @@ struct target {
 	char *file;
 	int64_t time; /* CLOCK_REALTIME ns when it was written */
 	uint64_t cut; /* bytes that it says it has, and has not */
+	struct target_crash crash;
 };
 
 /* A live process. Fails with 3 (no such process) or 4 (permission, with a hint). */

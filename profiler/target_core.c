@@ -14,11 +14,13 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core_file.h"
+#include "core_threads.h"
 #include "elf.h"
 
 #define PAGE	  4096u
@@ -40,6 +42,7 @@ struct core {
 	struct backing *backings; /* by path */
 	size_t nbackings;
 	uint32_t *backing_of; /* index of each mapping's */
+	struct core_threads threads;
 };
 
 /* ---- the files behind the maps --------------------------------------------------------------- */
@@ -428,6 +431,43 @@ static void core_resident(struct target *t, struct target_range *v, size_t n)
 	}
 }
 
+/* A signal that makes a core file by itself; gdb makes one of a process that goes on. */
+static bool is_fatal(int signal)
+{
+	static const int fatal[] = { SIGQUIT, SIGILL,  SIGTRAP, SIGABRT, SIGBUS,
+				     SIGFPE,  SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS };
+
+	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+		if (fatal[i] == signal)
+			return true;
+	}
+	return false;
+}
+
+/* The first thread is the one that it was made for. */
+static void find_crash(struct core *c)
+{
+	const struct core_file *f = &c->file;
+	int signal = f->signal ? f->signal : f->nthreads ? f->threads[0].signal : 0;
+	bool at_address = f->signal_code > 0 && (signal == SIGSEGV || signal == SIGBUS);
+
+	if (!f->nthreads || !is_fatal(signal))
+		return;
+	c->target.crash = (struct target_crash){
+		.signal = signal,
+		.tid = (int)f->threads[0].tid,
+		.address = at_address ? f->signal_address : 0,
+	};
+}
+
+static size_t core_caught(struct target *t, const struct thread_sample **ret)
+{
+	const struct core *c = (const struct core *)t;
+
+	*ret = c->threads.caught;
+	return c->threads.n;
+}
+
 static struct goro_error *core_usage(struct target *t, struct target_usage *ret)
 {
 	(void)t;
@@ -446,6 +486,7 @@ static void core_close(struct target *t)
 	}
 	free(c->backings);
 	free(c->backing_of);
+	core_threads_free(&c->threads);
 	core_file_close(&c->file);
 	free(t->name);
 	free(t->file);
@@ -457,6 +498,7 @@ static const struct target_ops core_ops = {
 	.read = core_read,
 	.open_file = core_open_file,
 	.resident = core_resident,
+	.caught = core_caught,
 	.usage = core_usage,
 	.close = core_close,
 };
@@ -494,7 +536,8 @@ struct goro_error *target_open_core(struct target **ret, int fd, const char *pat
 	c->target.time = c->file.mtime_ns;
 	if (c->file.claims > c->file.size)
 		c->target.cut = c->file.claims - c->file.size;
-	if (!c->target.file || !list_backings(c)) {
+	find_crash(c);
+	if (!c->target.file || !list_backings(c) || !core_threads_read(&c->file, &c->threads)) {
 		core_close(&c->target);
 		return &goro_enomem;
 	}

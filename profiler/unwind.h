@@ -42,11 +42,12 @@ struct unwind_stack {
 	const uint8_t *bytes; /* copy of [sp, sp + len) */
 	size_t len;
 	bool main; /* a thread's own: ends where it begins, not in the entry of goroutines */
+	/* When this one is a signal's: the stack that the signal came upon. hi 0: it is not. */
+	uint64_t under_lo, under_hi;
 };
 
 struct unwind_result {
-	uint64_t
-		pcs[UNWIND_MAX_FRAMES]; /* leaf first; all but signal frames are return addresses */
+	uint64_t pcs[UNWIND_MAX_FRAMES]; /* leaf first; return addresses, or one more than the pc */
 	unsigned n;
 	uint64_t end_sp; /* stack pointer of the outermost frame, when it is the entry of goroutines
 			  */

@@ -306,7 +306,8 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 {
 	const struct unwind_layout *layout = s->layout;
 	unw_cursor_t cursor;
-	uint64_t last_sp = s->sp;
+	uint64_t last_sp = s->sp, hi = s->hi;
+	bool exact = true; /* the pc is that of an instruction, not of a call */
 
 	r->n = 0;
 	r->end_sp = 0;
@@ -320,9 +321,16 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 		int stepped;
 
 		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) < 0 ||
-		    unw_get_reg(&cursor, UNW_REG_SP, &sp) < 0 || sp < last_sp || sp > s->hi)
+		    unw_get_reg(&cursor, UNW_REG_SP, &sp) < 0)
 			break;
-		pc += r->n == 0; /* see access_reg() */
+		/* From a signal's stack down to the one that was interrupted; and never back. */
+		if (hi == s->hi && exact && r->n && sp >= s->under_lo && sp < s->under_hi) {
+			last_sp = sp;
+			hi = s->under_hi;
+		}
+		if (sp < last_sp || sp > hi)
+			break;
+		pc += exact; /* see access_reg() */
 		if (!modules_find_text(ref->modules, pc - 1))
 			break;
 		last_sp = sp + 1;
@@ -332,6 +340,7 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 			r->end_sp = sp;
 			break;
 		}
+		exact = unw_is_signal_frame(&cursor) > 0;
 		stepped = unw_step(&cursor);
 		if (ref->more || ref->no_table || stepped < 0)
 			break;

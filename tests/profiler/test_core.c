@@ -2,7 +2,7 @@
 /*
  * test_core.c - a core file shows what the process showed when it was written.
  *
- *	test_core PARK ABBA
+ *	test_core PARK ABBA CAUGHT
  *
  * One body looks at a program alive and at its core files: the kernel's, and the one that gdb makes
  * of it while it runs. Then the kernel's is cut and damaged in every way.
@@ -26,13 +26,13 @@
 
 #define BOUND_NS (5ll * 1000000000) /* for one look; far above any machine's noise */
 
-static const char *park, *abba;
+static const char *park, *abba, *caught;
 static char directory[] = "/tmp/goro-core-XXXXXX";
 
 /* ---- making core files ----------------------------------------------------------------------- */
 
 /* A child that leaves its core file in `directory`, if the system does that at all. */
-static pid_t start(const char *program)
+static pid_t start_with(const char *program, const char *argument, const char *traceback)
 {
 	pid_t parent = getpid(), pid = fork();
 
@@ -46,21 +46,30 @@ static pid_t start(const char *program)
 		setrlimit(RLIMIT_CORE, &all);
 		setenv("ASAN_OPTIONS", "detect_leaks=0:disable_coredump=0", 1);
 		setenv("TSAN_OPTIONS", "disable_coredump=0", 1);
-		execl(program, program, (char *)NULL);
+		/* Its report is not what this is about. */
+		if (traceback && !freopen("/dev/null", "w", stderr))
+			_exit(1);
+		if (traceback)
+			setenv("GORO_TRACEBACK", traceback, 1);
+		execl(program, program, argument, (char *)NULL);
 		_exit(127);
 	}
 	return pid;
 }
 
-/* The kernel's core file of a child, which this ends; NULL: this system writes it elsewhere. */
-static char *kernel_core(pid_t pid)
+static pid_t start(const char *program)
+{
+	return start_with(program, NULL, NULL);
+}
+
+/* The kernel's core file of a child that dies; NULL: this system writes it elsewhere. */
+static char *core_of(pid_t pid)
 {
 	char *plain, *numbered;
 	int status;
 
 	assert_true(asprintf(&plain, "%s/core", directory) > 0);
 	assert_true(asprintf(&numbered, "%s/core.%d", directory, (int)pid) > 0);
-	kill(pid, SIGABRT);
 	waitpid(pid, &status, 0);
 	if (WIFSIGNALED(status) && WCOREDUMP(status) && access(numbered, R_OK) == 0)
 		assert_int_equal(rename(numbered, plain), 0);
@@ -69,6 +78,12 @@ static char *kernel_core(pid_t pid)
 		return plain;
 	free(plain);
 	return NULL;
+}
+
+static char *kernel_core(pid_t pid)
+{
+	kill(pid, SIGABRT);
+	return core_of(pid);
 }
 
 /* gdb's core file of a child; NULL: there is no gdb, or it may not. */
@@ -269,6 +284,97 @@ static void test_cycle(void **state)
 	alive_and_dead(abba, 3, 2);
 }
 
+/* ---- running when it was made --------------------------------------------------------------- */
+
+/* The user's frames of a goroutine, leaf first: "inner outer". */
+static char *functions(const struct look *l, const struct goro_info *g)
+{
+	size_t n = 0, user, size;
+	struct goro_frame *f =
+		g->stack_id == GORO_NO_STACK
+			? NULL
+			: goro_scope_frames(l->scope, l->snap, g->stack_id, &n, &user);
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!f[i].runtime && f[i].file && strstr(f[i].file, "caught.c"))
+			fprintf(out, "%s ", f[i].function);
+	}
+	if (n && l->snap->stacks[g->stack_id].complete)
+		fputs("(end)", out);
+	fclose(out);
+	free(f);
+	return text;
+}
+
+/* Does exactly one goroutine in that state have these frames, up to its end? Its id. */
+static uint64_t one_has(const struct look *l, unsigned state, const char *expected)
+{
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < l->snap->ng; i++) {
+		char *text = functions(l, &l->snap->g[i]);
+
+		if (l->snap->g[i].state == state && strcmp(text, expected) == 0) {
+			assert_int_equal(id, 0);
+			id = l->snap->g[i].id;
+		}
+		free(text);
+	}
+	if (!id) {
+		for (size_t i = 0; i < l->snap->ng; i++) {
+			char *text = functions(l, &l->snap->g[i]);
+
+			print_error("goroutine %d, state %d: %s\n", (int)l->snap->g[i].id,
+				    l->snap->g[i].state, text);
+			free(text);
+		}
+		fail_msg("no goroutine has: %s", expected);
+	}
+	return id;
+}
+
+/*
+ * The one that ended it, when it was not in its own code but on the signal's stack, where the
+ * runtime wrote its report (GORO_TRACEBACK=crash).
+ */
+static void test_caught(void **state)
+{
+	static const struct {
+		const char *how, *traceback, *frames;
+		int signal;
+		uint64_t address;
+	} ways[] = {
+		{ "fault", "single", "fault_inner fault (end)", SIGSEGV, 8 },
+		{ "fault", "crash", "fault_inner fault (end)", SIGSEGV, 8 },
+		{ "abort", "single", "fault (end)", SIGABRT, 0 },
+		{ "abort", "crash", "fault (end)", SIGABRT, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+		char *core = core_of(start_with(caught, ways[i].how, ways[i].traceback));
+		struct look l;
+
+		if (!core)
+			skip();
+		look_dead(&l, core);
+		one_has(&l, GORO_STATE_RUNNING, "compute_inner compute (end)");
+		one_has(&l, GORO_STATE_RUNNING, "compute_inner thread (end)");
+		one_has(&l, GORO_STATE_WAITING, "call_blocks blocks (end)");
+		assert_int_equal(l.snap->crash.goroutine,
+				 one_has(&l, GORO_STATE_RUNNING, ways[i].frames));
+		assert_int_equal(l.snap->crash.signal, ways[i].signal);
+		assert_int_equal(l.snap->crash.address, ways[i].address);
+		assert_true(l.snap->crash.tid > 0);
+		assert_int_equal(l.snap->truncated, 0);
+		look_end(&l);
+		unlink(core);
+		free(core);
+	}
+}
+
 /* ---- hostile -------------------------------------------------------------------------------- */
 
 /* Copy the data of a file and leave its holes; returns its size. */
@@ -409,17 +515,17 @@ static void test_no_core(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_park),
-		cmocka_unit_test(test_cycle),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_park),	cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_caught),	cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_no_core),
 	};
 	int failed;
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
 	park = argv[1];
 	abba = argv[2];
+	caught = argv[3];
 	if (!mkdtemp(directory))
 		return 1;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
