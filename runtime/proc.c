@@ -17,6 +17,9 @@
  *     what its users say of it when it cannot be stolen at all.)
  *   - Goroutines that run for less than a microsecond at a time are not spread over workers while
  *     they are few: handing them to another core costs more than they do. sysmon measures it.
+ *   - Nor are goroutines that wait for each other's locks: see measure_locks() in sysmon.c. Who is
+ *     woken goes to the P of who woke it, so those that belong together come together by
+ *     themselves once nobody steals any of them.
  *
  * Rejected: running the scheduler on g0 for each switch (two switches instead of one); a bounded
  * queue that makes push wait (bthread hung on it); preemption by switching inside a signal handler
@@ -316,7 +319,8 @@ static inline void g_enqueue(struct m *mp, struct g *gp)
 
 	if (old)
 		runq_put(mp->p, old);
-	goro_wake_worker();
+	if (!runq_entangled(mp->p))
+		goro_wake_worker();
 }
 
 uint64_t goro_go(goro_fn *fn, void *arg)

@@ -134,9 +134,19 @@ static inline uint32_t runq_ring_len(struct p *pp)
 	       atomic_load_explicit(&pp->runq_head, memory_order_relaxed);
 }
 
-/* Is what waits here worth another worker's while? Few goroutines with tiny slices are not. */
+static inline bool runq_entangled(struct p *pp)
+{
+	return atomic_load_explicit(&pp->entangled, memory_order_relaxed);
+}
+
+/*
+ * Is what waits here worth another worker's while? Few goroutines with tiny slices are not, nor any
+ * that would wait for each other's locks.
+ */
 static inline bool runq_worth_stealing(struct p *pp)
 {
+	if (runq_entangled(pp))
+		return false;
 	return atomic_load_explicit(&pp->spread, memory_order_relaxed) || runq_ring_len(pp) >= 8;
 }
 

@@ -176,6 +176,7 @@ struct p {
 	_Atomic uint32_t eager; /* readies left that wake another worker at once; see ready() */
 	_Atomic uint32_t
 		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
+	_Atomic uint32_t entangled; /* they share too much to be moved apart; the same */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
 	uint32_t until_ready;	    /* readies until goro_mark_ready() */
@@ -185,6 +186,8 @@ struct p {
 	struct p *link; /* in the idle list */
 
 	uint64_t nspawn, nexit, nready, nsteal, nretake; /* only the owner writes */
+
+	_Atomic uint64_t lock_ticks; /* cpu_ticks() that went by in waiting for locks of objects */
 
 	/* What measure.c keeps. */
 	int64_t slice_begin;		  /* of the run slice that is measured, or 0 */
@@ -208,6 +211,8 @@ struct p {
 	uint64_t seen_nswitch;
 	uint64_t tick_nswitch; /* at the last tick */
 	int64_t tick_time;
+	uint64_t tick_clock, tick_lock_ticks;
+	int64_t entangled_until, entangled_for;
 	uint32_t tick_head;
 	int64_t seen_time;
 	struct g *seen_runnext;
@@ -371,6 +376,7 @@ static inline void leave(struct m *mp)
  */
 
 void goro_lock_slow(uint32_t *l);
+void goro_lock_object_slow(uint32_t *l);
 
 /*
  * A lock of the runtime: held for a few instructions, never over anything that blocks (but over a
@@ -388,10 +394,17 @@ static inline void unlock_always(uint32_t *l)
 	__atomic_store_n(l, 0, __ATOMIC_RELEASE);
 }
 
+/* What only the owner of a P does: the P keeps account of the time that it waits. */
+static inline void lock_object(uint32_t *l)
+{
+	if (unlikely(__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE)))
+		goro_lock_object_slow(l);
+}
+
 static inline void lock(uint32_t *l)
 {
 	if (!sched.solo)
-		lock_always(l);
+		lock_object(l);
 }
 
 static inline void unlock(uint32_t *l)

@@ -21,7 +21,8 @@ static void stop_spinning(struct m *mp)
 
 /*
  * Look at every other P, again and again for SPIN_NS. The goroutine in the slot in front of a P is
- * taken only after it has lain there untouched for NEXT_AGE_NS: its owner is about to run it.
+ * taken only after it has lain there untouched for NEXT_AGE_NS: its owner is about to run it. The
+ * same goes for the ring, if what is there is not worth it otherwise.
  */
 static struct g *steal_work(struct m *mp)
 {
@@ -55,14 +56,14 @@ static struct g *steal_work(struct m *mp)
 			}
 			next = atomic_load_explicit(&victim->runnext, memory_order_relaxed);
 			nswitch = atomic_load_explicit(&victim->nswitch, memory_order_relaxed);
-			if (next && next == seen[at].next && nswitch == seen[at].nswitch) {
-				take_next = now - seen[at].since >= NEXT_AGE_NS;
-			} else {
+			if (next != seen[at].next || nswitch != seen[at].nswitch) {
 				seen[at].next = next;
 				seen[at].nswitch = nswitch;
 				seen[at].since = now;
+			} else if (now - seen[at].since >= NEXT_AGE_NS) {
+				take_next = !runq_entangled(victim);
 			}
-			if (now - start < SPIN_NS / 2 && !runq_worth_stealing(victim))
+			if (!take_next && !runq_worth_stealing(victim))
 				continue;
 			gp = goro_runq_steal(pp, victim, take_next);
 			if (gp) {
@@ -79,12 +80,13 @@ static struct g *steal_work(struct m *mp)
 	return NULL;
 }
 
+/* What is not worth stealing its P runs itself; if it does not, sysmon wakes us for it. */
 static bool work_anywhere(void)
 {
 	if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
 		return true;
 	for (int i = 0; i < sched.nprocs; i++)
-		if (!runq_empty(goro_ps[i]))
+		if (runq_worth_stealing(goro_ps[i]) && !runq_empty(goro_ps[i]))
 			return true;
 	return false;
 }

@@ -119,7 +119,7 @@ static void sort_locks(struct select_state *s)
 static void lock_all(struct select_state *s)
 {
 	for (int i = 0; i < s->norder; i++)
-		lock_always(s->order[i]);
+		lock_object(s->order[i]);
 }
 
 static void unlock_all(struct select_state *s, const uint32_t *but)
