@@ -7,6 +7,7 @@
  * program gets it, as a shell would give it.
  */
 #include "check.h"
+#include "cmd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -245,12 +246,6 @@ static int final_status(const struct run *run)
 	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
 }
 
-static int not_started(const struct run *run, int err)
-{
-	fprintf(stderr, "goro: check: cannot run %s: %s\n", run->opt->command[0], strerror(err));
-	return err == ENOENT ? GORO_NOT_FOUND : GORO_NOT_RUNNABLE;
-}
-
 int check_run(const struct check_options *opt, struct check_findings *f)
 {
 	struct run run = { .opt = opt, .findings = f, .deadline = INT64_MAX, .next = INT64_MAX };
@@ -264,7 +259,7 @@ int check_run(const struct check_options *opt, struct check_findings *f)
 		return GORO_PARTIAL;
 	err = start(&run);
 	if (err) {
-		status = not_started(&run, err);
+		status = cmd_not_started("check", opt->command[0], err);
 		goto out;
 	}
 	if (opt->timeout_ns)

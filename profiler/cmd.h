@@ -28,6 +28,7 @@ int cmd_profile(int argc, char **argv);
 int cmd_sched(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
@@ -45,6 +46,9 @@ int cmd_usage(const char *name, const char *fmt, ...) __attribute__((format(prin
 
 /* Print an error object in the same way, free it and return its status. */
 int cmd_fail(const char *name, struct goro_error *err);
+
+/* Say that a command cannot be run, by exec's errno. Returns 126 or 127, as a shell does. */
+int cmd_not_started(const char *name, const char *command, int error);
 
 /* Flush stdout; a full disk or a closed pipe turns `status` into a failure. */
 int cmd_finish(const char *name, int status);

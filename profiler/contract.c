@@ -21,13 +21,13 @@
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static bool cookie_at(struct target *t, uint64_t address)
+static bool cookie_at(struct target *t, uint64_t address, const char *cookie)
 {
-	char cookie[8];
+	char found[8];
 	bool ok;
 
-	goro_error_free(target_read_at(t, address, cookie, sizeof cookie, &ok));
-	return ok && memcmp(cookie, GORO_CONTRACT_COOKIE, sizeof cookie) == 0;
+	goro_error_free(target_read_at(t, address, found, sizeof found, &ok));
+	return ok && memcmp(found, cookie, sizeof found) == 0;
 }
 
 static uint64_t align_up(uint64_t n, uint64_t to)
@@ -36,7 +36,8 @@ static uint64_t align_up(uint64_t n, uint64_t to)
 }
 
 /* The address that a note of ours in these bytes points to, or 0. */
-static uint64_t search_notes(const uint8_t *notes, size_t size, uint64_t address, uint64_t align)
+static uint64_t search_notes(const uint8_t *notes, size_t size, uint64_t address, uint64_t align,
+			     uint32_t type)
 {
 	size_t at = 0;
 
@@ -49,7 +50,7 @@ static uint64_t search_notes(const uint8_t *notes, size_t size, uint64_t address
 		next = align_up(desc + nh.n_descsz, align);
 		if (next > size && desc + nh.n_descsz > size)
 			return 0;
-		if (nh.n_type == GORO_NOTE_TYPE && nh.n_namesz == sizeof GORO_NOTE_OWNER &&
+		if (nh.n_type == type && nh.n_namesz == sizeof GORO_NOTE_OWNER &&
 		    nh.n_descsz == sizeof offset &&
 		    memcmp(notes + at + sizeof nh, GORO_NOTE_OWNER, sizeof GORO_NOTE_OWNER) == 0) {
 			memcpy(&offset, notes + desc, sizeof offset);
@@ -62,7 +63,7 @@ static uint64_t search_notes(const uint8_t *notes, size_t size, uint64_t address
 	return 0;
 }
 
-static uint64_t find_by_note(struct target *t, uint64_t base)
+static uint64_t find_by_note(struct target *t, uint64_t base, uint32_t type, const char *cookie)
 {
 	const uint64_t page = 4096;
 	uint64_t bias = base, found = 0;
@@ -92,8 +93,8 @@ static uint64_t find_by_note(struct target *t, uint64_t base)
 			continue;
 		goro_error_free(target_read_at(t, address, notes, ph[i].p_memsz, &ok));
 		for (uint64_t align = 4; ok && align <= 8 && !found; align += 4) {
-			found = search_notes(notes, ph[i].p_memsz, address, align);
-			if (found && !cookie_at(t, found))
+			found = search_notes(notes, ph[i].p_memsz, address, align, type);
+			if (found && !cookie_at(t, found, cookie))
 				found = 0;
 		}
 	}
@@ -104,17 +105,25 @@ out:
 
 bool contract_has_note(struct target *t, const struct module *m)
 {
-	return find_by_note(t, m->lo) != 0;
+	return find_by_note(t, m->lo, GORO_NOTE_TYPE, GORO_CONTRACT_COOKIE) != 0;
+}
+
+uint64_t contract_find_note(struct target *t, const struct modules *ms, uint32_t type,
+			    const char *cookie)
+{
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < ms->n && !found; i++)
+		found = find_by_note(t, ms->v[i]->lo, type, cookie);
+	return found;
 }
 
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address)
 {
-	*address = 0;
-	for (size_t i = 0; i < ms->n && !*address; i++)
-		*address = find_by_note(t, ms->v[i]->lo);
+	*address = contract_find_note(t, ms, GORO_NOTE_TYPE, GORO_CONTRACT_COOKIE);
 	for (size_t i = 0; i < ms->n && !*address; i++) {
 		*address = module_symbol(ms->v[i], GORO_CONTRACT_SYMBOL);
-		if (*address && !cookie_at(t, *address))
+		if (*address && !cookie_at(t, *address, GORO_CONTRACT_COOKIE))
 			*address = 0;
 	}
 	return NULL;

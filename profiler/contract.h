@@ -31,6 +31,11 @@ struct record {
 /* *address 0: there is none. */
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address);
 
+/* What a note of this type points to, if that begins with the cookie (8 bytes); 0: there is none.
+ */
+uint64_t contract_find_note(struct target *t, const struct modules *ms, uint32_t type,
+			    const char *cookie);
+
 /* Has this module the note, so that no symbol is needed? */
 bool contract_has_note(struct target *t, const struct module *m);
 
@@ -58,6 +63,15 @@ struct goro_error *contract_read_objects(const struct contract *c, struct target
 /* Names and labels, by the addresses that the goroutines' records gave. */
 struct goro_error *contract_read_names(const struct contract *c, struct target *t,
 				       struct goro_snapshot *snap);
+
+/* ---- contract_heap.c ------------------------------------------------------------------------- */
+
+/*
+ * Who holds how much of the heap, by the contract of libgoro-heap.so at this address; after
+ * snapshot_sort(). One that makes no sense is as if there were none.
+ */
+struct goro_error *contract_read_heap(uint64_t address, struct target *t,
+				      struct goro_snapshot *snap);
 
 /* ---- contract_queue.c ------------------------------------------------------------------------ */
 

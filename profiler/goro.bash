@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bash completion for goro(1)
 
-_goro_commands='ps dump stack leaks waits profile sched metrics check record replay diff doctor'
+_goro_commands='ps dump stack leaks waits profile sched metrics check run record replay diff doctor'
 
 # The long options of a command.
 _goro_options() {
@@ -16,6 +16,7 @@ _goro_options() {
 	metrics) echo --listen --suspect-age --top --help ;;
 	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \
 		--suppress --timeout --write-baseline --help ;;
+	run) echo --heap --help ;;
 	record) echo --duration --interval --output --help ;;
 	replay) echo --format --from --group --to --help ;;
 	diff) echo --format --help ;;
@@ -58,7 +59,7 @@ _goro() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 	fi
-	if [[ $command == check ]]; then
+	if [[ $command == check || $command == run ]]; then
 		for ((i = 2; i < COMP_CWORD; i++)); do
 			if [[ ${COMP_WORDS[i]} == -- ]]; then
 				mapfile -t COMPREPLY < <(compgen -c -f -- "$cur")
@@ -86,7 +87,7 @@ _goro() {
 	if [[ -z $words ]]; then
 		if [[ $cur == -* ]]; then
 			words=$(_goro_options "$command")
-		elif [[ $command != ps && $command != check ]]; then
+		elif [[ $command != ps && $command != check && $command != run ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(_goro_targets)" -f -- "$cur")
 			return
 		fi

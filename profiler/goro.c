@@ -21,6 +21,7 @@ const struct command commands[] = {
 	{ "sched", "show processors, run queues, and how long goroutines wait to run", cmd_sched },
 	{ "metrics", "print metrics as OpenMetrics, or serve them to Prometheus", cmd_metrics },
 	{ "check", "run a program; fail when it leaves goroutines behind", cmd_check },
+	{ "run", "run a program so that its heap is counted by goroutine", cmd_run },
 	{ "record", "write what the goroutines do over time to a file", cmd_record },
 	{ "replay", "show every moment of such a file", cmd_replay },
 	{ "diff", "compare two moments: which spawn sites grew, came, went", cmd_diff },
@@ -43,8 +44,8 @@ static const char tail_doc[] =
 	"  0    nothing found, or nothing to find\n"
 	"  23   findings: leaked goroutines, a deadlock, goroutines left over at exit\n" //
 	STATUS_HELP_TARGET "  124  timed out (check)\n"
-	"  126  the program to check cannot be run\n"
-	"  127  the program to check was not found";
+	"  126  the program to check or run cannot be run\n"
+	"  127  the program to check or run was not found";
 
 int cmd_usage(const char *name, const char *fmt, ...)
 {
@@ -81,6 +82,12 @@ int cmd_fail(const char *name, struct goro_error *err)
 	fputc('\n', stderr);
 	goro_error_free(err);
 	return status;
+}
+
+int cmd_not_started(const char *name, const char *command, int error)
+{
+	fprintf(stderr, "goro: %s: cannot run %s: %s\n", name, command, strerror(error));
+	return error == ENOENT ? GORO_NOT_FOUND : GORO_NOT_RUNNABLE;
 }
 
 int cmd_finish(const char *name, int status)

@@ -53,6 +53,14 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h)
+{
+	sum->bytes += h->bytes;
+	sum->objects += h->objects;
+	sum->total_bytes += h->total_bytes;
+	sum->total_objects += h->total_objects;
+}
+
 static bool fill(struct goro_group *group, const struct goro_snapshot *snap,
 		 const struct member *members, size_t n, uint64_t *waits)
 {
@@ -65,6 +73,8 @@ static bool fill(struct goro_group *group, const struct goro_snapshot *snap,
 
 		group->members[i] = members[i].index;
 		group->stack_resident += g->stack_resident;
+		if (snap->heap)
+			goro_heap_add(&group->heap, &snap->heap[members[i].index]);
 		if (g->verdict > group->verdict)
 			group->verdict = g->verdict;
 		waits[i] = g->wait_ns;

@@ -80,6 +80,15 @@ enum goro_proof {
 	GORO_PROOF_UNREACHABLE, /* nothing that can still run has what it waits for */
 };
 
+/*
+ * What somebody allocated, with `goro run --heap`: held now, no matter who will free it, and ever.
+ * Bytes are those that were asked for.
+ */
+struct goro_heap {
+	uint64_t bytes, objects;
+	uint64_t total_bytes, total_objects;
+};
+
 /* One goroutine. Times are nanoseconds, sizes bytes, addresses the target's. */
 struct goro_info {
 	uint64_t id;
@@ -160,6 +169,12 @@ struct goro_tomb {
 	uint32_t locks;
 };
 
+/* What goroutines of one go statement allocated that have ended. */
+struct goro_heap_site {
+	uint64_t spawn_pc;
+	struct goro_heap heap;
+};
+
 /*
  * Durations by powers of two: n[0] of 0 ns, n[i] of 2^(i-1) to 2^i - 1 ns, the last one also of all
  * longer ones. A sample of what happened since the program's start.
@@ -225,6 +240,12 @@ struct goro_snapshot {
 	size_t ntombs;
 	char *text; /* names and labels, each with a NUL; begins with an empty one */
 	size_t ntext;
+
+	/* With `goro run --heap`, else NULL and 0. */
+	struct goro_heap *heap;		   /* of g[i] */
+	struct goro_heap_site *heap_ended; /* by rising spawn_pc */
+	size_t nheap_ended;
+	struct goro_heap heap_outside; /* allocated by no goroutine */
 
 	uint32_t global_runq;
 	uint32_t threads; /* workers of the runtime */
@@ -340,8 +361,11 @@ struct goro_group {
 	size_t n;
 	uint64_t oldest_wait_ns, median_wait_ns;
 	uint64_t stack_resident;
-	uint32_t verdict; /* the worst of its members */
+	struct goro_heap heap; /* of its members */
+	uint32_t verdict;      /* the worst of them */
 };
+
+void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h);
 
 /* The biggest group first. Free with goro_groups_free(). */
 struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group_key key,

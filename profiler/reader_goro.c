@@ -769,6 +769,17 @@ static void scan_end(struct scan *s)
 	free(s->waits);
 }
 
+/* libgoro-heap.so is there from the start, or never. */
+static struct goro_error *read_heap(struct reader_goro *r, struct target *t,
+				    struct goro_snapshot *snap)
+{
+	if (r->heap_modules != r->modules->generation + 1) {
+		r->heap = contract_find_note(t, r->modules, GORO_HEAP_NOTE_TYPE, GORO_HEAP_COOKIE);
+		r->heap_modules = r->modules->generation + 1;
+	}
+	return r->heap ? contract_read_heap(r->heap, t, snap) : NULL;
+}
+
 static struct goro_error *goro_read(struct reader *base, struct target *t,
 				    struct snapshot_builder *b)
 {
@@ -809,6 +820,8 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	}
 	if (!err)
 		err = contract_read_names(&r->contract, t, b->snap);
+	if (!err)
+		err = read_heap(r, t, b->snap);
 	if (!err)
 		err = contract_read_queues(&r->contract, t, b->snap);
 	if (!err)

@@ -16,6 +16,8 @@ struct reader_goro {
 	struct park_memo memo;
 	bool looked;	       /* it was read before */
 	size_t expected;       /* goroutines, at the next look */
+	uint64_t heap;	       /* address of the heap's contract; 0: there is none */
+	unsigned heap_modules; /* generation of the modules that it was looked for in, + 1 */
 	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
 };
 

@@ -53,6 +53,8 @@ json_t *report_json_string(const char *text); /* null for NULL */
 json_t *report_json_verdict(unsigned verdict);
 json_t *report_json_hex(uint64_t value); /* null for 0 */
 json_t *report_json_frame(const struct goro_frame *f);
+json_t *report_json_heap(const struct goro_heap *h); /* heap_live, heap_objects, ... */
+json_t *report_json_spawn(const struct report *r, const struct goro_info *g); /* or null */
 json_t *report_json_head(const struct report *r); /* schema_version, pid, ..., trust */
 json_t *report_json_goroutine(const struct report *r, const struct goro_info *g);
 json_t *report_json_stack(const struct report *r, uint32_t stack_id);
@@ -64,6 +66,17 @@ json_t *report_json_stack(const struct report *r, uint32_t stack_id);
  */
 bool report_json_begin(const struct report *r);
 void report_json_element(FILE *out, json_t *value, bool first);
+
+/* ---- report_heap.c --------------------------------------------------------------------------- */
+
+/* "2.0 KiB of heap in 3 objects" */
+void report_heap(FILE *out, const struct goro_heap *h);
+/* All that is held, in a line; nothing where nothing is known. */
+void report_heap_summary(const struct report *r);
+/* What is held by goroutines that have ended, by who started them. */
+void report_heap_sites(const struct report *r);
+/* The same, and what no goroutine allocated: "heap": {...} */
+json_t *report_heap_json(const struct report *r);
 
 /* ---- whole reports --------------------------------------------------------------------------- */
 

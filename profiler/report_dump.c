@@ -59,6 +59,7 @@ static void put_summary(const struct report *r)
 	goro_groups_free(states, n);
 	fputs(s->deadlocked ? "\nall goroutines are asleep: deadlock\n" : "\n", r->out);
 	put_crash(r);
+	report_heap_summary(r);
 }
 
 static void put_trust(const struct report *r)
@@ -154,6 +155,10 @@ static void put_group(const struct report *r, const struct goro_group *group,
 	if (key == GORO_BY_STATE)
 		fprintf(r->out, ", %s", goro_state_text(g));
 	fprintf(r->out, ", %s of stacks in memory", text_bytes(memory, group->stack_resident));
+	if (s->heap) {
+		fputs(", ", r->out);
+		report_heap(r->out, &group->heap);
+	}
 	if (group->verdict != GORO_VERDICT_OK) {
 		report_style(r, "1;31");
 		fprintf(r->out, ", %s", report_verdict_name(group->verdict));
@@ -183,6 +188,11 @@ static void put_one(const struct report *r, const struct goro_info *g)
 	fputc('\n', r->out);
 	report_frames(r, g, "    ");
 	put_spawn(r, g, "    ");
+	if (r->snap->heap) {
+		fputs("    holds ", r->out);
+		report_heap(r->out, &r->snap->heap[g - r->snap->g]);
+		fputc('\n', r->out);
+	}
 	fputc('\n', r->out);
 }
 
@@ -202,6 +212,8 @@ void report_dump_text(const struct report *r, enum goro_group_key key)
 			put_group(r, &groups[i], key);
 		goro_groups_free(groups, n);
 	}
+	if (r->snap->heap)
+		report_heap_sites(r);
 	put_trust(r);
 }
 
@@ -215,7 +227,12 @@ void report_dump_json(const struct report *r)
 	fputs("],\n\"stacks\":[", r->out);
 	for (size_t i = 0; i < r->snap->nstacks; i++)
 		report_json_element(r->out, report_json_stack(r, (uint32_t)i), i == 0);
-	fputs("]}\n", r->out);
+	fputc(']', r->out);
+	if (r->snap->heap) {
+		fputs(",\n\"heap\":", r->out);
+		report_json_element(r->out, report_heap_json(r), true);
+	}
+	fputs("}\n", r->out);
 }
 
 /*

@@ -141,10 +141,23 @@ static void put_memory(const struct report *r, const struct goro_info *g)
 			g->held_locks == 1 ? "" : "s");
 }
 
+static void put_heap(const struct report *r, const struct goro_info *g)
+{
+	const struct goro_heap *h = &r->snap->heap[g - r->snap->g];
+	char total[TEXT_NUMBER];
+
+	fputs("holds ", r->out);
+	report_heap(r->out, h);
+	fprintf(r->out, ", has allocated %s in %" PRIu64 "\n", text_bytes(total, h->total_bytes),
+		h->total_objects);
+}
+
 void report_stack_text(const struct report *r, const struct goro_info *g)
 {
 	put_stack(r, g);
 	put_origin(r, g);
 	put_chain(r, g);
 	put_memory(r, g);
+	if (r->snap->heap)
+		put_heap(r, g);
 }

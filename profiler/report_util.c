@@ -297,7 +297,7 @@ json_t *report_json_head(const struct report *r)
 	return head;
 }
 
-static json_t *json_spawn(const struct report *r, const struct goro_info *g)
+json_t *report_json_spawn(const struct report *r, const struct goro_info *g)
 {
 	struct goro_frame site;
 
@@ -340,25 +340,39 @@ static json_t *json_name(const struct goro_snapshot *s, const struct goro_info *
 	return s->text && g->name ? report_json_string(s->text + g->name) : json_null();
 }
 
+json_t *report_json_heap(const struct goro_heap *h)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "heap_live", (json_int_t)h->bytes, "heap_objects",
+			 (json_int_t)h->objects, "heap_total", (json_int_t)h->total_bytes,
+			 "heap_total_objects", (json_int_t)h->total_objects);
+}
+
 json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
 {
 	bool waits = g->state == GORO_STATE_WAITING;
 	bool has_stack = g->stack_id != GORO_NO_STACK;
 
-	return json_pack("{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, "
-			 "s:o, s:o, s:o}",
-			 "id", (json_int_t)g->id, "state", report_state_name(g), "wait_reason",
-			 waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
-			 (json_int_t)(waits ? g->wait_ns : 0), "wait_object",
-			 report_json_hex(waits ? g->wait_object : 0), "spawn", json_spawn(r, g),
-			 "parent", g->parent ? json_integer((json_int_t)g->parent) : json_null(),
-			 "stack_id", has_stack ? json_integer(g->stack_id) : json_null(), "memory",
-			 "stack_reserved", (json_int_t)(g->stack_hi - g->stack_lo),
-			 "stack_resident", (json_int_t)g->stack_resident, "stack_used",
-			 (json_int_t)g->stack_used, "stack_peak", (json_int_t)g->stack_peak,
-			 "verdict", report_json_verdict(g->verdict), "proof",
-			 report_json_string(report_proof_name(g->proof)), "name",
-			 json_name(r->snap, g), "labels", json_labels(r->snap, g));
+	json_t *value = json_pack(
+		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, "
+		"s:o, s:o, s:o}",
+		"id", (json_int_t)g->id, "state", report_state_name(g), "wait_reason",
+		waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
+		(json_int_t)(waits ? g->wait_ns : 0), "wait_object",
+		report_json_hex(waits ? g->wait_object : 0), "spawn", report_json_spawn(r, g),
+		"parent", g->parent ? json_integer((json_int_t)g->parent) : json_null(), "stack_id",
+		has_stack ? json_integer(g->stack_id) : json_null(), "memory", "stack_reserved",
+		(json_int_t)(g->stack_hi - g->stack_lo), "stack_resident",
+		(json_int_t)g->stack_resident, "stack_used", (json_int_t)g->stack_used,
+		"stack_peak", (json_int_t)g->stack_peak, "verdict", report_json_verdict(g->verdict),
+		"proof", report_json_string(report_proof_name(g->proof)), "name",
+		json_name(r->snap, g), "labels", json_labels(r->snap, g));
+	if (r->snap->heap) {
+		json_t *heap = report_json_heap(&r->snap->heap[g - r->snap->g]);
+
+		json_object_update(json_object_get(value, "memory"), heap);
+		json_decref(heap);
+	}
+	return value;
 }
 
 json_t *report_json_stack(const struct report *r, uint32_t stack_id)

@@ -410,6 +410,8 @@ void goro_snapshot_free(struct goro_snapshot *snap)
 	free(snap->procs);
 	free(snap->tombs);
 	free(snap->text);
+	free(snap->heap);
+	free(snap->heap_ended);
 	free(snap);
 }
 

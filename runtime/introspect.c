@@ -122,6 +122,14 @@ static uint64_t addr(const volatile void *p)
 	return (uint64_t)(uintptr_t)p;
 }
 
+/* For code in this process: see the contract. */
+static uint64_t current_g(void)
+{
+	struct m *mp = getm();
+
+	return mp ? addr(mp->curg) : 0;
+}
+
 typedef uint64_t word_in_bytes __attribute__((may_alias));
 
 void goro_introspect_init(void)
@@ -161,6 +169,7 @@ void goro_introspect_init(void)
 	c->entry_lo = addr(goro_entry);
 	c->entry_hi = addr(goro_entry_end);
 	c->region_size = sizeof(struct goro_region);
+	c->current_g = addr(current_g);
 	/* Release: whoever sees the cookie sees all of the above. */
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);

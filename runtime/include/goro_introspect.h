@@ -320,6 +320,70 @@ struct goro_introspect {
 	 */
 	uint32_t p_nbuckets;
 	uint32_t reserved2;
+
+	/*
+	 * For code inside of the program: a function, uint64_t (*)(void), that returns the address
+	 * of the record of the goroutine that calls it, or 0. It may be called anywhere.
+	 */
+	uint64_t current_g;
+};
+
+/*
+ * ---- the heap, with `goro run --heap` ----------------------------------------------------------
+ *
+ * libgoro-heap.so stands before the program's malloc() and notes for each object which goroutine
+ * allocated it. It publishes its figures by a contract of its own, with the same rules as above,
+ * which is found through the ELF note of owner "GORO" and type GORO_HEAP_NOTE_TYPE.
+ */
+#define GORO_HEAP_COOKIE    "GOROHEA1"
+#define GORO_HEAP_VERSION   1u
+#define GORO_HEAP_NOTE_TYPE 2u
+
+/*
+ * One goroutine that has allocated. An account goes on after its goroutine's end until the last of
+ * its objects is freed. The first half is written by the goroutine alone, the second by whoever
+ * frees an object that is not his own.
+ *
+ * Objects held: while `left` is above half of GORO_HEAP_BIAS, objects - own_freed_objects -
+ * (GORO_HEAP_BIAS - left); else the goroutine has ended, and it is left. Bytes held: bytes -
+ * own_freed_bytes - freed_bytes. Who reads while the program runs may see a moment between two of
+ * these stores: a difference below 0 is 0.
+ */
+struct goro_heap_account {
+	uint64_t id;	   /* of the goroutine; GORO_HEAP_OUTSIDE: of none; 0: account not in use */
+	uint64_t spawn_pc; /* as in its record */
+	uint64_t bytes, objects; /* allocated, ever */
+	uint64_t own_freed_bytes, own_freed_objects;
+	uint64_t reserved0[2];
+
+	uint64_t left;
+	uint64_t freed_bytes;
+	uint64_t next; /* not in use: the next one of that kind */
+	uint64_t reserved1[5];
+};
+
+#define GORO_HEAP_BIAS	  (1ull << 62)
+#define GORO_HEAP_OUTSIDE UINT64_MAX /* threads of no goroutine, and the time before main */
+
+/* What goroutines of one go statement allocated whose accounts are closed. */
+struct goro_heap_closed {
+	uint64_t spawn_pc; /* 0: not in use, but for the first, which takes all without a place */
+	uint64_t bytes, objects;
+	uint64_t reserved;
+};
+
+struct goro_heap_contract {
+	char cookie[8]; /* GORO_HEAP_COOKIE, written last */
+	uint32_t version;
+	uint32_t size;	   /* of this structure in the target */
+	uint64_t accounts; /* struct goro_heap_account[account_count] */
+	uint32_t account_size;
+	uint32_t account_count; /* that were ever in use; grows */
+	uint64_t sites;		/* struct goro_heap_closed[site_count] */
+	uint32_t site_size;
+	uint32_t site_count;
+	uint64_t unknown;  /* objects that were not noted, for want of memory for notes */
+	uint64_t bypassed; /* 1: the program has a malloc() of its own, and nothing is known */
 };
 
 #endif /* GORO_INTROSPECT_H */

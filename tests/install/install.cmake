@@ -39,6 +39,9 @@ foreach(file
 	endif()
 endforeach()
 must(${prefix}/bin/goro --help)
+if(EXISTS ${BUILD}/lib/libgoro-heap.so) # no build with a sanitizer has it
+	must(${prefix}/bin/goro run --heap -- /bin/true)
+endif()
 must(${prefix}/bin/gotop --help)
 
 # pkg-config
