@@ -18,9 +18,10 @@
  * free. `covers[p]`: the granule in which the chunk begins that covers the start of page p.
  */
 struct heap_area {
-	uint64_t lo, hi;     /* of the mapping: what lies outside of chunks is the allocator's */
-	uint64_t first, top; /* addresses of the first chunk and of the end of the last */
-	uint8_t *bytes;	     /* copy of [lo, hi) */
+	uint64_t lo, hi;      /* of the mapping: what lies outside of chunks is the allocator's */
+	uint64_t first, top;  /* addresses of the first chunk and of the end of the last */
+	const uint8_t *bytes; /* copy of [lo, hi) */
+	bool borrowed;	      /* it is the view's */
 	uint64_t *start, *mark;
 	uint32_t *covers;
 	size_t nchunks, nfree;

@@ -145,8 +145,8 @@ static void *map_memory(size_t size)
 
 static void area_free(struct heap_area *a)
 {
-	if (a->bytes)
-		munmap(a->bytes, a->hi - a->lo);
+	if (a->bytes && !a->borrowed)
+		munmap((void *)(uintptr_t)a->bytes, a->hi - a->lo);
 	free(a->start);
 	free(a->mark);
 	free(a->covers);
@@ -157,6 +157,7 @@ static void area_free(struct heap_area *a)
 static struct goro_error *area_load(struct search *s, struct heap_area *a, uint64_t lo, uint64_t hi)
 {
 	uint64_t bits = (hi - lo) / HEAP_GRANULE + 64;
+	uint8_t *bytes;
 
 	*a = (struct heap_area){ .lo = lo, .hi = hi };
 	s->h->bytes += hi - lo;
@@ -164,13 +165,17 @@ static struct goro_error *area_load(struct search *s, struct heap_area *a, uint6
 		return goro_error_new(GORO_PARTIAL,
 				      "its heap of more than %llu MiB does not fit in our memory",
 				      (unsigned long long)(s->most >> 20));
-	a->bytes = map_memory(hi - lo);
 	a->start = calloc(bits / 64 + 1, sizeof *a->start);
 	a->mark = calloc(bits / 64 + 1, sizeof *a->mark);
 	a->covers = calloc((hi - lo) / HEAP_PAGE + 2, sizeof *a->covers);
-	if (!a->bytes || !a->start || !a->mark || !a->covers)
+	if (!a->start || !a->mark || !a->covers)
 		return &goro_enomem;
-	return heap_load(s->t, lo, hi, a->bytes);
+	a->bytes = s->t->ops->direct ? s->t->ops->direct(s->t, lo, hi) : NULL;
+	a->borrowed = a->bytes;
+	if (a->borrowed)
+		return NULL;
+	a->bytes = bytes = map_memory(hi - lo);
+	return bytes ? heap_load(s->t, lo, hi, bytes) : &goro_enomem;
 }
 
 /* ---- walking ----------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ struct target_frozen {
 	struct target_thread *threads;
 	size_t nthreads;
 	uint64_t pause_ns; /* how long it stood still */
-	bool copied;	   /* while it stood; else by a child that shares its pages */
+	bool copied;	   /* all of it, while it stood */
 };
 
 struct target;
@@ -105,6 +105,11 @@ struct target_ops {
 	 * at least once. False: not known. NULL: all that can be read.
 	 */
 	bool (*own_pages)(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own);
+	/*
+	 * [lo, hi) of a view that is a copy already: its own pages, and zeroes for others. NULL:
+	 * there is none; read it.
+	 */
+	const uint8_t *(*direct)(struct target *t, uint64_t lo, uint64_t hi);
 	/*
 	 * A consistent view. Fails with 6 when there can be none, with the reason. NULL: there is
 	 * none of this kind of target. The one function here that stops the target.

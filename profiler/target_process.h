@@ -37,6 +37,40 @@ bool process_wiped_read(int dir, const char *name, struct process_wiped *ret);
 bool process_wiped_has(const struct process_wiped *w, uint64_t lo, uint64_t hi);
 void process_wiped_free(struct process_wiped *w);
 
+/* ---- target_process_track.c: a copy that is made while it runs ----------------------------------
+ */
+
+/* Made before the keeper is, which fills it; NULL: no room, or not possible. */
+struct process_track;
+
+enum process_tracked {
+	TRACKED_ALL,	  /* it is there as it is now */
+	TRACKED_NOT,	  /* nothing is known of this map: copy it in another way */
+	TRACKED_TOO_MUCH, /* was written to */
+	TRACKED_LOST,	  /* could not be read */
+};
+
+struct process_track *process_track_room(const struct target_maps *maps);
+void process_track_free(struct process_track *t);
+
+/*
+ * Copy what it has, and see what it writes from then on. `dir` is its /proc directory, `text` a
+ * system call instruction of its. False: not possible here. End it in either case.
+ */
+bool process_track_begin(struct process_track *t, struct target *live, int dir, uint64_t text,
+			 int64_t max_ns);
+/* Every thread stands: make the copy of one of its maps right. *budget: bytes to read at most. */
+enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
+				       uint64_t *budget);
+void process_track_end(struct process_track *t);
+
+/* What is known of r, is filled in. True: that is all of it. */
+bool process_track_fill(const struct process_track *t, const struct target_read *r);
+/* Set own[] of the pages that are known to be its own, and clear it of those that are not. */
+void process_track_own(const struct process_track *t, uint64_t lo, uint64_t hi, uint8_t *own);
+/* The bytes themselves; NULL: not all are known. */
+const uint8_t *process_track_at(const struct process_track *t, uint64_t lo, uint64_t hi);
+
 /* ---- target_process_text.c: files in /proc --------------------------------------------------- */
 
 /* The whole file as a string, *len long; NULL with errno set. */
@@ -100,7 +134,7 @@ int stop_registers(int tid, struct target_thread *ret, void *vector, size_t *vec
  * on. Returns the call's result, or -ENOSYS where this architecture is not known.
  */
 long stop_inject(int tid, uint64_t text, long number, const uint64_t args[6], int *child);
-extern const long stop_nr_clone, stop_nr_wait4;
+extern const long stop_nr_clone, stop_nr_wait4, stop_nr_userfaultfd, stop_nr_close;
 /* What the instruction looks like. */
 extern const uint8_t stop_instruction[];
 extern const size_t stop_instruction_size;

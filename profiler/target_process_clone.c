@@ -2,7 +2,8 @@
 /*
  * target_process_clone.c - one consistent view of a live process, for a pause of milliseconds.
  *
- * All threads are stopped, their registers read, and one of them is made to clone() the process.
+ * The first choice is to copy it while it runs (target_process_track.c). Where that is not possible
+ * all threads are stopped, their registers read, and one of them is made to clone() the process.
  * The child shares every page until somebody writes to it, never runs an instruction, and is what
  * we read afterwards, at leisure, while the target runs on. What a child does not have (shared
  * mappings, MADV_DONTFORK) or has without its content (MADV_WIPEONFORK) is copied during the stop.
@@ -39,15 +40,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROOM_FIXED  (512ull << 20) /* for registers, maps and the list of copies */
-#define MAX_THREADS 4096
-#define MAX_VECTOR  16384u     /* bytes of a thread's vector state */
-#define FORK_NS_GB  25000000ll /* what a fork takes for each GiB that is resident, generously */
-#define COPY_NS_GB  700000000ll
-#define REAP_NS	    2000000000ll
-#define PATIENCE    2000 /* times to try while another keeper is at work there */
-#define PATIENCE_US 1000
-#define NO_STACK    16 /* where the child's stack is said to be: it must never run */
+#define ROOM_FIXED   (512ull << 20) /* for registers, maps and the list of copies */
+#define MAX_THREADS  4096
+#define MAX_VECTOR   16384u	/* bytes of a thread's vector state */
+#define FORK_NS_GB   25000000ll /* what a fork takes for each GiB that is resident, generously */
+#define COPY_NS_GB   700000000ll
+#define COPY_NS_MB   (COPY_NS_GB >> 10)
+#define MOST_CHANGES (16ull << 20) /* to copy while it stands; with more a fork is faster */
+#define REAP_NS	     2000000000ll
+#define PATIENCE     2000 /* times to try while another keeper is at work there */
+#define PATIENCE_US  1000
+#define NO_STACK     16 /* where the child's stack is said to be: it must never run */
 
 /* A piece of memory that was copied during the stop. */
 struct copy {
@@ -60,6 +63,7 @@ struct shared {
 	size_t size, used;
 	int error; /* errno, or -1: see message */
 	char message[256];
+	bool tracked;	  /* copied by target_process_track.c */
 	int child;	  /* 0: none, all is copied */
 	long child_there; /* its id where the target lives */
 	int64_t pause_ns;
@@ -76,7 +80,8 @@ struct keeper {
 	struct stop stop;
 	int dir, pagemap;
 	struct target_maps live;
-	struct process_wiped wiped; /* just before the stop */
+	struct process_track *track; /* or NULL */
+	struct process_wiped wiped;  /* just before the stop */
 	struct copy *copies;
 	size_t ncopies, copies_cap;
 	uint64_t copied;
@@ -263,12 +268,18 @@ static bool cgroup_has_room(const struct keeper *k)
 	return room;
 }
 
-static bool child_allowed(const struct keeper *k)
+/* A filter may kill it for a system call that it never makes. */
+static bool may_inject(const struct keeper *k)
 {
 	unsigned long long seccomp = 1;
 
 	return stop_instruction_size && process_status(k->dir, "status", "Seccomp", 10, &seccomp) &&
-	       !seccomp && cgroup_has_room(k);
+	       !seccomp;
+}
+
+static bool child_allowed(const struct keeper *k)
+{
+	return may_inject(k) && cgroup_has_room(k);
 }
 
 /* A system call instruction in the target: the vdso has one. */
@@ -381,6 +392,7 @@ static bool read_maps(struct keeper *k)
 	}
 	memcpy(at(k->sh, k->sh->maps), text, len + 1);
 	k->sh->maps_len = len;
+	target_maps_free(&k->live);
 	err = process_parse_maps(text, len, &k->live);
 	goro_error_free(err);
 	return err ? refuse(k, "out of memory") : true;
@@ -563,15 +575,10 @@ static void publish_copies(struct keeper *k)
 	sh->ncopies = k->ncopies;
 }
 
-/* Stop them all, look, let them go on. */
-static void stop_and_look(struct keeper *k)
+static bool stop_them(struct keeper *k)
 {
 	int err = 0;
 
-	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
-		k->sh->error = errno;
-		return;
-	}
 	for (int i = 0; i < PATIENCE / 10; i++) {
 		err = stop_all(&k->stop, k->p->target.pid, (int64_t)k->how->max_pause_ns);
 		/* On a busy machine a thread may wait long for a core to stop on. */
@@ -579,16 +586,82 @@ static void stop_and_look(struct keeper *k)
 			break;
 		usleep(PATIENCE_US);
 	}
-	if (err == -ETIME) {
-		refuse(k, "its threads did not all stop within --max-pause");
-	} else if (err) {
-		k->sh->error = -err;
-	} else {
-		look(k);
-		k->sh->pause_ns = stop_end(&k->stop);
-		if (!k->sh->error && k->sh->child)
-			check_wiped(k);
+	if (err == -ETIME)
+		return refuse(k, "its threads did not all stop within --max-pause");
+	k->sh->error = -err;
+	return !err;
+}
+
+static void let_go(struct keeper *k)
+{
+	int64_t ns = stop_end(&k->stop);
+
+	k->sh->pause_ns = ns > k->sh->pause_ns ? ns : k->sh->pause_ns;
+}
+
+/* Make what was copied while it ran right. False: not so. */
+static bool look_at_changes(struct keeper *k)
+{
+	uint64_t budget = k->how->max_pause_ns / COPY_NS_MB << 20;
+
+	budget = budget < MOST_CHANGES ? budget : MOST_CHANGES;
+	if (!read_maps(k) || !read_threads(k) || !copy_shared(k))
+		return false;
+	for (size_t i = 0; i < k->live.n; i++) {
+		const struct target_map *m = &k->live.v[i];
+
+		switch (process_track_map(k->track, m, &budget)) {
+		case TRACKED_ALL:
+			break;
+		case TRACKED_NOT:
+			if (!m->shared && m->readable && !copy_own(k, m))
+				return false;
+			break;
+		default:
+			return false;
+		}
 	}
+	return true;
+}
+
+/* The first choice: hardly anything is left to do while it stands. */
+static bool track(struct keeper *k)
+{
+	const uint64_t most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t used = k->sh->used;
+
+	if (k->track && may_inject(k) && resident_bytes(k) < most / 2 && read_maps(k) &&
+	    process_track_begin(k->track, (struct target *)&k->p->target, k->dir,
+				find_instruction(k), (int64_t)k->how->max_pause_ns) &&
+	    stop_them(k)) {
+		k->sh->tracked = look_at_changes(k);
+		let_go(k);
+	}
+	if (k->track)
+		process_track_end(k->track);
+	if (!k->sh->tracked) {
+		k->sh->used = used;
+		k->sh->error = 0;
+		k->copied = k->ncopies = 0;
+	}
+	return k->sh->tracked;
+}
+
+/* Stop them all, look, let them go on. */
+static void stop_and_look(struct keeper *k)
+{
+	if (track(k))
+		return;
+	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
+		k->sh->error = errno;
+		return;
+	}
+	if (!stop_them(k))
+		return;
+	look(k);
+	let_go(k);
+	if (!k->sh->error && k->sh->child)
+		check_wiped(k);
 }
 
 __attribute__((noreturn)) static void keeper_main(struct keeper *k, int socket)
@@ -622,6 +695,7 @@ struct frozen {
 	struct target target;
 	struct process *live;
 	struct shared *sh;
+	struct process_track *track;
 	size_t size;
 	int socket;
 	pid_t keeper;
@@ -656,13 +730,34 @@ static void overlay(const struct frozen *f, struct target_read *r)
 		r->ok = true;
 }
 
+/* What is not in the copy is what does not change: a file's, or nothing. */
+static struct goro_error *read_tracked(struct frozen *f, struct target_read *v, size_t n)
+{
+	struct goro_error *err;
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++)
+		all &= v[i].ok = process_track_fill(f->track, &v[i]);
+	if (all)
+		return NULL;
+	err = process_read_pid(&f->live->target, f->target.pid, v, n);
+	for (size_t i = 0; !err && i < n; i++) {
+		overlay(f, &v[i]);
+		v[i].ok |= process_track_fill(f->track, &v[i]);
+	}
+	return err;
+}
+
 static struct goro_error *frozen_read(struct target *t, struct target_read *v, size_t n)
 {
 	struct frozen *f = (struct frozen *)t;
 	/* Without a child: pages that were not copied are a file's, and do not change. */
 	int pid = f->sh->child ? f->sh->child : t->pid;
-	struct goro_error *err = process_read_pid(&f->live->target, pid, v, n);
+	struct goro_error *err;
 
+	if (f->sh->tracked)
+		return read_tracked(f, v, n);
+	err = process_read_pid(&f->live->target, pid, v, n);
 	if (err && f->sh->child) {
 		goro_error_free(err);
 		return goro_error_new(GORO_PARTIAL, "the copy of process %d was killed", t->pid);
@@ -692,6 +787,10 @@ static bool frozen_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t
 
 	if (!f->sh->child)
 		memset(own, 0, (hi - lo) / page);
+	if (f->sh->tracked)
+		process_track_own(f->track, lo, hi, own);
+	else if (!f->sh->child)
+		;
 	else if (!process_own_pages(f->dir, &f->pagemap, lo, hi, own))
 		return false;
 	for (size_t i = 0; i < f->sh->ncopies; i++) {
@@ -701,6 +800,13 @@ static bool frozen_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t
 			memset(own + (from - lo) / page, 1, (to - from) / page);
 	}
 	return true;
+}
+
+static const uint8_t *frozen_direct(struct target *t, uint64_t lo, uint64_t hi)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	return f->sh->tracked ? process_track_at(f->track, lo, hi) : NULL;
 }
 
 static void frozen_resident(struct target *t, struct target_range *v, size_t n)
@@ -728,14 +834,16 @@ static void frozen_close(struct target *t)
 {
 	struct frozen *f = (struct frozen *)t;
 
-	close(f->socket); /* the keeper cleans up */
-	while (waitpid(f->keeper, NULL, 0) < 0 && errno == EINTR)
+	if (f->socket >= 0)
+		close(f->socket); /* the keeper cleans up */
+	while (f->keeper > 0 && waitpid(f->keeper, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (f->pagemap >= 0)
 		close(f->pagemap);
 	if (f->dir >= 0)
 		close(f->dir);
 	munmap(f->sh, f->size);
+	process_track_free(f->track);
 	free(f->threads);
 	free(t->name);
 	free(f);
@@ -747,13 +855,14 @@ static const struct target_ops frozen_ops = {
 	.open_file = frozen_open_file,
 	.resident = frozen_resident,
 	.own_pages = frozen_own_pages,
+	.direct = frozen_direct,
 	.usage = frozen_usage,
 	.close = frozen_close,
 };
 
 static struct goro_error *start_keeper(struct frozen *f, const struct target_freeze *how)
 {
-	struct keeper k = { .sh = f->sh, .how = how, .p = f->live };
+	struct keeper k = { .sh = f->sh, .how = how, .p = f->live, .track = f->track };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -816,8 +925,20 @@ static struct goro_error *take_threads(struct frozen *f, struct target_frozen *r
 		.threads = f->threads,
 		.nthreads = n,
 		.pause_ns = (uint64_t)f->sh->pause_ns,
-		.copied = !f->sh->child,
+		.copied = !f->sh->child && !f->sh->tracked,
 	};
+	return NULL;
+}
+
+static struct goro_error *make_room(struct frozen *f)
+{
+	struct target_maps maps;
+	struct goro_error *err = f->live->target.ops->maps(&f->live->target, &maps);
+
+	if (err)
+		return err;
+	f->track = process_track_room(&maps);
+	target_maps_free(&maps);
 	return NULL;
 }
 
@@ -849,7 +970,9 @@ struct goro_error *process_freeze(struct target *t, const struct target_freeze *
 	}
 	f->sh->size = f->size;
 	f->sh->used = sizeof *f->sh;
-	err = start_keeper(f, how);
+	err = make_room(f);
+	if (!err)
+		err = start_keeper(f, how);
 	if (!err)
 		err = result(f);
 	if (!err)

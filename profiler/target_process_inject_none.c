@@ -12,6 +12,7 @@
 #include <string.h>
 
 const long stop_nr_clone = -1, stop_nr_wait4 = -1;
+const long stop_nr_userfaultfd = -1, stop_nr_close = -1;
 const uint8_t stop_instruction[] = { 0 };
 const size_t stop_instruction_size = 0;
 

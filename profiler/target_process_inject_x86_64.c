@@ -22,6 +22,7 @@
 #endif
 
 const long stop_nr_clone = SYS_clone, stop_nr_wait4 = SYS_wait4;
+const long stop_nr_userfaultfd = SYS_userfaultfd, stop_nr_close = SYS_close;
 const uint8_t stop_instruction[] = { 0x0f, 0x05 };
 const size_t stop_instruction_size = sizeof stop_instruction;
 

@@ -8,13 +8,19 @@
  * leaked in truth. So whoever looks must find one leaked goroutine, always, and not one more. It
  * prints "ready", and ends when its standard input does.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "goro.h"
@@ -450,6 +456,60 @@ static void in_cells(void)
 	go(moves, cells);
 }
 
+/* The page that has them is never long where it is; where it was stays mapped, and is empty. */
+static void remaps(void *arg)
+{
+	char *room = map(MAP_PRIVATE), *page = arg;
+
+	for (unsigned i = 0;; i++) {
+		char *to = room + (size_t)(i % 8 * 2) * PAGE;
+
+		page = mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			      to);
+		if (page == MAP_FAILED)
+			_exit(1);
+	}
+}
+
+static void in_remapped(void)
+{
+	void **page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		exit(1);
+	for (int i = 0; i < NCHANS; i++)
+		page[8 + i] = new_chan();
+	go(remaps, page);
+}
+
+/* Memory that is new each time, and what it was before is given back. */
+static void renews(void *arg)
+{
+	void **page = arg;
+
+	for (unsigned i = 0;; i++) {
+		void **next = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (next == MAP_FAILED)
+			_exit(1);
+		memcpy(next + 512, page, NCHANS * sizeof(*next));
+		memcpy(next, next + 512, NCHANS * sizeof(*next));
+		madvise(next + 512, PAGE, MADV_DONTNEED);
+		munmap(page, 16 * PAGE);
+		page = next;
+	}
+}
+
+static void in_renewed(void)
+{
+	void **page = map(MAP_PRIVATE);
+
+	for (int i = 0; i < NCHANS; i++)
+		page[i] = new_chan();
+	go(renews, page);
+}
+
 /* Slots are moved up and down by memmove(), which has them in vector registers meanwhile. */
 static void shifts(void *arg)
 {
@@ -515,8 +575,35 @@ static const struct place {
 	{ "local", in_local },	     { "blocking_call", in_blocking_call },
 	{ "keepalive", kept_alive }, { "chain", in_chain },
 	{ "cells", in_cells },	     { "memmove", in_memmove },
+	{ "remapped", in_remapped }, { "renewed", in_renewed },
 	{ "churn", in_churn },
 };
+
+/*
+ * What may stand in the way of whoever looks; each makes it take another way. HIDE_WIDE: so much
+ * address space that no copy of it is kept in advance. HIDE_SECCOMP: a filter, as in a container,
+ * that ends the process for making another one.
+ */
+static void obstruct(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
+
+	if (getenv("HIDE_WIDE") &&
+	    mmap(NULL, 65ul << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
+		    MAP_FAILED)
+		exit(77);
+	if (getenv("HIDE_SECCOMP") && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+				       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)))
+		exit(77);
+}
 
 /* Before the rest, so that its stack was never anybody else's. */
 static void leak(void)
@@ -559,6 +646,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 2 && i < sizeof(places) / sizeof(*places); i++) {
 		if (strcmp(argv[1], places[i].name) != 0)
 			continue;
+		obstruct();
 		leak();
 		goro_waitgroup_wait(&parked);
 		goro_waitgroup_add(&placed, 1);

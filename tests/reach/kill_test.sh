@@ -3,8 +3,8 @@
 #
 # kill_test.sh HIDE GORO TIMES
 #
-# Kill goro at any instant of a proof: the target must run on, without a tracer, and without a child
-# or a zombie that it did not make.
+# Kill goro at any instant of a proof: the target must run on, without a tracer, and without a child,
+# a zombie or a descriptor that it did not make.
 hide=$1 goro=$2 times=$3
 dir=$(mktemp -d) || exit 1
 pid=
@@ -48,6 +48,10 @@ until [ -z "$(ps -o pid= --ppid $pid)" ] && grep -q '^TracerPid:.0$' /proc/$pid/
 	fi
 	sleep 0.05
 done
+if ls -l /proc/$pid/fd | grep userfaultfd; then
+	echo "a descriptor was left behind"
+	exit 1
+fi
 "$goro" leaks $pid >"$dir/out" 2>&1
 if ! grep -q ' 1 leaked' "$dir/out"; then
 	cat "$dir/out"
