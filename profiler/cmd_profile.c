@@ -12,7 +12,8 @@
 #include "report_profile.h"
 #include "sampler.h"
 
-static const char *const modes[] = { "cpu", "wall", "offcpu", "spawn", "stack", "goroutine", NULL };
+static const char *const modes[] = { "cpu",   "wall",	   "offcpu", "spawn",
+				     "stack", "goroutine", "heap",   NULL };
 static const char *const ways[] = { "auto", "perf", "ptrace", NULL };
 
 struct options {
@@ -35,7 +36,7 @@ static const struct argp_option options[] = {
 	{ "mode", 'm', "MODE", 0,
 	  "cpu (the default): processor time; wall: time of all goroutines, by state; offcpu: time "
 	  "in which they waited, by reason; spawn: who starts goroutines; stack: bytes of stacks; "
-	  "goroutine: how many are where",
+	  "goroutine: how many are where; heap: who holds it, with `goro run --heap'",
 	  0 },
 	{ "rate", 'r', "HZ", 0, "look that often a second, on average; default 99", 0 },
 	{ "duration", 'd', "DURATION", 0,

@@ -12,7 +12,7 @@
 #include "contract.h"
 
 #define MAX_ACCOUNTS (1u << 22)
-#define MAX_SITES    65536u
+#define MAX_SITES    65535u
 #define MAX_SIZE     4096u
 #define BATCH	     4096u /* accounts in one go */
 

@@ -29,7 +29,7 @@ _goro_values() {
 	case $1,$2 in
 	dump,--format | dump,-f) echo text json go pprof folded ;;
 	profile,--format | profile,-f) echo pprof folded svg speedscope perfetto ;;
-	profile,--mode | profile,-m) echo cpu wall offcpu spawn stack goroutine ;;
+	profile,--mode | profile,-m) echo cpu wall offcpu spawn stack goroutine heap ;;
 	profile,--how | profile,-H) echo auto perf ptrace ;;
 	waits,--format | waits,-f) echo text json dot ;;
 	leaks,--format | leaks,-f) echo text json junit sarif github pprof ;;

@@ -23,6 +23,7 @@ enum profile_kind {
 	PROFILE_SPAWN,	   /* go statements */
 	PROFILE_STACK,	   /* bytes of stacks */
 	PROFILE_GOROUTINE, /* goroutines */
+	PROFILE_HEAP,	   /* what they allocated, and hold */
 	PROFILE_LEAK,	   /* goroutines whose verdict is LEAKED, of a snapshot that was judged */
 	PROFILE_KINDS
 };

@@ -46,6 +46,12 @@ struct record_head {
 
 /* ---- record_table.c: a snapshot's arrays as columns ------------------------------------------ */
 
+/* What goroutine `id` has of the heap. */
+struct record_heap {
+	uint64_t id;
+	struct goro_heap heap;
+};
+
 /*
  * A snapshot in the form in which it is compared and written: times are absolute (wait_ns holds the
  * start of the wait), and stacks, names and labels are numbered as in the file, so that what did
@@ -66,6 +72,10 @@ struct record_state {
 	size_t nprocs;
 	struct goro_tomb *tombs;
 	size_t ntombs;
+	struct record_heap *heap; /* NULL: nothing is known of it */
+	size_t nheap;
+	struct goro_heap_site *heap_ended;
+	size_t nheap_ended;
 };
 
 void record_state_free(struct record_state *s);

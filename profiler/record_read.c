@@ -394,6 +394,23 @@ static bool take_texts(const struct record *r, struct goro_snapshot *s)
 	return ok;
 }
 
+/* Both are sorted by id. */
+static bool take_heap(const struct record_state *state, struct goro_snapshot *s)
+{
+	if (!state->heap)
+		return true;
+	s->heap = calloc(s->ng + 1, sizeof *s->heap);
+	s->heap_ended = copy(state->heap_ended, state->nheap_ended, sizeof *s->heap_ended);
+	s->nheap_ended = state->nheap_ended;
+	for (size_t i = 0, j = 0; s->heap && i < s->ng; i++) {
+		while (j < state->nheap && state->heap[j].id < s->g[i].id)
+			j++;
+		if (j < state->nheap && state->heap[j].id == s->g[i].id)
+			s->heap[i] = state->heap[j].heap;
+	}
+	return s->heap && s->heap_ended;
+}
+
 static struct goro_snapshot *make_snapshot(const struct record *r, size_t tick)
 {
 	const struct record_state *state = &r->state;
@@ -421,7 +438,8 @@ static struct goro_snapshot *make_snapshot(const struct record *r, size_t tick)
 	s->tombs = copy(state->tombs, state->ntombs, sizeof *s->tombs);
 	s->ntombs = state->ntombs;
 	if (!s->file || !s->name || !s->runtime || !s->g || !s->waits || !s->rlocks ||
-	    !s->objects || !s->procs || !s->tombs || !take_stacks(r, s) || !take_texts(r, s)) {
+	    !s->objects || !s->procs || !s->tombs || !take_stacks(r, s) || !take_texts(r, s) ||
+	    !take_heap(state, s)) {
 		goro_snapshot_free(s);
 		return NULL;
 	}

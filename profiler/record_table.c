@@ -23,6 +23,8 @@ enum {
 	PART_PROCS,
 	PART_TOMBS,
 	PART_WHO,
+	PART_HEAP,
+	PART_HEAP_ENDED,
 };
 
 struct column {
@@ -104,15 +106,42 @@ static const struct column tomb_columns[] = {
 };
 
 static const struct column head_columns[] = {
-	COLUMN(goro_snapshot, 1, pid),	       COLUMN(goro_snapshot, 2, time),
-	COLUMN(goro_snapshot, 3, wall_time),   COLUMN(goro_snapshot, 4, uptime_ns),
-	COLUMN(goro_snapshot, 5, rss),	       COLUMN(goro_snapshot, 6, cpu),
-	COLUMN(goro_snapshot, 7, global_runq), COLUMN(goro_snapshot, 8, timers),
-	FLAG(goro_snapshot, 9, deadlocked),    COLUMN(goro_snapshot, 10, cost_ns),
-	COLUMN(goro_snapshot, 11, bytes_read), COLUMN(goro_snapshot, 12, reread),
-	COLUMN(goro_snapshot, 13, torn),       COLUMN(goro_snapshot, 14, bad_records),
-	COLUMN(goro_snapshot, 15, truncated),  COLUMN(goro_snapshot, 16, lost),
-	COLUMN(goro_snapshot, 17, cut),	       COLUMN(goro_snapshot, 18, cpu_ns),
+	COLUMN(goro_snapshot, 1, pid),
+	COLUMN(goro_snapshot, 2, time),
+	COLUMN(goro_snapshot, 3, wall_time),
+	COLUMN(goro_snapshot, 4, uptime_ns),
+	COLUMN(goro_snapshot, 5, rss),
+	COLUMN(goro_snapshot, 6, cpu),
+	COLUMN(goro_snapshot, 7, global_runq),
+	COLUMN(goro_snapshot, 8, timers),
+	FLAG(goro_snapshot, 9, deadlocked),
+	COLUMN(goro_snapshot, 10, cost_ns),
+	COLUMN(goro_snapshot, 11, bytes_read),
+	COLUMN(goro_snapshot, 12, reread),
+	COLUMN(goro_snapshot, 13, torn),
+	COLUMN(goro_snapshot, 14, bad_records),
+	COLUMN(goro_snapshot, 15, truncated),
+	COLUMN(goro_snapshot, 16, lost),
+	COLUMN(goro_snapshot, 17, cut),
+	COLUMN(goro_snapshot, 18, cpu_ns),
+	COLUMN(goro_snapshot, 19, heap_outside.bytes),
+	COLUMN(goro_snapshot, 20, heap_outside.objects),
+	COLUMN(goro_snapshot, 21, heap_outside.total_bytes),
+	COLUMN(goro_snapshot, 22, heap_outside.total_objects),
+};
+
+static const struct column heap_columns[] = {
+	COLUMN(record_heap, 1, id),
+	COLUMN(record_heap, 2, heap.bytes),
+	COLUMN(record_heap, 3, heap.objects),
+	COLUMN(record_heap, 4, heap.total_bytes),
+	COLUMN(record_heap, 5, heap.total_objects),
+};
+
+static const struct column heap_ended_columns[] = {
+	COLUMN(goro_heap_site, 1, spawn_pc),	       COLUMN(goro_heap_site, 2, heap.bytes),
+	COLUMN(goro_heap_site, 3, heap.objects),       COLUMN(goro_heap_site, 4, heap.total_bytes),
+	COLUMN(goro_heap_site, 5, heap.total_objects),
 };
 
 #define TABLE(columns, type)                                                        \
@@ -124,6 +153,8 @@ static const struct table g_table = TABLE(g_columns, goro_info);
 static const struct table object_table = TABLE(object_columns, goro_object);
 static const struct table proc_table = TABLE(proc_columns, goro_proc);
 static const struct table tomb_table = TABLE(tomb_columns, goro_tomb);
+static const struct table heap_table = TABLE(heap_columns, record_heap);
+static const struct table heap_ended_table = TABLE(heap_ended_columns, goro_heap_site);
 static const struct table head_table = TABLE(head_columns, goro_snapshot);
 
 /* Columns of waits and read locks: lists that belong to a goroutine. */
@@ -366,6 +397,15 @@ void record_pack(struct packer *p, const struct record_state *old, const struct 
 					 .nnew = new->nobjects });
 	pack_rows(p, PART_PROCS, &proc_table, new->procs, new->nprocs);
 	pack_rows(p, PART_TOMBS, &tomb_table, new->tombs, new->ntombs);
+	if (new->heap) {
+		pack_table(p, PART_HEAP,
+			   &(struct difference){ .t = &heap_table,
+						 .old = old->heap,
+						 .new = new->heap,
+						 .nold = old->nheap,
+						 .nnew = new->nheap });
+		pack_rows(p, PART_HEAP_ENDED, &heap_ended_table, new->heap_ended, new->nheap_ended);
+	}
 	pack_number(p, PART_END);
 }
 
@@ -579,13 +619,11 @@ static bool merge(const struct change *c, void **rows, size_t *n, size_t max)
 	return true;
 }
 
-static bool apply_objects(struct unpacker u, struct record_state *s, size_t max)
+static bool apply_rows(struct unpacker u, const struct table *t, void **rows, size_t *n, size_t max)
 {
-	struct change c = { .t = &object_table };
-	void *rows = s->objects;
-	bool ok = unpack_change(u, &c, max) && merge(&c, &rows, &s->nobjects, max);
+	struct change c = { .t = t };
+	bool ok = unpack_change(u, &c, max) && merge(&c, rows, n, max);
 
-	s->objects = rows;
 	change_free(&c);
 	return ok;
 }
@@ -692,7 +730,20 @@ static bool apply_part(struct unpacker part, uint64_t id, struct record_state *s
 	case PART_GOROUTINES:
 		return apply_goroutines(part, s, max);
 	case PART_OBJECTS:
-		return apply_objects(part, s, max);
+		rows = s->objects;
+		ok = apply_rows(part, &object_table, &rows, &s->nobjects, max);
+		s->objects = rows;
+		return ok;
+	case PART_HEAP:
+		rows = s->heap;
+		ok = apply_rows(part, &heap_table, &rows, &s->nheap, max);
+		s->heap = rows;
+		return ok;
+	case PART_HEAP_ENDED:
+		rows = s->heap_ended;
+		ok = replace(part, &heap_ended_table, &rows, &s->nheap_ended);
+		s->heap_ended = rows;
+		return ok;
 	case PART_PROCS:
 		rows = s->procs;
 		ok = replace(part, &proc_table, &rows, &s->nprocs);
@@ -734,6 +785,8 @@ void record_state_free(struct record_state *s)
 	free(s->objects);
 	free(s->procs);
 	free(s->tombs);
+	free(s->heap);
+	free(s->heap_ended);
 	free(s->name);
 	free(s->runtime);
 	memset(s, 0, sizeof *s);

@@ -308,6 +308,21 @@ static uint32_t text_number(struct goro_recorder *r, const struct goro_snapshot 
 						: 0;
 }
 
+/* Those that allocated anything. */
+static bool take_heap(const struct goro_snapshot *snap, struct record_state *s)
+{
+	if (!snap->heap)
+		return true;
+	s->heap = calloc(snap->ng + 1, sizeof *s->heap);
+	s->heap_ended = copy(snap->heap_ended, snap->nheap_ended, sizeof *s->heap_ended);
+	s->nheap_ended = snap->nheap_ended;
+	for (size_t i = 0; s->heap && i < snap->ng; i++) {
+		if (snap->heap[i].total_objects)
+			s->heap[s->nheap++] = (struct record_heap){ snap->g[i].id, snap->heap[i] };
+	}
+	return s->heap && s->heap_ended;
+}
+
 static bool make_state(struct goro_recorder *r, const struct goro_snapshot *snap,
 		       struct record_state *s)
 {
@@ -330,7 +345,7 @@ static bool make_state(struct goro_recorder *r, const struct goro_snapshot *snap
 				    .tombs = copy(snap->tombs, snap->ntombs, sizeof *s->tombs),
 				    .ntombs = snap->ntombs };
 	if (!numbers || !s->g || !s->waits || !s->rlocks || !s->objects || !s->procs || !s->tombs ||
-	    !s->name || !s->runtime) {
+	    !s->name || !s->runtime || !take_heap(snap, s)) {
 		free(numbers);
 		return false;
 	}
@@ -356,6 +371,8 @@ static void name_all(struct goro_recorder *r, const struct goro_snapshot *snap)
 		name_pc(r, snap->g[i].spawn_pc, true);
 		name_pc(r, snap->g[i].entry, false);
 	}
+	for (size_t i = 0; i < snap->nheap_ended; i++)
+		name_pc(r, snap->heap_ended[i].spawn_pc, true);
 	for (size_t i = 0; i < snap->nobjects; i++)
 		name_pc(r, snap->objects[i].make_pc, true);
 	for (size_t i = 0; i < snap->ntombs; i++) {

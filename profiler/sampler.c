@@ -190,7 +190,9 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 		return &goro_enomem;
 	}
 	err = begin(s.profile, scope);
-	for (size_t i = 0; i < snap->ng && !err; i++)
+	if (!err && kind == PROFILE_HEAP)
+		err = sampler_heap(&s, snap);
+	for (size_t i = 0; i < snap->ng && !err && kind != PROFILE_HEAP; i++)
 		if (kind != PROFILE_LEAK || is_leaked(&snap->g[i]))
 			add_goroutine(&s, snap, &snap->g[i]);
 	free(s.labels);
@@ -243,14 +245,14 @@ struct goro_error *goro_scope_profile(struct goro_scope *scope, const struct sam
 			goro_error_new(GORO_UNSUPPORTED, "a recording has moments and no samples"),
 			"take a profile of the process; see its moments with: goro "
 			"dump FILE");
-	if (o->kind == PROFILE_STACK || o->kind == PROFILE_GOROUTINE)
+	if (o->kind == PROFILE_STACK || o->kind == PROFILE_GOROUTINE || o->kind == PROFILE_HEAP)
 		return one_look(scope, o->kind, ret);
 	if (scope->target->file || !scope->target->pid)
 		return goro_error_hint(
 			goro_error_new(GORO_UNSUPPORTED,
 				       "%s is not a live process: nothing moves in it",
 				       scope->target->name ? scope->target->name : "it"),
-			"modes stack and goroutine take one moment");
+			"modes stack, goroutine and heap take one moment");
 	s.profile = profile_new(o->kind, o->hz);
 	s.labels = calloc(1, sizeof *s.labels);
 	if (!s.profile || !s.labels) {

@@ -34,7 +34,7 @@ struct sampler_options {
 struct goro_error *goro_scope_profile(struct goro_scope *scope, const struct sampler_options *o,
 				      struct profile **ret);
 
-/* What is to be had from one snapshot: PROFILE_GOROUTINE, PROFILE_STACK. */
+/* What is to be had from one snapshot: PROFILE_GOROUTINE, PROFILE_STACK, PROFILE_HEAP. */
 struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 					       const struct goro_snapshot *snap,
 					       enum profile_kind kind, struct profile **ret);
@@ -76,5 +76,7 @@ uint32_t sampler_stack(struct profile *p, const struct goro_snapshot *snap,
 struct goro_error *sampler_cpu(struct sampler *s);
 struct goro_error *sampler_wall(struct sampler *s); /* and PROFILE_OFFCPU */
 struct goro_error *sampler_spawn(struct sampler *s);
+/* Of one snapshot. */
+struct goro_error *sampler_heap(struct sampler *s, const struct goro_snapshot *snap);
 
 #endif /* GORO_SAMPLER_H */

@@ -73,6 +73,62 @@ without() {
 	hasnot "$out" "of heap"
 }
 
+# What go tool pprof makes of it, with the names that it knows from Go.
+pprof() {
+	command -v go >/dev/null || skip "no go tool"
+	start
+	run 0 "$GORO" profile -m heap -o "$scratch/heap.pb.gz" "$pid"
+	run 0 go tool pprof -unit=B -top "$scratch/heap.pb.gz"
+	has "$out" "Type: inuse_space"
+	matches "$out" '^ +10160B +[0-9.]+% .* family$'
+	matches "$out" '^ +6000B +[0-9.]+% .* giver$'
+	matches "$out" '^ +26000B +[0-9.]+% .* \(ended goroutines\)$'
+	matches "$out" '^ +0 +0% .* 26000B +[0-9.]+% +leavers'
+	run 0 go tool pprof -unit=B -alloc_space -top "$scratch/heap.pb.gz"
+	has "$out" "Type: alloc_space"
+	matches "$out" '^ +64000B +[0-9.]+% .* tidy$'
+	matches "$out" '^ +34200B +[0-9.]+% .* \(ended goroutines\)$'
+	run 0 go tool pprof -inuse_objects -top "$scratch/heap.pb.gz"
+	matches "$out" '^ +52 +[0-9.]+% .* \(ended goroutines\)$'
+	run 0 go tool pprof -tags "$scratch/heap.pb.gz"
+	has "$out" "goroutine:"
+	run 0 "$GORO" profile -m heap -f folded "$pid"
+	matches "$out" 'start;grower 5000$'
+	start_program "$HOLDS"
+	eventually grep -q ready "$scratch/program"
+	run 5 "$GORO" profile -m heap -f folded "$pid"
+	has "$err" "is not counted by goroutine: start it with: goro run --heap -- CMD"
+}
+
+# A recording shows the same figures, at each of its ticks.
+recording() {
+	start
+	run 0 "$GORO" record -d 0 -o "$scratch/file" "$pid"
+	figures "$GORO" dump -f json "$pid"
+	mv "$scratch/figures" "$scratch/live"
+	kill -KILL "$pid"
+	for tick in 1 2; do
+		figures "$GORO" dump --at=$tick -f json "$scratch/file"
+		holds_all
+		diff "$scratch/live" "$scratch/figures" >&2 || fail "not what the process showed"
+	done
+}
+
+# A core file, too: the notes are left out, the accounts are not.
+core() {
+	ulimit -c unlimited
+	case $(cat /proc/sys/kernel/core_pattern) in
+	'|'* | */*) skip "core files go elsewhere" ;;
+	esac
+	cd "$scratch" || fail cd
+	start
+	kill -ABRT "$pid"
+	wait "$pid" 2>/dev/null
+	file=$(ls core* 2>/dev/null) || skip "the kernel wrote no core file"
+	figures "$GORO" dump -f json "$scratch/$file"
+	holds_all
+}
+
 # Whoever has a pointer on the books keeps nothing alive by it.
 proof() {
 	start_program "$GORO" run --heap -- "$LEAKY"

@@ -181,7 +181,7 @@ usage_errors() {
 		[ "$(cat "$err")" = "goro: profile: $text" ] || fail "not '$text'"
 	}
 	usage "which process? Give a pid or a name"
-	usage "the mode is cpu, wall, offcpu, spawn, stack or goroutine, not 'gpu'" -m gpu 1
+	usage "the mode is cpu, wall, offcpu, spawn, stack, goroutine or heap, not 'gpu'" -m gpu 1
 	usage "the rate is 1 to 10000 a second, not '0'" -r 0 1
 	usage "a duration is like 10, 500ms or 1m, not 'x'" -d x 1
 	usage "the format is pprof, folded, svg, speedscope or perfetto, not 'gif'" -f gif 1
