@@ -34,6 +34,7 @@ struct visitor {
 	char line[128];
 	size_t length;
 	char *text; /* that follows the line, or NULL */
+	enum site_kind warning;
 	size_t size, got;
 	int pid;
 	uint64_t caller; /* the goroutine that ends the process, where it is known */
@@ -198,15 +199,23 @@ static bool understand(struct visitor *v)
 
 /*
  * "order PID SIZE PROGRAM", and behind that line a text of that size: it takes locks in both orders
- * and goes on as soon as it was heard. What of the text came with the line is there already.
+ * (with "pthread": waits with a thread's lock) and goes on as soon as it was heard. What of the
+ * text came with the line is there already.
  */
-static bool is_order(struct visitor *v)
+static bool is_warning(struct visitor *v)
 {
 	enum { MOST = 1 << 16 };
 	char *end = memchr(v->line, '\n', v->length);
+	char word[16];
 	size_t more;
 
-	if (!end || sscanf(v->line, "order %*d %zu", &v->size) != 1 || v->size > MOST)
+	if (!end || sscanf(v->line, "%15[a-z] %*d %zu", word, &v->size) != 2 || v->size > MOST)
+		return false;
+	if (!strcmp(word, "order"))
+		v->warning = SITE_LOCKORDER;
+	else if (!strcmp(word, "pthread"))
+		v->warning = SITE_PTHREAD;
+	else
 		return false;
 	v->text = calloc(1, v->size + 1);
 	if (!v->text)
@@ -219,7 +228,7 @@ static bool is_order(struct visitor *v)
 }
 
 /* True: there is more to come. */
-static bool hear_order(struct gate *gate, struct visitor *v)
+static bool hear_warning(struct gate *gate, struct visitor *v)
 {
 	char program[64] = "";
 	ssize_t n = 0;
@@ -228,8 +237,8 @@ static bool hear_order(struct gate *gate, struct visitor *v)
 		v->got += (size_t)n;
 	if (v->got < v->size)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
-	sscanf(v->line, "order %*d %*u %63[^\n]", program);
-	sites_add_text(&gate->findings->sites, SITE_LOCKORDER, program, v->text);
+	sscanf(v->line, "%*s %*d %*u %63[^\n]", program);
+	sites_add_text(&gate->findings->sites, v->warning, program, v->text);
 	return false;
 }
 
@@ -258,7 +267,7 @@ static bool listen_to(struct gate *gate, struct visitor *v)
 	ssize_t n;
 
 	if (v->text)
-		return hear_order(gate, v);
+		return hear_warning(gate, v);
 	n = recv(v->fd, v->line + v->length, sizeof v->line - 1 - v->length, 0);
 
 	if (n < 0)
@@ -270,8 +279,8 @@ static bool listen_to(struct gate *gate, struct visitor *v)
 		return v->length < sizeof v->line - 1;
 	if (!memchr(v->line, '\n', v->length))
 		return v->length < sizeof v->line - 1;
-	if (is_order(v))
-		return hear_order(gate, v);
+	if (is_warning(v))
+		return hear_warning(gate, v);
 	return begin_looking(gate, v);
 }
 

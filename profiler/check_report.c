@@ -27,14 +27,14 @@ static void put_lines(FILE *out, const char *text, const char *indent)
 static void put_site(FILE *out, const struct check_options *opt, const struct site *s)
 {
 	site_title(out, s);
-	if (s->kind == SITE_LOCKORDER && s->count > 1)
+	if (site_is_warning(s) && s->count > 1)
 		fprintf(out, ", said %zu times", s->count);
 	if (opt->repeat > 1)
 		fprintf(out, ", in %zu of %" PRIu64 " runs", s->runs, opt->repeat);
 	fputs(opt->fail & 1u << s->kind ? "\n" : " (does not fail: see --fail-on)\n", out);
 	if (*s->blocked)
 		fprintf(out, "  blocked in %s\n", s->blocked);
-	if (s->kind != SITE_LOCKORDER)
+	if (!site_is_warning(s))
 		fprintf(out, *s->spawn ? "  started by %s\n" : "  the main goroutine%s\n",
 			s->spawn);
 	put_lines(out, s->evidence, "  ");
@@ -52,7 +52,7 @@ static void report_text(FILE *out, const struct check_options *opt, const struct
 		if (!site_is_new(s))
 			continue;
 		put_site(out, opt, s);
-		goroutines += s->kind == SITE_LOCKORDER ? 0 : s->count;
+		goroutines += site_is_warning(s) ? 0 : s->count;
 		groups++;
 	}
 	if (groups)

@@ -17,7 +17,7 @@ enum { OPTION_ALLOW = 256, OPTION_GRACE, OPTION_TIMEOUT, OPTION_EVERY, OPTION_RE
 
 #define CAN_FAIL                                                                \
 	((1u << SITE_LEAKED) | (1u << SITE_DEADLOCK) | (1u << SITE_LOCKORDER) | \
-	 (1u << SITE_LEFTOVER))
+	 (1u << SITE_PTHREAD) | (1u << SITE_LEFTOVER))
 
 struct options {
 	struct check_options check;
@@ -38,7 +38,9 @@ static const struct argp_option options[] = {
 	{ "repeat", OPTION_REPEAT, "N", 0, "Run CMD N times, and report what was found together",
 	  0 },
 	{ "fail-on", OPTION_FAIL, "KIND,...", 0,
-	  "What exits with 23: leaked, deadlock, lockorder, leftover (default: all), or none", 0 },
+	  "What exits with 23: leaked, deadlock, lockorder, pthread, leftover (default: all), or "
+	  "none",
+	  0 },
 	{ "format", 'f', "FORMAT", 0, "text, json, junit, sarif or github", 0 },
 	{ "output", 'o', "FILE", 0, "Write the report to FILE, not to stderr", 0 },
 	{ 0 },
@@ -52,7 +54,8 @@ static const char doc[] =
 	"is stuck for ever is a finding.\n"
 	"\n"
 	"With GORO_LOCKORDER=1 in the environment, locks that CMD takes in both orders are\n"
-	"findings too, even if they caused no deadlock this time.\n"
+	"findings too, even if they caused no deadlock this time; and with GORO_DEBUG=pthread\n"
+	"goroutines that wait while they hold a pthread mutex, which belongs to a thread.\n"
 	"\n"
 	"CMD's input, output and status are its own; the report goes to stderr.\n"
 	"A DURATION is a number and a unit: 500ms, 2s, 1m. What the files of --suppress and\n"
@@ -91,7 +94,8 @@ static void fail_on(struct check_options *check, const char *list)
 			check->fail |= 1u << kind;
 		else if (strcmp(list, "none") != 0)
 			exit(cmd_usage("check",
-				       "--fail-on takes leaked, deadlock, lockorder and leftover, "
+				       "--fail-on takes leaked, deadlock, lockorder, pthread and "
+				       "leftover, "
 				       "with commas between, or none; not '%s'",
 				       list));
 		word += n;

@@ -37,7 +37,7 @@ _goro_values() {
 	*,--format | *,-f) echo text json ;;
 	dump,--group | dump,-g | replay,--group | replay,-g) echo spawn stack state none ;;
 	leaks,--fail-on) echo leaked likely suspect ;;
-	check,--fail-on) echo leaked deadlock lockorder leftover none ;;
+	check,--fail-on) echo leaked deadlock lockorder pthread leftover none ;;
 	esac
 }
 

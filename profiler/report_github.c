@@ -66,7 +66,7 @@ static void put_site(FILE *out, const struct site *s, const char *level)
 	fprintf(out, "::%s", level);
 	put_place(out, s);
 	fprintf(out, "%stitle=goroutine%s %s::", report_site_frame(s) ? "" : " ",
-		s->kind == SITE_LOCKORDER ? "s" : "", site_kind_text(s->kind));
+		site_is_warning(s) ? "s" : "", site_kind_text(s->kind));
 	put_message(out, s);
 	fputc('\n', out);
 }

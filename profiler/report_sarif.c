@@ -24,6 +24,11 @@ static const struct {
 	[SITE_LOCKORDER] = { "LockOrder", "Locks are taken in both orders.",
 			     "Two goroutines that do this at once are in a deadlock. Take them in "
 			     "one order everywhere." },
+	[SITE_PTHREAD] = { "ThreadLockHeldOverWait",
+			   "A goroutine waits while it holds a pthread mutex.",
+			   "Whoever wants it blocks a thread, and the goroutine may go on on "
+			   "another "
+			   "one. Unlock it before, or use a goro_mutex." },
 	[SITE_LIKELY] = { "GrowingGoroutines", "A go statement's goroutines only grow in number.",
 			  "At each look more of them waited, and none had been woken." },
 	[SITE_SUSPECT] = { "OldWait", "A goroutine has not moved for long.",

@@ -22,6 +22,7 @@ static const struct {
 	[SITE_LEAKED] = { "leaked", "stuck for ever" },
 	[SITE_DEADLOCK] = { "deadlock", "in a deadlock of all" },
 	[SITE_LOCKORDER] = { "lockorder", "take locks in both orders" },
+	[SITE_PTHREAD] = { "pthread", "hold a thread's lock while they wait" },
 	[SITE_LIKELY] = { "likely", "likely leaked" },
 	[SITE_SUSPECT] = { "suspect", "under suspicion" },
 	[SITE_LEFTOVER] = { "leftover", "left over at exit" },
@@ -42,8 +43,8 @@ void site_title(FILE *out, const struct site *site)
 	char age[TEXT_NUMBER];
 
 	report_put(out, site->program);
-	if (site->kind == SITE_LOCKORDER) {
-		fputs(": goroutines take locks in both orders", out);
+	if (site_is_warning(site)) {
+		fprintf(out, ": goroutines %s", site_kind_text(site->kind));
 		return;
 	}
 	fprintf(out, ": %zu goroutine%s %s [%s", site->count, site->count == 1 ? "" : "s",

@@ -17,6 +17,7 @@ enum site_kind {
 	SITE_LEAKED,	/* proved to be stuck */
 	SITE_DEADLOCK,	/* all goroutines are asleep */
 	SITE_LOCKORDER, /* locks are taken in both orders: the program itself said so */
+	SITE_PTHREAD,	/* one waits with a lock of its thread's: the same */
 	SITE_LIKELY,
 	SITE_SUSPECT,
 	SITE_LEFTOVER, /* still there after main has ended and the grace period is over */
@@ -55,6 +56,12 @@ struct sites {
 /* "leaked", "deadlock", ... and for people: "stuck for ever", ... */
 const char *site_kind_name(enum site_kind kind);
 const char *site_kind_text(enum site_kind kind);
+/* The program said it about itself (sites_add_text): a piece of code, not a number of goroutines.
+ */
+static inline bool site_is_warning(const struct site *site)
+{
+	return site->kind == SITE_LOCKORDER || site->kind == SITE_PTHREAD;
+}
 
 /* One line about a site, without its evidence; into `out`. */
 void site_title(FILE *out, const struct site *site);

@@ -199,7 +199,7 @@ static void gate(const char *event, int status)
 	os_gate_ask(fd, line);
 }
 
-void goro_gate_order(const char *text)
+void goro_gate_warning(const char *kind, const char *text)
 {
 	size_t size = strlen(text) + 64;
 	char *message;
@@ -210,7 +210,7 @@ void goro_gate_order(const char *text)
 	fd = os_gate_connect(gate_path);
 	message = fd < 0 ? NULL : malloc(size);
 	if (message) {
-		snprintf(message, size, "order %d %zu %.30s\n%s", os_pid(), strlen(text),
+		snprintf(message, size, "%s %d %zu %.30s\n%s", kind, os_pid(), strlen(text),
 			 program_invocation_short_name, text);
 		os_gate_ask(fd, message);
 		free(message);

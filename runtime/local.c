@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lockorder.h"
+#include "pthreads.h"
 
 enum { CHUNK_LEN = 64, ROUNDS = 4 };
 
@@ -67,6 +68,8 @@ void goro_ext_free(struct g *gp)
 
 	if (unlikely(goro_lockorder))
 		goro_order_free(gp);
+	if (unlikely(sched.pthreads))
+		goro_pthread_free(gp);
 	__atomic_store_n(&gp->ext, NULL, __ATOMIC_RELAXED);
 	lock_always(&free_lock);
 	ext->link = free_exts;

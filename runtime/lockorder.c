@@ -21,8 +21,6 @@
  *
  * It costs a stack trace for each lock, and a kilobyte for each pair of locks. For tests.
  */
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,7 +31,7 @@ enum { EDGES_MAX = 100000, STEPS_MAX = 20000, REPORTS_MAX = 1000 };
 struct order_held {
 	uint32_t number;
 	bool reads;
-	struct order_stack at;
+	struct call_stack at;
 };
 
 struct order_locks {
@@ -75,20 +73,6 @@ uint32_t goro_order_number(void)
 }
 
 /* ---- what a goroutine holds ------------------------------------------------------------------ */
-
-static noinline void take_stack(struct order_stack *at, int frames)
-{
-	void *pc[ORDER_FRAMES + 6];
-	int n = unw_backtrace(pc, ORDER_FRAMES + 6);
-	extern char goro_entry[], goro_entry_end[];
-
-	at->n = 0;
-	for (int i = frames + 1; i < n && at->n < ORDER_FRAMES; i++) {
-		if ((char *)pc[i] >= goro_entry && (char *)pc[i] <= goro_entry_end)
-			return;
-		at->pc[at->n++] = (uintptr_t)pc[i];
-	}
-}
 
 static struct order_locks *locks_of(struct g *gp)
 {
@@ -293,7 +277,7 @@ noinline void goro_order_lock(uint32_t number, bool reads, bool try, int frames)
 	struct order_locks *locks = locks_of(gp);
 	struct order_held now = { .number = number, .reads = reads };
 
-	take_stack(&now.at, frames);
+	goro_stack_take(&now.at, frames + 1);
 	for (uint32_t i = 0; !try && i < locks->n; i++) {
 		struct order_cycle *c;
 

@@ -5,20 +5,14 @@
 #ifndef GORO_LOCKORDER_H
 #define GORO_LOCKORDER_H
 
-#include "runtime.h"
+#include "warning.h"
 
-enum { ORDER_FRAMES = 12, ORDER_GATES = 6, ORDER_CYCLE = 6 };
+enum { ORDER_GATES = 6, ORDER_CYCLE = 6 };
 
 /* A bit that no lock has in the place where it is looked for, so that all take the slow way. */
 #define ORDER_ON 2u
 
 #define goro_lockorder sched.lockorder /* set before main */
-
-/* Where a lock was taken: return addresses, leaf first, the runtime's own left out. */
-struct order_stack {
-	uint32_t n;
-	uintptr_t pc[ORDER_FRAMES];
-};
 
 /* One goroutine took `to` while it held `from`. */
 struct order_example {
@@ -26,7 +20,7 @@ struct order_example {
 	bool from_reads, to_reads;
 	uint32_t ngates;
 	uint32_t gates[ORDER_GATES]; /* what it held besides, not for reading */
-	struct order_stack from, to;
+	struct call_stack from, to;
 };
 
 struct order_edge {

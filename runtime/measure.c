@@ -16,11 +16,13 @@
  * The latency is that of a goroutine, not of a P: a mark in its status goes with it through queues
  * and thieves, and the time at which it became runnable is in its park_time, precise this once.
  */
+#include "pthreads.h"
 #include "switch.h"
 
 void goro_measure_init(struct p *pp)
 {
-	pp->until_turn = pp->until_ready = P_TURN;
+	pp->until_turn = sched.pthreads ? 1 : P_TURN;
+	pp->until_ready = P_TURN;
 }
 
 /* Entry 0 is 0 ns, i is 2^(i-1) to 2^i - 1. */
@@ -49,19 +51,15 @@ struct g *goro_measure_latency(struct p *pp, struct g *gp)
 	return gp;
 }
 
-static struct g *next(struct p *pp)
-{
-	return record_picked(pp, runq_get(pp));
-}
-
-struct g *goro_turn(struct p *pp)
+/* Measure what is due; true: it is the turn of the global queue. */
+static bool take_turn(struct p *pp)
 {
 	uint64_t clock = coarse_now();
 
 	if (pp->slice_begin) {
 		goro_end_slice(pp);
 		pp->until_turn = P_TURN - 1;
-		return next(pp);
+		return false;
 	}
 	pp->until_turn = P_TURN;
 	if (pp->turn_clock != clock) {
@@ -69,7 +67,20 @@ struct g *goro_turn(struct p *pp)
 		pp->slice_begin = os_now();
 		pp->until_turn = 1;
 	}
-	return atomic_load_explicit(&sched.runq_len, memory_order_relaxed) ? NULL : next(pp);
+	return atomic_load_explicit(&sched.runq_len, memory_order_relaxed);
+}
+
+struct g *goro_turn(struct p *pp)
+{
+	bool elsewhere = take_turn(pp);
+
+	if (unlikely(sched.pthreads)) {
+		pp->until_turn = 1;
+		goro_pthread_look(pp);
+	}
+	if (elsewhere || atomic_load_explicit(&pp->attention, memory_order_relaxed))
+		return NULL;
+	return record_picked(pp, runq_get(pp));
 }
 
 void goro_mark_ready(struct p *pp, struct g *gp)

@@ -132,6 +132,14 @@ uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi)
 	return hi;
 }
 
+bool os_write_allow(void *addr, size_t size, bool allow)
+{
+	uintptr_t lo = (uintptr_t)addr & -os_page_size();
+
+	size += (uintptr_t)addr - lo;
+	return !mprotect((void *)lo, size, allow ? PROT_READ | PROT_WRITE : PROT_READ);
+}
+
 static bool no_marks = SAN_NEEDS_MAPPINGS;
 
 /*

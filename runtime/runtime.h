@@ -108,6 +108,7 @@ struct g_ext {
 	char labels[GORO_LABELS_MAX]; /* [o] lines of key=value */
 	struct local *locals;
 	struct order_locks *locks; /* with GORO_LOCKORDER: what it holds; see lockorder.c */
+	struct held *held;	   /* with GORO_DEBUG=pthread: see pthreads.c */
 	int round;		   /* of destroying them */
 	struct g_ext *link;	   /* in the free list */
 	uint32_t stack_class;	   /* see stack.c; 0: the default */
@@ -291,6 +292,7 @@ struct tomb {
 struct sched {
 	bool solo; /* one P: see the head of this file. Changes while the world is stopped. */
 	uint32_t lockorder;    /* 0 or ORDER_ON: see lockorder.h */
+	bool pthreads;	       /* GORO_DEBUG=pthread: see pthreads.c */
 	_Atomic int nprocs;    /* the same */
 	_Atomic bool stopping; /* sched.lock: see world.c */
 	uint32_t nstopped;     /* Ps that world.c has */
@@ -659,7 +661,8 @@ void goro_signals_init(void);
 void goro_introspect_init(void);
 void goro_gate_init(void);
 void goro_gate_deadlock(void);
-void goro_gate_order(const char *text); /* locks in both orders: see lockorder.c */
+/* What it says about itself while it goes on: see warning.h. */
+void goro_gate_warning(const char *kind, const char *text);
 
 /* ---- regions.c ---------------------------------------------------------------------------------
  */
@@ -678,6 +681,7 @@ void os_no_huge_pages(void *addr, size_t size);
 void os_discard(void *addr, size_t size);
 uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi); /* a page in memory, or hi */
 size_t os_page_size(void);
+bool os_write_allow(void *addr, size_t size, bool allow);
 bool os_guard(void *addr, size_t size);
 bool os_unguard_discard(void *addr, size_t size);
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */

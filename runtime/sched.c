@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "pthreads.h"
 #include "schedule.h"
 
 enum { SPIN_NS = 10000, NEXT_AGE_NS = 3000 };
@@ -391,6 +392,8 @@ void goro_schedule(struct m *mp)
 			mp->post = POST_NONE;
 			goro_locked_yield(mp, mp->post_g);
 		}
+		if (unlikely(sched.pthreads))
+			goro_pthread_say(mp);
 		if (unlikely(mp->locked_g)) {
 			gp = goro_locked_next(mp);
 			if (!gp)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lockorder.h"
+#include "pthreads.h"
 #include "report.h"
 #include "schedule.h"
 
@@ -68,6 +69,7 @@ static void start(void)
 	os_membarrier_init();
 	goro_introspect_init();
 	goro_report_init();
+	goro_pthread_init();
 	n = (int)env_number("GORO_MAXPROCS", 1, P_MAX, os_cores());
 	n = n > (int)P_MAX ? (int)P_MAX : n;
 	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));
@@ -110,6 +112,7 @@ static void start(void)
 	os_at_fork(in_fork_child);
 	goro_gate_init();
 	goro_order_init();
+	goro_pthread_start();
 	atomic_store_explicit(&m0.in_runtime, 0, memory_order_release);
 }
 

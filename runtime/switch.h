@@ -134,10 +134,10 @@ static inline struct g *pick(struct p *pp)
 	uint64_t tick = atomic_load_explicit(&pp->nswitch, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&pp->nswitch, tick, memory_order_relaxed);
-	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
-		return NULL;
 	if (unlikely(--pp->until_turn == 0))
 		return goro_turn(pp);
+	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
+		return NULL;
 	return record_picked(pp, runq_get(pp));
 }
 

@@ -28,7 +28,8 @@
  *   - All objects whose initial value is all zeros need no constructor: mutex, rwmutex, cond, once,
  *     waitgroup. Never copy one that is in use, and keep it alive until nobody uses it.
  *   - A goroutine may go on on another thread after any call that blocks: keep no pthread mutex
- *     locked and no pointer to thread-local storage over such a call.
+ *     locked (GORO_DEBUG=pthread finds those) and no pointer to thread-local storage over such a
+ *     call.
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.
@@ -38,6 +39,8 @@
  *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)
  *   GORO_STACK=SIZE     default stack of a goroutine in bytes, suffix K or M (default 128K)
  *   GORO_LOCKORDER=1    warn on stderr of locks that are taken in both orders; slows locks down
+ *   GORO_DEBUG=pthread  warn on stderr of goroutines that wait while they hold a pthread mutex,
+ *                       rwlock, spin lock or FILE; slows those down. Not in static programs.
  *   GORO_TRACEBACK=...  how much a fatal report shows, as Go's GOTRACEBACK: none (the message),
  *                       single (default: of a panic its goroutine's stack, else all), all (always
  *                       all; also when the program dies of SIGSEGV, SIGBUS, SIGFPE, SIGILL or

@@ -163,7 +163,7 @@ fail_on() {
 	check 23 --fail-on deadlock -- "$PROGS/abba" asleep
 	check 2 --fail-on leftover -- "$PROGS/abba" asleep
 	for kinds in leak leaked,no suspect; do
-		usage "--fail-on takes leaked, deadlock, lockorder and leftover, with commas between, or none; not '$kinds'" \
+		usage "--fail-on takes leaked, deadlock, lockorder, pthread and leftover, with commas between, or none; not '$kinds'" \
 			--fail-on $kinds
 	done
 }
@@ -234,6 +234,28 @@ lock_order() {
 	same "$(json runs.0.results.0.ruleId)" lockorder
 	check 23 -f github -o "$report" -- "$ORDERS"
 	matches "$report" "^::error file=.*orders.c,line=[0-9]+,title=goroutine.*::orders: goroutines take locks in both orders%0A"
+}
+
+held_lock() {
+	check 3 -- "$HOLDS"
+	[ ! -s "$err" ] || fail "a report about nothing"
+	export GORO_DEBUG=pthread
+	check 23 -o "$report" -- "$HOLDS"
+	has "$err" "warning: a goroutine waits while it holds a pthread mutex"
+	has "$report" "holds: goroutines hold a thread's lock while they wait"
+	has "$report" "$HERE/progs/holds.c:$(at "$HERE/progs/holds.c" LOCKS)"
+	has "$report" "$HERE/progs/holds.c:$(at "$HERE/progs/holds.c" WAITS)"
+	check 3 --fail-on leaked,lockorder -- "$HOLDS"
+	check 23 --fail-on pthread --repeat 2 -f json -o "$report" -- "$HOLDS"
+	same "$(json findings)" 1
+	same "$(json findings.0.kind)" pthread
+	same "$(json findings.0.runs)" 2
+	same "$(json findings.0.blocked.line)" "$(at "$HERE/progs/holds.c" LOCKS)"
+	check 3 --write-baseline "$base" -- "$HOLDS"
+	check 3 --baseline "$base" -- "$HOLDS"
+	has "$err" "$base: 1 group known"
+	check 23 -f sarif -o "$report" -- "$HOLDS"
+	same "$(json runs.0.results.0.ruleId)" pthread
 }
 
 # ---- how it is told ------------------------------------------------------------------------------

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * warning.c - stacks of a program that goes on: taken where it matters, in words when there is
+ * time.
+ */
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lines.h"
+#include "warning.h"
+
+enum { FRAMES_ABOVE = 10 };
+
+static void keep(struct call_stack *at, void *const *pc, int n)
+{
+	extern char goro_entry[], goro_entry_end[];
+
+	at->n = 0;
+	for (int i = 0; i < n && at->n < STACK_FRAMES; i++) {
+		if ((char *)pc[i] >= goro_entry && (char *)pc[i] <= goro_entry_end)
+			return;
+		at->pc[at->n++] = (uintptr_t)pc[i];
+	}
+}
+
+noinline void goro_stack_take(struct call_stack *at, int frames)
+{
+	void *pc[STACK_FRAMES + FRAMES_ABOVE];
+	int n = unw_backtrace(pc, STACK_FRAMES + FRAMES_ABOVE);
+
+	keep(at, pc + frames, n - frames);
+}
+
+noinline void goro_stack_take_from(struct call_stack *at, uintptr_t pc)
+{
+	void *all[STACK_FRAMES + FRAMES_ABOVE];
+	int n = unw_backtrace(all, STACK_FRAMES + FRAMES_ABOVE);
+
+	for (int i = 0; i < n; i++) {
+		if ((uintptr_t)all[i] == pc) {
+			keep(at, all + i, n - i);
+			return;
+		}
+	}
+	at->n = 1;
+	at->pc[0] = pc;
+}
+
+/* ---- in words ---------------------------------------------------------------------------------
+ */
+
+static uint32_t busy; /* names and lines are not for two at once */
+
+void goro_warning_begin(void)
+{
+	while (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+		os_sleep(GORO_MILLISECOND);
+	goro_lines_init();
+}
+
+void goro_warning_end(void)
+{
+	__atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+}
+
+static bool is_runtime(const char *function)
+{
+	return !strncmp(function, "goro_", 5);
+}
+
+/*
+ * Where the program's own frames begin. A stack that was taken in the runtime begins with its
+ * functions: those that park, static ones, and the API's that the program called. That one is not
+ * there if it went on to a static one in its last line; which then stands for it.
+ */
+static uint32_t skip_runtime(const struct call_stack *at)
+{
+	uint32_t first = 0;
+	bool parked = false, called = false;
+	struct line line;
+
+	for (uint32_t i = 0; i < at->n; i++) {
+		goro_line_of(at->pc[i], true, &line);
+		if (!strcmp(line.function, "goro_main"))
+			break;
+		if (!strncmp(line.function, "goro_park", 9)) {
+			parked = true;
+		} else if (is_runtime(line.function)) {
+			called |= parked;
+		} else {
+			if (called || !i)
+				return i;
+			first = first || !parked ? first : i;
+		}
+	}
+	return first;
+}
+
+void goro_warning_stack(FILE *out, const struct call_stack *at)
+{
+	for (uint32_t i = skip_runtime(at); i < at->n; i++) {
+		struct line line;
+
+		goro_line_of(at->pc[i], true, &line);
+		if (is_runtime(line.function))
+			return;
+		fprintf(out, "    %s(...)\n    \t%s:%d\n", line.function, line.file, line.number);
+		if (!strcmp(line.function, "main"))
+			return;
+	}
+}
+
+void goro_warning_say(const char *kind, const char *text)
+{
+	os_write(STDERR_FILENO, text, strlen(text));
+	goro_gate_warning(kind, text);
+}
