@@ -120,9 +120,9 @@ static void *copy(const void *from, size_t n, size_t size)
 struct goro_snapshot *fake_freeze(const struct fake *f)
 {
 	static const uint64_t pcs[] = { 0x100, 0x200, 0x300 };
-	static const struct goro_stack stacks[] = { { 0, 2, true, false },
-						    { 1, 2, true, false },
-						    { 2, 1, false, false } };
+	static const struct goro_stack stacks[] = { { 0, 2, true, false, false },
+						    { 1, 2, true, false, false },
+						    { 2, 1, false, false, false } };
 	struct goro_snapshot *s = calloc(1, sizeof *s);
 
 	assert(s);
