@@ -215,27 +215,44 @@ WAITS(pthread_cond_clockwait,
 WAITS(cnd_wait, (cnd_t * c, mtx_t *l), l, c, l)
 WAITS(cnd_timedwait, (cnd_t * c, mtx_t *l, const struct timespec *until), l, c, l, until)
 
-#define ALL(X)                                                                                     \
-	X(pthread_mutex_lock)                                                                      \
-	X(pthread_mutex_trylock)                                                                   \
-	X(pthread_mutex_timedlock)                                                                 \
-	X(pthread_mutex_clocklock)                                                                 \
-	X(pthread_mutex_unlock) X(pthread_mutex_init) X(pthread_mutex_destroy) X(                  \
-		pthread_rwlock_rdlock) X(pthread_rwlock_tryrdlock) X(pthread_rwlock_timedrdlock)   \
-		X(pthread_rwlock_clockrdlock) X(pthread_rwlock_wrlock) X(pthread_rwlock_trywrlock) \
-			X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockwrlock) X(             \
-				pthread_rwlock_unlock) X(pthread_rwlock_init)                      \
-				X(pthread_rwlock_destroy) X(pthread_spin_lock) X(                  \
-					pthread_spin_trylock) X(pthread_spin_unlock)               \
-					X(pthread_spin_init) X(pthread_spin_destroy) X(mtx_lock)   \
-						X(mtx_trylock) X(mtx_timedlock) X(mtx_unlock) X(   \
-							mtx_init) X(mtx_destroy) X(flockfile)      \
-							X(ftrylockfile) X(funlockfile) X(          \
-								pthread_cond_wait)                 \
-								X(pthread_cond_timedwait) X(       \
-									pthread_cond_clockwait)    \
-									X(cnd_wait)                \
-										X(cnd_timedwait)
+#define ALL(X)                        \
+	X(pthread_mutex_lock)         \
+	X(pthread_mutex_trylock)      \
+	X(pthread_mutex_timedlock)    \
+	X(pthread_mutex_clocklock)    \
+	X(pthread_mutex_unlock)       \
+	X(pthread_mutex_init)         \
+	X(pthread_mutex_destroy)      \
+	X(pthread_rwlock_rdlock)      \
+	X(pthread_rwlock_tryrdlock)   \
+	X(pthread_rwlock_timedrdlock) \
+	X(pthread_rwlock_clockrdlock) \
+	X(pthread_rwlock_wrlock)      \
+	X(pthread_rwlock_trywrlock)   \
+	X(pthread_rwlock_timedwrlock) \
+	X(pthread_rwlock_clockwrlock) \
+	X(pthread_rwlock_unlock)      \
+	X(pthread_rwlock_init)        \
+	X(pthread_rwlock_destroy)     \
+	X(pthread_spin_lock)          \
+	X(pthread_spin_trylock)       \
+	X(pthread_spin_unlock)        \
+	X(pthread_spin_init)          \
+	X(pthread_spin_destroy)       \
+	X(mtx_lock)                   \
+	X(mtx_trylock)                \
+	X(mtx_timedlock)              \
+	X(mtx_unlock)                 \
+	X(mtx_init)                   \
+	X(mtx_destroy)                \
+	X(flockfile)                  \
+	X(ftrylockfile)               \
+	X(funlockfile)                \
+	X(pthread_cond_wait)          \
+	X(pthread_cond_timedwait)     \
+	X(pthread_cond_clockwait)     \
+	X(cnd_wait)                   \
+	X(cnd_timedwait)
 
 enum {
 #define NUMBER(f) I_##f,
