@@ -15,9 +15,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BATCH	     1024	  /* IOV_MAX */
-#define PAGE_PRESENT (1ull << 63) /* in an entry of pagemap; bit 62: swapped out */
-#define PAGE_FILE    (1ull << 61) /* a file's, or shared */
+#define BATCH	     1024		 /* IOV_MAX */
+#define PAGE_PRESENT (1ull << 63)	 /* in an entry of pagemap; bit 62: swapped out */
+#define PAGE_FILE    (1ull << 61)	 /* a file's, or shared */
+#define PAGE_GUARD   (UINT64_C(1) << 58) /* since Linux 6.15; nobody may read it */
 
 /* ---- target_ops ------------------------------------------------------------------------------ */
 
@@ -246,7 +247,7 @@ bool process_own_pages(int dir, int *pagemap, uint64_t lo, uint64_t hi, uint8_t 
 		if (got < 8)
 			return false;
 		for (size_t i = 0; i < (size_t)got / 8; i++, at += page)
-			*own++ = entries[i] >> 62 && !(entries[i] & PAGE_FILE);
+			*own++ = entries[i] >> 62 && !(entries[i] & (PAGE_FILE | PAGE_GUARD));
 	}
 	return true;
 }

@@ -62,7 +62,8 @@ enum {
 	IS_FILE = 1 << 2,
 	IS_PRESENT = 1 << 3,
 	IS_SWAPPED = 1 << 4,
-	IS_ZERO = 1 << 5
+	IS_ZERO = 1 << 5,
+	IS_GUARD = 1 << 8, /* since 6.15; nothing is there, and nobody may read it */
 };
 
 /* Of each page. */
@@ -87,7 +88,7 @@ struct process_track {
 	size_t size, n;
 	int uffd, pagemap, pid; /* the keeper's */
 	struct target *live;
-	uint64_t changed;
+	uint64_t not_own; /* what the kernel can tell of pages that hold nothing of its own */
 	struct held v[];
 };
 
@@ -211,7 +212,7 @@ static bool get_uffd(struct process_track *t, uint64_t text, int64_t max_ns)
 static int scan(const struct process_track *t, const struct page_run *range, bool file,
 		uint64_t flags, bool written, struct page_run *v, uint64_t *end)
 {
-	const uint64_t not = IS_ZERO | (file ? IS_FILE : 0u);
+	const uint64_t not = t->not_own | (file ? IS_FILE : 0u);
 	struct scan_pages s = {
 		.size = sizeof s,
 		.flags = flags,
@@ -238,7 +239,6 @@ struct copier {
 	struct target_read v[BATCH];
 	size_t n;
 	uint64_t bytes;
-	bool lost;
 };
 
 static const struct held *held_of(const struct process_track *t, uint64_t address)
@@ -267,16 +267,31 @@ static void drop(const struct process_track *t, const struct held *h, uint64_t l
 	}
 }
 
-/* What could not be read was gone before. */
+/* What its owner cannot read either holds nothing that counts. */
+static void lose(const struct process_track *t, uint64_t address)
+{
+	const struct held *h = held_of(t, address);
+
+	if (!h)
+		return;
+	memset(bytes_of(t, h) + (address - h->lo), 0, PAGE);
+	state_of(t, h)[(address - h->lo) / PAGE] = NONE;
+}
+
 static void flush(struct copier *c)
 {
 	goro_error_free(process_read_pid(c->t->live, c->t->pid, c->v, c->n));
 	for (size_t i = 0; i < c->n; i++) {
-		const struct held *h = c->v[i].ok ? NULL : held_of(c->t, c->v[i].address);
+		/* One page of many may be the reason. */
+		for (size_t at = 0; !c->v[i].ok && at < c->v[i].len; at += PAGE) {
+			struct target_read page = { .address = c->v[i].address + at,
+						    .to = (uint8_t *)c->v[i].to + at,
+						    .len = PAGE };
 
-		c->lost |= !c->v[i].ok;
-		if (h)
-			drop(c->t, h, c->v[i].address, c->v[i].address + c->v[i].len);
+			goro_error_free(process_read_pid(c->t->live, c->t->pid, &page, 1));
+			if (!page.ok)
+				lose(c->t, page.address);
+		}
 	}
 	c->n = 0;
 }
@@ -327,6 +342,22 @@ static bool copy_round(const struct process_track *t, bool first, uint64_t *byte
 	return c.bytes != 0;
 }
 
+/* Older kernels refuse a question with a category that they do not know. */
+static bool can_scan(struct process_track *t)
+{
+	struct page_run none;
+	struct scan_pages s = { .size = sizeof s, .vec = (uintptr_t)&none, .vec_len = 1 };
+
+	for (t->not_own = IS_ZERO | IS_GUARD; t->not_own; t->not_own &= ~(uint64_t)IS_GUARD) {
+		s.inverted = s.mask = s.report = t->not_own;
+		if (ioctl(t->pagemap, SCAN_PAGES, &s) == 0)
+			return true;
+		if (t->not_own == IS_ZERO)
+			break;
+	}
+	return false;
+}
+
 bool process_track_begin(struct process_track *t, struct target *live, int dir, uint64_t text,
 			 int64_t max_ns)
 {
@@ -336,7 +367,8 @@ bool process_track_begin(struct process_track *t, struct target *live, int dir, 
 	t->live = live;
 	t->pid = live->pid;
 	t->pagemap = openat(dir, "pagemap", O_RDONLY | O_CLOEXEC);
-	if (t->pagemap < 0 || !process_status(dir, "status", "VmPin", 10, &pinned) || pinned ||
+	if (t->pagemap < 0 || !can_scan(t) ||
+	    !process_status(dir, "status", "VmPin", 10, &pinned) || pinned ||
 	    !get_uffd(t, text, max_ns))
 		return false;
 	for (size_t i = 0; i < t->n; i++) {
@@ -450,7 +482,7 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 	drop(t, h, done, m->hi);
 	flush(&c);
 	*budget -= c.bytes;
-	return c.lost ? TRACKED_LOST : TRACKED_ALL;
+	return TRACKED_ALL;
 }
 
 /* ---- the keeper: afterwards -------------------------------------------------------------------
