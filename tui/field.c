@@ -14,6 +14,7 @@ const struct field_info fields[NFIELDS] = {
 	[F_ON] = { "on", FIELD_TEXT, PER_GOROUTINE, "what it waits for" },
 	[F_HELD] = { "held", FIELD_COUNT, PER_GOROUTINE, "locks it holds" },
 	[F_MEM] = { "mem", FIELD_SIZE, PER_GOROUTINE, "stack in RAM: mem>=64K" },
+	[F_HEAP] = { "heap", FIELD_SIZE, PER_GOROUTINE, "heap it holds, with goro run --heap" },
 	[F_WORKER] = { "worker", FIELD_COUNT, PER_GOROUTINE, "worker that ran it last" },
 	[F_VERDICT] = { "verdict", FIELD_VERDICT, PER_GOROUTINE,
 			"ok < suspect < likely < leaked: verdict>=likely" },
@@ -43,7 +44,6 @@ const char *proof_name(uint32_t proof)
 
 uint64_t field_number(const struct frame *f, const struct goro_info *g, enum field field)
 {
-	(void)f;
 	switch (field) {
 	case F_GID:
 		return g->id;
@@ -53,6 +53,8 @@ uint64_t field_number(const struct frame *f, const struct goro_info *g, enum fie
 		return g->held_locks;
 	case F_MEM:
 		return g->stack_resident;
+	case F_HEAP:
+		return f->snap->heap ? f->snap->heap[g - f->snap->g].bytes : 0;
 	case F_WORKER:
 		return g->m_id;
 	case F_VERDICT:
@@ -158,6 +160,9 @@ void field_text(const struct frame *f, const struct goro_info *g, enum field fie
 		return;
 	case F_MEM:
 		snprintf(buf, size, "%s", fmt_size(&t, g->stack_resident));
+		return;
+	case F_HEAP:
+		snprintf(buf, size, "%s", fmt_size(&t, field_number(f, g, field)));
 		return;
 	case F_WORKER:
 		snprintf(buf, size, "W%u", g->m_id);

@@ -15,6 +15,7 @@ enum field {
 	F_ON,
 	F_HELD,
 	F_MEM,
+	F_HEAP,
 	F_WORKER,
 	F_VERDICT,
 	F_WHERE,

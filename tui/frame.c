@@ -228,6 +228,11 @@ static void sum_up(struct frame *f)
 		if (g->stack_hi > g->stack_lo)
 			f->stack_reserved += g->stack_hi - g->stack_lo;
 	}
+	for (size_t i = 0; f->snap->heap && i < f->snap->ng; i++)
+		f->heap += f->snap->heap[i].bytes;
+	for (size_t i = 0; i < f->snap->nheap_ended; i++)
+		f->heap += f->snap->heap_ended[i].heap.bytes;
+	f->heap += f->snap->heap_outside.bytes;
 	for (size_t i = 0; i < f->snap->nprocs; i++)
 		f->switches += f->snap->procs[i].nswitch;
 }

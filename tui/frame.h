@@ -78,6 +78,7 @@ struct frame {
 	size_t nmakers;
 	uint32_t counts[NACTIVITIES];
 	uint64_t stack_resident, stack_reserved;
+	uint64_t heap;	   /* bytes held, by whomever; if snap->heap */
 	uint64_t switches; /* of all processors, since the start */
 	int64_t tick_ns;   /* all that this frame cost */
 	double own_cpu;	   /* of one core, of gotop, since the frame before */

@@ -27,7 +27,7 @@ _gotop() {
 
 	case $prev in
 	-s | --sort)
-		COMPREPLY=($(compgen -W "count mark rate wait oldest mem verdict site gid state for on
+		COMPREPLY=($(compgen -W "count mark rate wait oldest mem heap verdict site gid state for on
 			held worker spawn where" -- "$cur"))
 		return
 		;;

@@ -53,12 +53,15 @@ static void thin_out(const struct frame *f, struct goro_group *g, const bool *ke
 	g->n = n;
 	g->oldest_wait_ns = g->median_wait_ns = g->stack_resident = 0;
 	g->verdict = GORO_VERDICT_OK;
+	g->heap = (struct goro_heap){ 0 };
 	waits = xcalloc(n, sizeof(*waits));
 	for (size_t i = 0; i < n; i++) {
 		const struct goro_info *info = &f->snap->g[g->members[i]];
 
 		waits[i] = info->wait_ns;
 		g->stack_resident += info->stack_resident;
+		if (f->snap->heap)
+			goro_heap_add(&g->heap, &f->snap->heap[g->members[i]]);
 		if (info->verdict > g->verdict)
 			g->verdict = info->verdict;
 	}

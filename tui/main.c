@@ -25,7 +25,8 @@ static const struct argp_option options[] = {
 	{ "delay", 'd', "SEC", 0, "Seconds from one refresh to the next, 0.1 to 60 (default 1)",
 	  0 },
 	{ "sort", 's', "COLUMN", 0,
-	  "Sort by a column of either table: count mark rate wait oldest mem verdict site gid state"
+	  "Sort by a column of either table: count mark rate wait oldest mem heap verdict site gid "
+	  "state"
 	  " for on held worker spawn where. A minus behind it inverts the order",
 	  0 },
 	{ "filter", 'F', "EXPR", 0,

@@ -159,6 +159,8 @@ void model_frame(struct model *m, struct frame *f)
 
 	m->frame = f;
 	m->ticks++;
+	groups_show_heap(&m->group_table, f->snap->heap);
+	list_show_heap(&m->list_table, f->snap->heap);
 	free(m->read_error);
 	m->read_error = NULL;
 	if (old && f->snap->time < old->snap->time) { /* a recording was stepped back */

@@ -32,7 +32,7 @@ void table_move(struct table *t, long by)
 
 static bool shown(const struct table *t, int i, int screen_width)
 {
-	return screen_width >= t->columns[i].need;
+	return screen_width >= t->columns[i].need && !(t->hidden >> i & 1);
 }
 
 int table_fixed_width(const struct table *t, int screen_width)

@@ -30,6 +30,7 @@ struct table {
 	int ncolumns;
 	int sort; /* column, or -1 */
 	bool invert;
+	unsigned hidden; /* bit i: column i is not shown, since there is nothing to show in it */
 	size_t n, top, selected;
 	int height; /* rows in the window when last fitted */
 };

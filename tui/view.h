@@ -43,6 +43,9 @@ int header_height(const struct model *m, int h);
 void groups_columns(struct table *t);
 void list_columns(struct table *t);
 void picker_columns(struct table *t);
+/* Their column of the heap is there when it is counted. */
+void groups_show_heap(struct table *t, bool known);
+void list_show_heap(struct table *t, bool known);
 int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b);
 enum field list_field(int column);
 cell_fn groups_cell, list_cell, picker_cell;

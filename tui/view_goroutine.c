@@ -73,7 +73,7 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 {
 	struct segment seg[8] = { 0 };
 	struct text t, t2, t3;
-	char spawn[200];
+	char spawn[200], heap[64] = "";
 	size_t n = 0;
 
 	snprintf(seg[n].text, sizeof(seg[n].text), "g%s", fmt_count(&t, g->id));
@@ -98,11 +98,14 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 	screen_segments(s, y, 0, s->w, seg, n);
 	if (h < 14)
 		return 1;
+	if (m->frame->snap->heap)
+		snprintf(heap, sizeof(heap), "   heap %s",
+			 fmt_size(&t, field_number(m->frame, g, F_HEAP)));
 	screen_printf(s, y + 1, 0, s->w, ROLE_TEXT,
-		      "stack %s used, %s in RAM, %s reserved   holds %u lock%s   worker %u",
+		      "stack %s used, %s in RAM, %s reserved   holds %u lock%s   worker %u%s",
 		      fmt_size(&t, g->stack_used), fmt_size(&t2, g->stack_resident),
 		      fmt_size(&t3, g->stack_hi > g->stack_lo ? g->stack_hi - g->stack_lo : 0),
-		      g->held_locks, g->held_locks == 1 ? "" : "s", g->m_id);
+		      g->held_locks, g->held_locks == 1 ? "" : "s", g->m_id, heap);
 	return 2;
 }
 

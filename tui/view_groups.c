@@ -18,6 +18,7 @@ enum {
 	C_WAIT,
 	C_OLDEST,
 	C_MEM,
+	C_HEAP,
 	C_VERDICT,
 	C_TREND,
 	C_SITE,
@@ -41,6 +42,7 @@ enum { BAR = 8, TREND = 24 };
 										   true,           \
 										   false },        \
 		[C_MEM] = { "mem", "STACK", 6, 90, true, false },                                  \
+		[C_HEAP] = { "heap", "HEAP", 6, 90, true, false },                                 \
 		[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false }, [C_TREND] = { NULL,    \
 											  "TREND", \
 											  TREND,   \
@@ -57,6 +59,12 @@ static const struct column by_state[NCOLUMNS] = COLUMNS("STATE");
 void groups_columns(struct table *t)
 {
 	*t = (struct table){ .columns = by_spawn, .ncolumns = NCOLUMNS, .sort = C_COUNT };
+	groups_show_heap(t, false);
+}
+
+void groups_show_heap(struct table *t, bool known)
+{
+	t->hidden = known ? 0 : 1u << C_HEAP;
 }
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -92,6 +100,8 @@ int groups_compare(const struct model *m, const struct group_row *a, const struc
 		return compare_u64(a->g->oldest_wait_ns, b->g->oldest_wait_ns);
 	case C_MEM:
 		return compare_u64(a->g->stack_resident, b->g->stack_resident);
+	case C_HEAP:
+		return compare_u64(a->g->heap.bytes, b->g->heap.bytes);
 	case C_VERDICT:
 		return compare_u64(a->g->verdict, b->g->verdict);
 	case C_SITE:
@@ -187,6 +197,9 @@ void groups_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 		break;
 	case C_MEM:
 		strcpy(out->text, fmt_size(&t, r->g->stack_resident));
+		break;
+	case C_HEAP:
+		strcpy(out->text, fmt_size(&t, r->g->heap.bytes));
 		break;
 	case C_VERDICT:
 		strcpy(out->text, verdict_name(r->g->verdict));

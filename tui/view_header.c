@@ -164,6 +164,8 @@ static void draw_memory(const struct model *m, struct screen *s, int y)
 
 	add(&l, 0, ROLE_TEXT, "stacks %s of %s", fmt_size(&t, f->stack_resident),
 	    fmt_size(&t2, f->stack_reserved));
+	if (f->snap->heap)
+		add(&l, 1, ROLE_TEXT, "heap %s", fmt_size(&t, f->heap));
 	if (f->snap->rss)
 		add(&l, 1, ROLE_TEXT, "rss %s", fmt_size(&t, f->snap->rss));
 	if (f->snap->cpu >= 0)

@@ -13,6 +13,7 @@ enum {
 	C_ON,
 	C_HELD,
 	C_MEM,
+	C_HEAP,
 	C_WORKER,
 	C_VERDICT,
 	C_SPAWN,
@@ -27,6 +28,7 @@ static const struct column columns[NCOLUMNS] = {
 	[C_ON] = { "on", "WAITS ON", 34, 110, false, true },
 	[C_HELD] = { "held", "HELD", 5, 70, true, false },
 	[C_MEM] = { "mem", "STACK", 6, 76, true, false },
+	[C_HEAP] = { "heap", "HEAP", 6, 76, true, false },
 	[C_WORKER] = { "worker", "W", 4, 120, false, true },
 	[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false },
 	[C_SPAWN] = { "spawn", "SPAWN SITE", 40, 150, false, true },
@@ -36,6 +38,12 @@ static const struct column columns[NCOLUMNS] = {
 void list_columns(struct table *t)
 {
 	*t = (struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_GID };
+	list_show_heap(t, false);
+}
+
+void list_show_heap(struct table *t, bool known)
+{
+	t->hidden = known ? 0 : 1u << C_HEAP;
 }
 
 enum field list_field(int column)
@@ -44,7 +52,7 @@ enum field list_field(int column)
 		[C_GID] = F_GID,	 [C_STATE] = F_STATE, [C_FOR] = F_FOR,
 		[C_ON] = F_ON,		 [C_HELD] = F_HELD,   [C_MEM] = F_MEM,
 		[C_WORKER] = F_WORKER,	 [C_SPAWN] = F_SPAWN, [C_WHERE] = F_WHERE,
-		[C_VERDICT] = F_VERDICT,
+		[C_VERDICT] = F_VERDICT, [C_HEAP] = F_HEAP,
 	};
 
 	return of[column];

@@ -240,6 +240,26 @@ static void add_leaks(struct goro_snapshot *s, unsigned t)
 	}
 }
 
+/* Those that leak 2 KiB each, the others a KiB for each 10 of their number. */
+static void add_heap(struct goro_snapshot *s)
+{
+	static const struct goro_heap_site ended = { .spawn_pc = 0x201,
+						     .heap = { 5 << 20, 10, 9 << 20, 99 } };
+
+	s->heap = calloc(s->ng, sizeof(*s->heap));
+	for (size_t i = 0; i < s->ng; i++) {
+		bool leaks = s->g[i].id >= FAKE_FIRST_LEAK;
+
+		s->heap[i].objects = s->heap[i].total_objects = 3;
+		s->heap[i].bytes = leaks ? 2048 : s->g[i].id / 10 * 1024;
+		s->heap[i].total_bytes = 2 * s->heap[i].bytes;
+	}
+	s->heap_ended = malloc(sizeof(ended));
+	*s->heap_ended = ended;
+	s->nheap_ended = 1;
+	s->heap_outside = (struct goro_heap){ 70000, 3, 70000, 3 };
+}
+
 static void add_objects(struct goro_snapshot *s, unsigned nleaks)
 {
 	static const struct goro_object fixed[] = {
@@ -311,6 +331,8 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
 	add_others(s);
 	add_leaks(s, t);
 	add_objects(s, nleaks);
+	if (fake.heap)
+		add_heap(s);
 	add_procs(s, t);
 	s->global_runq = 2;
 	s->timers = 12;
@@ -330,6 +352,8 @@ void goro_snapshot_free(struct goro_snapshot *s)
 	free(s->name);
 	free(s->runtime);
 	free(s->g);
+	free(s->heap);
+	free(s->heap_ended);
 	free(s->waits);
 	free(s->stacks);
 	free(s->pcs);
@@ -487,6 +511,14 @@ static int by_wait(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h)
+{
+	sum->bytes += h->bytes;
+	sum->objects += h->objects;
+	sum->total_bytes += h->total_bytes;
+	sum->total_objects += h->total_objects;
+}
+
 static void add_up(const struct goro_snapshot *s, struct goro_group *g)
 {
 	uint64_t *waits = calloc(g->n, sizeof(*waits));
@@ -496,6 +528,8 @@ static void add_up(const struct goro_snapshot *s, struct goro_group *g)
 
 		waits[i] = info->wait_ns;
 		g->stack_resident += info->stack_resident;
+		if (s->heap)
+			goro_heap_add(&g->heap, &s->heap[g->members[i]]);
 		if (info->verdict > g->verdict)
 			g->verdict = info->verdict;
 	}

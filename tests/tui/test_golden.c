@@ -214,6 +214,29 @@ static void goroutine(void)
 	tear_down(&r);
 }
 
+/* Of a program that runs with goro run --heap. */
+static void heap(void)
+{
+	struct rig r;
+
+	set_up(&r, 0);
+	fake.heap = true;
+	for (int i = 0; i < 3; i++)
+		tick(&r);
+	r.m.group_table.sort = table_column(&r.m.group_table, "heap");
+	model_refresh(&r.m);
+	shoot_all(&r, "heap-groups");
+	model_go(&r.m, VIEW_LIST);
+	r.m.list_table.sort = table_column(&r.m.list_table, "heap");
+	model_refresh(&r.m);
+	shoot_all(&r, "heap-list");
+	r.m.view = VIEW_GOROUTINE;
+	r.m.gid = FAKE_FIRST_LEAK;
+	view_new_frame(&r.m);
+	shoot_all(&r, "heap-g");
+	tear_down(&r);
+}
+
 static void picker(void)
 {
 	struct listing *l = xcalloc(1, sizeof(*l));
@@ -296,6 +319,7 @@ int main(int argc, char **argv)
 	filtered();
 	list();
 	goroutine();
+	heap();
 	picker();
 	moods();
 	help_and_input();
