@@ -53,7 +53,14 @@ enum {
 };
 
 enum { PREV_INUSE = 1, IS_MMAPPED = 2, NON_MAIN = 4, FLAGS = 7 };
-enum { MIN_CHUNK = 32, FENCE = 16, TCACHE_CHUNK = 0x290, TCACHE_BINS = 64, MAX_TCACHE = 65535 };
+enum {
+	MAX_FAST = 1 << 26,
+	MIN_CHUNK = 32,
+	FENCE = 16,
+	TCACHE_CHUNK = 0x290,
+	TCACHE_BINS = 64,
+	MAX_TCACHE = 65535
+};
 
 #define HEAP_MAX   (64ull << 20) /* of an arena's heap, and what it is aligned to */
 #define MAX_ARENAS 4096
@@ -369,26 +376,34 @@ static void free_tcaches(const struct heap *h)
 	}
 }
 
+/* As far as it makes sense: how many. The links here are of chunks, not of memory. */
+static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, bool mangled, bool apply)
+{
+	size_t n = 0;
+
+	while (chunk && n < MAX_FAST) {
+		uint32_t g;
+		struct heap_area *a = area_of(h, chunk + 16, &g);
+
+		if (!a || size_at(a, g) != size || heap_bit(a->mark, g))
+			break;
+		if (apply)
+			mark_free(a, g);
+		chunk = reveal(chunk + 16, word(a->bytes + (size_t)g * HEAP_GRANULE), mangled);
+		n++;
+	}
+	return n;
+}
+
 static void free_fastbins(const struct heap *h, const uint8_t *arena)
 {
 	for (uint64_t i = 0; i < NFASTBINS; i++) {
 		uint64_t link = word(arena + ARENA_FASTBINS + 8 * i), size = MIN_CHUNK + 16 * i;
+		/* Read in the wrong way, the first link leads nowhere. */
+		bool mangled = fastbin(h, link, size, true, false) >=
+			       fastbin(h, link, size, false, false);
 
-		for (int mangled = 1; link && mangled >= 0; mangled--) {
-			uint64_t chunk = link;
-			uint32_t g;
-
-			/* As far as it makes sense: the links here are of chunks, not of memory. */
-			while (chunk) {
-				struct heap_area *a = area_of(h, chunk + 16, &g);
-
-				if (!a || size_at(a, g) != size || heap_bit(a->mark, g))
-					break;
-				mark_free(a, g);
-				chunk = reveal(chunk + 16,
-					       word(a->bytes + (size_t)g * HEAP_GRANULE), mangled);
-			}
-		}
+		fastbin(h, link, size, mangled, true);
 	}
 }
 
