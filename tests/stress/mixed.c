@@ -2,7 +2,8 @@
 /*
  * Everything at once: a hundred thousand goroutines that do random things over channels, select,
  * locks, timers, sockets, contexts, panics and new goroutines, while some compute or sit in libc,
- * others cancel, and one changes the number of processors. In waves; after each one every account
+ * others cancel, and one changes the number of processors; and threads that are not the runtime's
+ * come, take part in all of it, and go. In waves; after each one every account
  * must balance (mixed.h): no token lost or received twice, no timer both stopped and fired, no
  * money made.
  *
@@ -50,6 +51,41 @@ static void resize(void *arg)
 	}
 	goro_set_maxprocs(at_first);
 	goro_waitgroup_done(&w->resizer);
+}
+
+/* A thread of the program's own: for some steps it is as good a goroutine as any. */
+static void *stranger(void *arg)
+{
+	struct life *life = arg;
+	uint64_t steps = stress_random(&life->random) % 100;
+
+	for (uint64_t i = 0; i < steps; i++) {
+		if (atomic_load_explicit(&life->w->stop, memory_order_relaxed))
+			break;
+		mixed_step(life);
+	}
+	atomic_fetch_add(&life->w->acc.strangers, 1);
+	return NULL;
+}
+
+static void join(void *thread)
+{
+	must(!pthread_join(*(pthread_t *)thread, NULL));
+}
+
+/* One after the other. */
+static void let_strangers_in(void *arg)
+{
+	struct life life = *(struct life *)arg;
+
+	do {
+		struct life its = { life.w, stress_random(&life.random) | 1 };
+		pthread_t thread;
+
+		must(!pthread_create(&thread, NULL, stranger, &its));
+		goro_blocking(join, &thread);
+	} while (!atomic_load(&life.w->stop));
+	goro_waitgroup_done(&life.w->doors);
 }
 
 static void echo(void *arg)
@@ -123,6 +159,7 @@ static void world_stop(struct world *w)
 	for (int i = 0; i < CHANS; i++)
 		goro_chan_close(w->chan[i]);
 	goro_waitgroup_wait(&w->resizer);
+	goro_waitgroup_wait(&w->doors);
 	goro_waitgroup_wait(&w->workers);
 	goro_waitgroup_wait(&w->children);
 	drain(w);
@@ -176,6 +213,12 @@ static void wave(uint64_t seed, int n, int64_t length)
 	w->seed = seed;
 	w->n = n;
 	world_begin(w);
+	goro_waitgroup_add(&w->doors, DOORS);
+	for (int i = 0; i < DOORS; i++) {
+		struct life life = { w, stress_seed(seed ^ (uint64_t)(0xd00 + i)) };
+
+		go_copy(let_strangers_in, &life);
+	}
 	goro_waitgroup_add(&w->workers, n);
 	for (int i = 0; i < n; i++) {
 		struct life life = { w, stress_seed(seed + (uint64_t)i) };
@@ -190,11 +233,12 @@ static void wave(uint64_t seed, int n, int64_t length)
 	world_check(w);
 	world_end(w);
 	printf("%d goroutines, %.1f + %.1f s: %lu tokens, %lu timers, %lu children, %lu panics, "
-	       "%lu echoes, %lu cancels, %lu timeouts, %lu hogs, %lu resizes: all accounts "
-	       "balance\n",
+	       "%lu echoes, %lu cancels, %lu timeouts, %lu hogs, %lu resizes, %lu strangers: all "
+	       "accounts balance\n",
 	       n, (double)(stopped - start) / 1e9, (double)(goro_now() - stopped) / 1e9, a->sent,
 	       a->timers_made, a->children_made, a->panics, a->echoed, a->cancelled, a->timeouts,
-	       a->hogs, a->resizes);
+	       a->hogs, a->resizes, a->strangers);
+	must(a->strangers > 0);
 	fflush(stdout);
 	free(w);
 	atomic_fetch_add(&waves, 1);

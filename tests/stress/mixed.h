@@ -12,6 +12,7 @@ enum {
 	LINES = 16,   /* sockets with an echo behind them */
 	TREES = 16,   /* contexts that are cancelled now and then */
 	SLOTS = 5,    /* of the semaphore */
+	DOORS = 16,   /* by which threads of the program's own come in, one at a time */
 	TOKENS = 1 << 25,
 };
 
@@ -31,6 +32,7 @@ struct accounts {
 	atomic_ulong panics, recovered;
 	atomic_ulong taken, given; /* of the semaphore */
 	atomic_ulong echoed, cancelled, timeouts, hogs, resizes;
+	atomic_ulong strangers; /* threads that came, did some of everything, and went */
 };
 
 struct world {
@@ -57,7 +59,7 @@ struct world {
 	unsigned long queue; /* items, under queue_mu */
 	unsigned long queue_max;
 
-	goro_waitgroup workers, children, resizer;
+	goro_waitgroup workers, children, resizer, doors;
 	struct accounts acc;
 };
 
