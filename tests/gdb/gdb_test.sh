@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # goro-gdb.py as its user sees it, and what a debugger sees of a switch.
-#   gdb_test.sh CASE, with GDB, SCRIPT (goro-gdb.py), PARKED, SWITCHER and HERE in the environment
+#   gdb_test.sh CASE, with GDB, SCRIPT (goro-gdb.py), PARKED, THREADS, SWITCHER and HERE in the environment
 set -uo pipefail
 export GORO_MAXPROCS=1 LC_ALL=C
 scratch=$(mktemp -d)
@@ -63,17 +63,49 @@ live() {
 		'^afterwards$' '^#0 +look ' '^#1 .* main ' 'exited normally'
 }
 
-# Written by the kernel, which alone reads past guard pages.
-core() {
-	local core
+# core_of PROGRAM - written by the kernel, which alone reads past guard pages; sets $core.
+core_of() {
 	if [ "$(cat /proc/sys/kernel/core_pattern)" != core ] || ! ulimit -c unlimited 2>/dev/null; then
 		echo "skipped: core files do not go to the current directory here"
 		exit 77
 	fi
-	(cd "$scratch" && exec "$PARKED" abort) >"$scratch/out" 2>&1
+	(cd "$scratch" && exec "$1" abort) >"$scratch/out" 2>&1
 	core=$(ls "$scratch"/core* 2>/dev/null) || fail "no core file"
+}
+
+core() {
+	core_of "$PARKED"
 	gdb -x "$SCRIPT" -ex 'info goroutines' -ex 'goroutine all bt' "$PARKED" "$core"
 	says "${listed[@]}" '^goroutine 1 \[running\]:$' 'abort \(' ' main ' "${second[@]}" "${rest[@]}"
+}
+
+# Of threads.c: two that are locked to a thread, and two that threads of the program's own are. What
+# stands in the library is called differently with and without its debug information.
+of_threads=('^ +2  \[chan receive\]  receive_for_ever at .*/threads\.c:[0-9]+$'
+	'^ +created by main at .*/threads\.c:[0-9]+ in goroutine 1$'
+	'^ +3  \[running\]  .*pause' '^ +created by main at '
+	'^ +[0-9]+  \[chan receive\]  receive_for_ever at .*/threads\.c:[0-9]+$'
+	'^ +[0-9]+  \[running\]  .*pause')
+their_stacks=('^goroutine 2 \[chan receive\]:$' ' goro_chan_recv ' ' receive_for_ever '
+	' locked_waiter ' ' goro_main ' ' goro_entry '
+	'^goroutine 3 \[running\]:$' '^#0 .*pause' ' stay_outside ' ' locked_runner ' ' goro_entry '
+	'^goroutine [0-9]+ \[chan receive\]:$' ' goro_chan_recv ' ' receive_for_ever '
+	' stranger_waits ' 'start_thread|\?\?'
+	'^goroutine [0-9]+ \[running\]:$' '^#0 .*pause' ' stay_outside ' ' stranger_runs ')
+
+threads_live() {
+	gdb -x "$SCRIPT" -ex 'break look' -ex run -ex 'info goroutines' -ex 'goroutine all bt' \
+		-ex 'echo afterwards\n' -ex bt -ex continue "$THREADS"
+	says 'look at ' "${of_threads[@]}" '^goroutine 1 \[running\]:$' '^#0 +look ' \
+		"${their_stacks[@]}" '^afterwards$' '^#0 +look ' '^#1 .* main ' 'exited normally'
+	! grep -q ' goro_entry ' <(sed -n '/stranger_waits/,/^$/p' "$scratch/out") ||
+		fail "a thread of the program's own began as a goroutine does"
+}
+
+threads_core() {
+	core_of "$THREADS"
+	gdb -x "$SCRIPT" -ex 'info goroutines' -ex 'goroutine all bt' "$THREADS" "$core"
+	says "${of_threads[@]}" '^goroutine 1 \[running\]:$' 'abort \(' ' main ' "${their_stacks[@]}"
 }
 
 misuse() {
@@ -93,6 +125,6 @@ every_instruction() {
 }
 
 case ${1:-} in
-live | core | misuse | every_instruction) "$1" ;;
-*) echo "usage: $0 live|core|misuse|every_instruction" >&2; exit 2 ;;
+live | core | threads_live | threads_core | misuse | every_instruction) "$1" ;;
+*) echo "usage: $0 live|core|threads_live|threads_core|misuse|every_instruction" >&2; exit 2 ;;
 esac
