@@ -175,10 +175,24 @@ bool os_unguard_discard(void *addr, size_t size)
 /* ---- threads -----------------------------------------------------------------------------------
  */
 
+/*
+ * A thread that is about to sleep for long leaves nothing below its stack pointer. An observer that
+ * searches for pointers must take the red zone for alive, and what a call that is over has left
+ * there (a timer, a goroutine's record) would keep alive what nobody has any more.
+ */
+static noinline void wipe_below(void)
+{
+	char below[384];
+
+	memset(below, 0, sizeof(below));
+	__asm__ volatile("" ::"r"(below) : "memory");
+}
+
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns)
 {
 	struct timespec ts = { timeout_ns / GORO_SECOND, timeout_ns % GORO_SECOND };
 
+	wipe_below();
 	syscall(SYS_futex, addr, FUTEX_WAIT_PRIVATE, val, timeout_ns < 0 ? NULL : &ts, NULL, 0);
 }
 
@@ -353,17 +367,46 @@ void os_sched_yield(void)
 static sigset_t usual_mask;
 static __thread bool blocks_all;
 
+/*
+ * Never given back to malloc: libc keeps the argument of a thread for as long as it lives, and to
+ * whoever searches for pointers that would be one to what is there next.
+ */
 struct thread_start {
 	void (*fn)(void *);
 	void *arg;
 	bool block_signals;
+	struct thread_start *link;
 };
+
+static uint32_t starts_lock;
+static struct thread_start *free_starts;
+
+static struct thread_start *start_take(void)
+{
+	struct thread_start *start;
+
+	lock_always(&starts_lock);
+	start = free_starts;
+	if (start)
+		free_starts = start->link;
+	unlock_always(&starts_lock);
+	return start ? start : malloc(sizeof(*start));
+}
+
+static void start_put(struct thread_start *start)
+{
+	start->arg = NULL;
+	lock_always(&starts_lock);
+	start->link = free_starts;
+	free_starts = start;
+	unlock_always(&starts_lock);
+}
 
 static void *thread_main(void *arg)
 {
 	struct thread_start start = *(struct thread_start *)arg;
 
-	free(arg);
+	start_put(arg);
 	blocks_all = start.block_signals;
 	start.fn(start.arg);
 	return NULL;
@@ -376,7 +419,7 @@ static void *thread_main(void *arg)
  */
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 {
-	struct thread_start *start = malloc(sizeof(*start));
+	struct thread_start *start = start_take();
 	sigset_t all, old;
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -384,7 +427,7 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 
 	if (!start)
 		return -ENOMEM;
-	*start = (struct thread_start){ fn, arg, block_signals };
+	*start = (struct thread_start){ fn, arg, block_signals, NULL };
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 1024 * 1024);
@@ -400,7 +443,7 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (err)
-		free(start);
+		start_put(start);
 	return -err;
 }
 
@@ -601,6 +644,10 @@ int os_poll_wait(int poll_fd, struct os_event *to, int max, int64_t timeout_ns)
 	int n;
 
 	max = max < 128 ? max : 128;
+	if (timeout_ns) {
+		memset(events, 0, sizeof(events));
+		wipe_below();
+	}
 	n = poll_wait(poll_fd, events, max, timeout_ns);
 	for (int i = 0; i < n; i++) {
 		uint32_t e = events[i].events;

@@ -17,9 +17,8 @@
  *	expect: FUNCTION, REASON: PROOF [COUNT]
  *
  * PROOF is never, cycle, orphan or unreachable. An orphan in a program in which others are
- * unreachable may be called unreachable too: both are true. "maybe" is stuck, but not proved in
- * each run; README.md says why. "alive" waits, and nobody may call it LEAKED, be it because it can
- * be woken or because that cannot be proved.
+ * unreachable may be called unreachable too: both are true. "alive" waits, and nobody may call it
+ * LEAKED, be it because it can be woken or because that cannot be proved.
  */
 #ifndef KERNEL_H
 #define KERNEL_H

@@ -5,7 +5,7 @@
  *
  * Like kubernetes/70277, istio/17860.
  *
- * expect: loop, chan receive: maybe
+ * expect: loop, chan receive: unreachable
  */
 #include "kernel.h"
 
