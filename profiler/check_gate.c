@@ -101,6 +101,7 @@ struct gate *gate_open(const struct check_options *opt, struct check_findings *f
 		gate_close(gate);
 		return NULL;
 	}
+	unsetenv("GORO_RECLAIM"); /* what is leaked is to be found, not tidied up */
 	return gate;
 }
 

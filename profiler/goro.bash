@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bash completion for goro(1)
 
-_goro_commands='ps dump stack leaks waits profile sched metrics check run record replay diff doctor'
+_goro_commands='ps dump stack leaks reclaim waits profile sched metrics check run record replay diff doctor'
 
 # The long options of a command.
 _goro_options() {
@@ -10,6 +10,7 @@ _goro_options() {
 	dump) echo --at --format --group --help ;;
 	stack) echo --at --help ;;
 	leaks) echo --at --baseline --fail-on --for --format --max-pause --no-stop --suppress --suspect-age --why --write-baseline --help ;;
+	reclaim) echo --max-pause --help ;;
 	waits) echo --at --format --help ;;
 	profile) echo --duration --format --how --mode --output --rate --help ;;
 	sched) echo --format --help ;;

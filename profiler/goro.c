@@ -16,6 +16,7 @@ const struct command commands[] = {
 	{ "dump", "show all goroutines of a process with their stacks", cmd_dump },
 	{ "stack", "show one goroutine: stack, source, wait-for chain, memory", cmd_stack },
 	{ "leaks", "find goroutines that can never go on, and suspicious ones", cmd_leaks },
+	{ "reclaim", "unwind leaked goroutines of a process that allows it", cmd_reclaim },
 	{ "waits", "show who waits for what and for whom", cmd_waits },
 	{ "profile", "say where time, waits, go statements or stack memory go", cmd_profile },
 	{ "sched", "show processors, run queues, and how long goroutines wait to run", cmd_sched },

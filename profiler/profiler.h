@@ -252,6 +252,8 @@ struct goro_snapshot {
 	uint32_t timers;
 	bool deadlocked;
 	struct goro_crash crash; /* of a core file */
+	char reclaim_socket[16]; /* where it takes requests to unwind goroutines, or "" */
+	uint64_t reclaimed;	 /* goroutines unwound so, since it started */
 
 	/* The trust line: what taking it cost, and what is not in it. */
 	int64_t cost_ns;

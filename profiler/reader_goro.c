@@ -835,6 +835,9 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		b->snap->global_runq = (uint32_t)raw->sched_runq_len;
 		b->snap->timers = (uint32_t)raw->timers;
 		b->snap->deadlocked = raw->deadlocked != 0;
+		memcpy(b->snap->reclaim_socket, raw->reclaim_socket,
+		       sizeof(b->snap->reclaim_socket) - 1);
+		b->snap->reclaimed = raw->reclaimed;
 	}
 	scan_end(&s);
 	return err;

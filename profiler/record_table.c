@@ -128,6 +128,7 @@ static const struct column head_columns[] = {
 	COLUMN(goro_snapshot, 20, heap_outside.objects),
 	COLUMN(goro_snapshot, 21, heap_outside.total_bytes),
 	COLUMN(goro_snapshot, 22, heap_outside.total_objects),
+	COLUMN(goro_snapshot, 23, reclaimed),
 };
 
 static const struct column heap_columns[] = {

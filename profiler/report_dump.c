@@ -57,6 +57,8 @@ static void put_summary(const struct report *r)
 		fprintf(r->out, "%s %zu %s", i ? "," : ":", states[i].n,
 			goro_state_text(&s->g[states[i].members[0]]));
 	goro_groups_free(states, n);
+	if (s->reclaimed)
+		fprintf(r->out, "; %" PRIu64 " leaked and reclaimed", s->reclaimed);
 	fputs(s->deadlocked ? "\nall goroutines are asleep: deadlock\n" : "\n", r->out);
 	put_crash(r);
 	report_heap_summary(r);

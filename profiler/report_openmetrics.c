@@ -292,6 +292,9 @@ static void put_counters(struct writer *w)
 	count(w, NULL, sum.nspawn);
 	family(w, "goro_ended", "counter", NULL, "Goroutines ended.");
 	count(w, NULL, sum.nexit);
+	family(w, "goro_reclaimed", "counter", NULL,
+	       "Leaked goroutines that were unwound (GORO_RECLAIM).");
+	count(w, NULL, w->m->snap->reclaimed);
 	family(w, "goro_switches", "counter", NULL,
 	       "Times that a goroutine was given a processor.");
 	count(w, NULL, sum.nswitch);

@@ -49,6 +49,11 @@ static void detach(void *arg)
 	goro_start_m(pp, false, NULL);
 }
 
+void goro_foreign_end(void)
+{
+	detach(getm());
+}
+
 static void start_once(void)
 {
 	static uint32_t once;
@@ -136,7 +141,8 @@ struct m *goro_foreign_attach(void)
 
 static bool is_ours(uint32_t tid)
 {
-	if (tid == __atomic_load_n(&sched.sysmon_tid, __ATOMIC_RELAXED))
+	if (tid == __atomic_load_n(&sched.sysmon_tid, __ATOMIC_RELAXED) ||
+	    tid == __atomic_load_n(&sched.reclaim_tid, __ATOMIC_RELAXED))
 		return true;
 	for (uint32_t i = 0; i < goro_introspect.m_count; i++)
 		if (__atomic_load_n(&goro_ms[i]->tid, __ATOMIC_RELAXED) == tid)

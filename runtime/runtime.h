@@ -138,6 +138,7 @@ struct goro_waiter {
 struct selection {
 	_Atomic uint32_t claimed;
 	struct goro_waiter *fired;
+	void *more; /* memory that the select has, or NULL */
 };
 
 struct waitq {
@@ -307,7 +308,7 @@ struct sched {
 	_Atomic uint32_t nspinning;
 	_Atomic uint32_t nlost;	   /* Ms whose goroutine runs without a P */
 	_Atomic uint32_t noutside; /* foreign threads in their own code, without a P */
-	uint32_t sysmon_tid;
+	uint32_t sysmon_tid, reclaim_tid;
 	int64_t look_again; /* how long to wait before asking for foreign threads once more */
 	_Atomic uint32_t nblocking; /* Ms in a goro_blocking() call */
 	_Atomic(struct m *) poller; /* the M that sleeps in netpoll; it is not in idle_m */
@@ -664,6 +665,23 @@ void goro_gate_deadlock(void);
 /* What it says about itself while it goes on: see warning.h. */
 void goro_gate_warning(const char *kind, const char *text);
 
+/* ---- reclaim.c, and what it needs of the others ------------------------------------------------
+ */
+
+void goro_reclaim_init(void);
+void goro_reclaim_start(void);
+/* fn(arg) while nobody else is in the runtime and every park is complete; fn must not wait. */
+void goro_world_still(void (*fn)(struct m *mp, void *arg), void *arg);
+/* w's goroutine will not wait any more. The world stands still. */
+void goro_sync_forget(struct m *mp, struct goro_waiter *w);
+void goro_sema_forget(struct m *mp, struct goro_waiter *w);
+void goro_foreign_end(void); /* the calling thread is no goroutine any more, until it calls again */
+
+static inline bool g_is_reclaimed(const struct g *gp)
+{
+	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_RECLAIMED;
+}
+
 /* ---- regions.c ---------------------------------------------------------------------------------
  */
 
@@ -767,5 +785,16 @@ int os_port(int fd);
 
 int os_gate_connect(const char *path);
 bool os_gate_ask(int fd, const char *line);
+/* A socket with an abstract name that the kernel finds; `name` gets it without the NUL before it.
+ */
+int os_ear_open(char *name, size_t size);
+/* The next one who connects: root, or of our own user. -ETIMEDOUT: nobody came. */
+int os_ear_accept(int fd, int64_t timeout_ns);
+bool os_ear_read(int fd, void *buf, size_t n); /* all of it, and within a minute */
+bool os_ear_write(int fd, const void *buf, size_t n);
+/* A process that is not our child and has nothing of us but stderr; its pid, or -errno. */
+int os_spawn(const char *path, char *const argv[], char *const envp[]);
+void os_allow_tracer(int pid); /* where only ancestors may look into a process */
+bool os_is_program(const char *path);
 
 #endif /* GORO_RUNTIME_H */

@@ -194,7 +194,7 @@ static void park(struct m **mp, struct select_state *s, struct timeout *t)
 static int wait_all(struct m **mp, struct select_state *s)
 {
 	struct g *gp = (*mp)->curg;
-	struct selection sel = { .fired = NULL };
+	struct selection sel = { .more = s->n > INLINE_CASES ? s->waiters : NULL };
 	struct timeout timeout = { { .fire = time_out }, &sel, gp };
 	struct goro_waiter **link = &gp->waiting;
 	struct goro_waiter *fired;

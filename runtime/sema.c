@@ -184,3 +184,14 @@ void goro_sema_release(goro_sema *s, int64_t n)
 	serve(mp, s);
 	leave(mp);
 }
+
+void goro_sema_forget(struct m *mp, struct goro_waiter *w)
+{
+	struct sema_waiter *sw = (struct sema_waiter *)w;
+	goro_sema *s = sw->sema;
+
+	if (sw->queued)
+		waitq_remove(&s->first_, &s->last_, w);
+	lock(&s->lock_);
+	serve(mp, s); /* it may have been the one that did not fit */
+}

@@ -54,6 +54,7 @@ struct p *goro_p_new(uint32_t id)
 static void in_fork_child(void)
 {
 	sched.forked = true;
+	goro_introspect.reclaim_socket[0] = '\0';
 	goro_tls_m = NULL;
 }
 
@@ -113,6 +114,7 @@ static void start(void)
 	goro_gate_init();
 	goro_order_init();
 	goro_pthread_start();
+	goro_reclaim_init();
 	atomic_store_explicit(&m0.in_runtime, 0, memory_order_release);
 }
 

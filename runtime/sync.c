@@ -180,8 +180,12 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
 {
 	lock(&mu->lock_);
-	if (unlikely(mu->owner_ != mp->curg->id))
-		goro_mutex_bad_unlock(mp, mu);
+	if (unlikely(mu->owner_ != mp->curg->id)) {
+		if (!g_is_reclaimed(mp->curg))
+			goro_mutex_bad_unlock(mp, mu);
+		unlock(&mu->lock_); /* the call that was to lock it was cut short: see reclaim.c */
+		return;
+	}
 	mu->owner_ = 0;
 	mp->curg->held_locks--;
 	if (unlikely((uintptr_t)mu->first_ | goro_lockorder))
@@ -325,6 +329,12 @@ bool goro_rwmutex_try_rlock(goro_rwmutex *rw)
 	return got;
 }
 
+/* The call that was to lock it: see reclaim.c. Off the runtime, but still on its own thread. */
+static bool was_cut_short(struct m *mp)
+{
+	return g_is_reclaimed(mp->curg);
+}
+
 void goro_rwmutex_runlock(goro_rwmutex *rw)
 {
 	struct m *mp = enter();
@@ -333,11 +343,15 @@ void goro_rwmutex_runlock(goro_rwmutex *rw)
 	if (unlikely(!rw->readers_)) {
 		unlock(&rw->lock_);
 		leave(mp);
+		if (was_cut_short(mp))
+			return;
 		goro_throw("sync: RUnlock of unlocked RWMutex");
 	}
 	if (unlikely(!forget_rlock(mp->curg, rw))) {
 		unlock(&rw->lock_);
 		leave(mp);
+		if (was_cut_short(mp))
+			return;
 		goro_panic("sync: RUnlock of RWMutex that this goroutine has not locked");
 	}
 	if (unlikely(goro_lockorder))
@@ -394,6 +408,8 @@ void goro_rwmutex_unlock(goro_rwmutex *rw)
 	if (unlikely(writer != mp->curg->id)) {
 		unlock(&rw->lock_);
 		leave(mp);
+		if (was_cut_short(mp))
+			return;
 		if (!writer)
 			goro_throw("sync: Unlock of unlocked RWMutex");
 		goro_panic("sync: Unlock of RWMutex held by goroutine %lu", (unsigned long)writer);
@@ -412,7 +428,10 @@ void goro_rwmutex_unlock(goro_rwmutex *rw)
 void goro_cond_wait(goro_cond *c, goro_mutex *mu)
 {
 	struct m *mp = enter();
-	struct goro_waiter w = { .g = mp->curg, .object = c, .kind = GORO_REASON_COND };
+	struct goro_waiter w = { .g = mp->curg,
+				 .object = c,
+				 .elem = mu, /* for reclaim.c */
+				 .kind = GORO_REASON_COND };
 
 	/* Before we are in the queue, which a panic would leave on a stack that is given up. */
 	if (unlikely(__atomic_load_n(&mu->owner_, __ATOMIC_RELAXED) != mp->curg->id)) {
@@ -552,4 +571,52 @@ void goro_once_do(goro_once *once, goro_fn *fn, void *arg)
 	goro_deferred_begin_(&end, once_ended, once);
 	fn(arg);
 	goro_deferred_end_(&end);
+}
+
+/* ---- a wait that is given up: reclaim.c --------------------------------------------------------
+ */
+
+static void forget_lock(struct m *mp, goro_mutex *mu, struct goro_waiter *w)
+{
+	waitq_remove(&mu->first_, &mu->last_, w);
+	/* Nobody is left to be handed it. */
+	if (!mu->first_)
+		mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
+	if (goro_lockorder)
+		goro_order_unlock(w->g, mu->flags_ >> MUTEX_NUMBER);
+	(void)mp;
+}
+
+static void forget_rw(struct m *mp, goro_rwmutex *rw, struct goro_waiter *w)
+{
+	waitq_remove(&rw->first_, &rw->last_, w);
+	if (goro_lockorder)
+		goro_order_unlock(w->g, rw->number_);
+	lock(&rw->lock_);
+	rw_grant(mp, rw); /* to readers that were behind a writer */
+}
+
+void goro_sync_forget(struct m *mp, struct goro_waiter *w)
+{
+	goro_cond *c = w->object;
+	goro_waitgroup *wg = w->object;
+
+	switch (w->kind) {
+	case GORO_REASON_MUTEX:
+	case GORO_REASON_ONCE:
+		forget_lock(mp, w->object, w);
+		break;
+	case GORO_REASON_RWMUTEX_R:
+	case GORO_REASON_RWMUTEX_W:
+		forget_rw(mp, w->object, w);
+		break;
+	case GORO_REASON_COND:
+		waitq_remove(&c->first_, &c->last_, w);
+		break;
+	case GORO_REASON_WAITGROUP:
+		waitq_remove(&wg->first_, &wg->last_, w);
+		break;
+	default:
+		goro_throw("a wait to give up of kind %u", w->kind);
+	}
 }

@@ -283,6 +283,7 @@ void goro_sysmon_start(void)
 				   "is the limit on processes (ulimit -u, pids.max) reached?",
 				   -err);
 		sched.sysmon_started = true;
+		goro_reclaim_start();
 	}
 	unlock_always(&once);
 }

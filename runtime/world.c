@@ -174,6 +174,19 @@ static void resize(struct m *mp, int n)
 	unlock_always(&sched.lock);
 }
 
+void goro_world_still(void (*fn)(struct m *mp, void *arg), void *arg)
+{
+	struct m *mp;
+
+	goro_mutex_lock(&one_at_a_time);
+	mp = enter();
+	stop_world(mp);
+	fn(mp, arg);
+	start_world(mp);
+	leave(mp);
+	goro_mutex_unlock(&one_at_a_time);
+}
+
 int goro_set_maxprocs(int n)
 {
 	struct m *mp;

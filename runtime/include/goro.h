@@ -41,6 +41,7 @@
  *   GORO_LOCKORDER=1    warn on stderr of locks that are taken in both orders; slows locks down
  *   GORO_DEBUG=pthread  warn on stderr of goroutines that wait while they hold a pthread mutex,
  *                       rwlock, spin lock or FILE; slows those down. Not in static programs.
+ *   GORO_RECLAIM=1      unwind goroutines proved leaked; =ask: when told to; see goro(3)
  *   GORO_TRACEBACK=...  how much a fatal report shows, as Go's GOTRACEBACK: none (the message),
  *                       single (default: of a panic its goroutine's stack, else all), all (always
  *                       all; also when the program dies of SIGSEGV, SIGBUS, SIGFPE, SIGILL or

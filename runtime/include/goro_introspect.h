@@ -114,6 +114,7 @@ struct goro_name {
 #define GORO_FLAG_LOCKED      0x4u    /* locked to its OS thread */
 #define GORO_FLAG_FOREIGN     0x8u    /* a thread that the program made; its stack ends as one */
 #define GORO_FLAG_IGNORE      0x10u   /* goro_ignore(): no proof is wanted of it */
+#define GORO_FLAG_RECLAIMED   0x20u   /* it is being unwound: see struct goro_reclaim_entry */
 #define GORO_FLAG_TIMED	      0x8000u /* the runtime's own mark: it measures this one; ignore it */
 
 /*
@@ -326,6 +327,13 @@ struct goro_introspect {
 	 * of the record of the goroutine that calls it, or 0. It may be called anywhere.
 	 */
 	uint64_t current_g;
+
+	/*
+	 * The socket of struct goro_reclaim_entry, an abstract name without its leading NUL; empty:
+	 * the program takes no requests. And how many goroutines have been unwound so.
+	 */
+	char reclaim_socket[16];
+	uint64_t reclaimed;
 };
 
 /*
@@ -384,6 +392,28 @@ struct goro_heap_contract {
 	uint32_t site_count;
 	uint64_t unknown;  /* objects that were not noted, for want of memory for notes */
 	uint64_t bypassed; /* 1: the program has a malloc() of its own, and nothing is known */
+};
+
+/*
+ * ---- a request to unwind goroutines -----------------------------------------------------------
+ *
+ * Observers only read; but a program that was started with GORO_RECLAIM listens to one that has a
+ * proof. It takes connections of its own user and of root, one after the other. On each it first
+ * says GORO_RECLAIM_HELLO. Then comes a u64, how many entries follow (at most GORO_RECLAIM_MAX),
+ * and they come back with their results once the goroutines have ended, or wait again. And so on,
+ * until the connection is closed.
+ *
+ * An entry is only true of a goroutine that is as it was at the proof: parked, with this park_seq.
+ */
+#define GORO_RECLAIM_HELLO  "GORECLM1" /* 8 bytes, no terminator */
+#define GORO_RECLAIM_MAX    65536u
+#define GORO_RECLAIM_SOCKET "GORO_RECLAIM_SOCKET" /* where the runtime's own goro finds it */
+
+struct goro_reclaim_entry {
+	uint64_t record; /* its address */
+	uint64_t id;
+	uint32_t park_seq;
+	uint32_t result; /* of the answer; 1: it was unwound; 0: it is not as it was, or is main */
 };
 
 #endif /* GORO_INTROSPECT_H */

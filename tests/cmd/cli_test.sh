@@ -55,7 +55,7 @@ start_to_dump() {
 
 # ---- arguments -----------------------------------------------------------------------------------
 
-commands="ps dump stack leaks waits profile sched metrics check run record replay diff doctor"
+commands="ps dump stack leaks reclaim waits profile sched metrics check run record replay diff doctor"
 
 help_is_complete() {
 	run 0 "$GORO" --help
