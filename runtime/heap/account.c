@@ -393,7 +393,6 @@ bool account_open(unsigned shift)
 	c->sites = (uintptr_t)sites;
 	c->site_size = sizeof *sites;
 	c->site_count = SITES;
-	__atomic_thread_fence(__ATOMIC_RELEASE);
 	for (unsigned i = 0; i < sizeof c->cookie; i++)
 		__atomic_store_n(&c->cookie[i], GORO_HEAP_COOKIE[i], __ATOMIC_RELEASE);
 	return true;
