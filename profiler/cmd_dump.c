@@ -68,7 +68,14 @@ int cmd_dump(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open_at(o.target, o.at, &scope, &snap);
+	err = cmd_open_target(o.target, o.at, &scope);
+	if (err)
+		return cmd_fail("dump", err);
+	if (o.format == 0 && key_ids[o.key] != GORO_BY_NONE)
+		goro_scope_summarize(scope);
+	err = goro_scope_snapshot(scope, &snap);
+	if (err)
+		goro_scope_close(scope);
 	if (err)
 		return cmd_fail("dump", err);
 	/* What was read is worth showing, also when the target ends before a second look. */

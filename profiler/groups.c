@@ -64,20 +64,22 @@ void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h)
 static bool fill(struct goro_group *group, const struct goro_snapshot *snap,
 		 const struct member *members, size_t n, uint64_t *waits)
 {
-	*group = (struct goro_group){ .key = members[0].key, .n = n };
+	*group = (struct goro_group){ .key = members[0].key, .nmembers = n };
 	group->members = calloc(n, sizeof *group->members);
 	if (!group->members)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		const struct goro_info *g = &snap->g[members[i].index];
+		const struct goro_crowd *crowd = g->crowd ? &snap->crowds[g->crowd - 1] : NULL;
 
 		group->members[i] = members[i].index;
-		group->stack_resident += g->stack_resident;
+		group->n += crowd ? crowd->n : 1;
+		group->stack_resident += crowd ? crowd->stack_resident : g->stack_resident;
 		if (snap->heap)
 			goro_heap_add(&group->heap, &snap->heap[members[i].index]);
 		if (g->verdict > group->verdict)
 			group->verdict = g->verdict;
-		waits[i] = g->wait_ns;
+		waits[i] = crowd ? crowd->oldest_wait_ns : g->wait_ns;
 	}
 	qsort(waits, n, sizeof *waits, by_value);
 	group->median_wait_ns = waits[n / 2];

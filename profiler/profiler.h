@@ -105,6 +105,7 @@ struct goro_info {
 	uint8_t flags;	    /* GORO_FLAG_* */
 	char letter;	    /* for bars and lists: r R w.. of the state, or the reason's letter */
 	uint32_t park_seq;
+	uint32_t crowd; /* snap->crowds[crowd - 1]: it stands for all of these; 0: for itself */
 	uint64_t wait_object; /* 0: none */
 	uint32_t waits_first; /* snap->waits[waits_first .. +nwaits): the objects of its wait */
 	uint32_t nwaits;
@@ -130,6 +131,13 @@ struct goro_info {
 	bool labelled; /* it has a name or labels */
 	bool torn;     /* it ran while we read: state is right, stack is missing */
 	bool lost;     /* its stack is not in the core file */
+};
+
+/* Goroutines of a summary that wait for one reason at one place: see goro_scope_summarize(). */
+struct goro_crowd {
+	uint32_t n; /* with the one that stands for them, the oldest */
+	uint64_t oldest_wait_ns;
+	uint64_t stack_resident; /* of all */
 };
 
 /* One object that a goroutine waits for. */
@@ -224,6 +232,10 @@ struct goro_snapshot {
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
 	size_t ng;
+	struct goro_crowd *crowds;
+	size_t ncrowds;
+	uint64_t *crowd_ids; /* of those that are only numbers in a crowd */
+	size_t ncrowd_ids;
 	struct goro_wait *waits;
 	size_t nwaits;
 	uint64_t *rlocks; /* addresses of rwmutexes */
@@ -282,6 +294,17 @@ struct goro_error *goro_scope_open_pid(struct goro_scope **ret, int pid);
 void goro_scope_close(struct goro_scope *scope);
 
 struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret);
+
+/*
+ * From now on snapshots of a process or a core file are summaries: goroutines without a name and
+ * without locks that wait, not for a lock, for one reason at one place are one with a crowd.
+ * Verdicts are the same; growth is not looked for.
+ */
+void goro_scope_summarize(struct goro_scope *scope);
+
+/* How many goroutines there are, with those in crowds; and how many this one stands for. */
+size_t goro_snapshot_count(const struct goro_snapshot *snap);
+size_t goro_snapshot_weight(const struct goro_snapshot *snap, const struct goro_info *g);
 void goro_snapshot_free(struct goro_snapshot *snap);
 
 /*
@@ -360,7 +383,8 @@ enum goro_group_key { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE, GORO_BY_NONE 
 struct goro_group {
 	uint64_t key;	   /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
 	uint32_t *members; /* indices into snap->g */
-	size_t n;
+	size_t nmembers;
+	size_t n; /* goroutines: more than members if those stand for crowds */
 	uint64_t oldest_wait_ns, median_wait_ns;
 	uint64_t stack_resident;
 	struct goro_heap heap; /* of its members */

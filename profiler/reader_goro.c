@@ -11,6 +11,7 @@
  * hundred thousand goroutines, and each parked goroutine is consistent in itself without it.
  */
 #include "reader_goro.h"
+#include "crowd.h"
 #include "order.h"
 
 #include <stdlib.h>
@@ -67,6 +68,7 @@ struct scan {
 	struct list again; /* for the next round */
 	struct goro_wait *waits;
 	size_t nwaits, waits_cap;
+	uint64_t address_space; /* of which it was asked what is resident */
 };
 
 /* ---- one record ------------------------------------------------------------------------------ */
@@ -463,125 +465,6 @@ static void finish_all(struct scan *s)
 	}
 }
 
-/* ---- first round: chunk by chunk ------------------------------------------------------------- */
-
-static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *used)
-{
-	struct item it = { .record = address, .slot = slot, .window = FIRST_WINDOW };
-	const struct parked *parked;
-	struct goro_info g;
-
-	decode(s, s->before + slot, address, &g);
-	if (g.state >= GORO_NSTATES)
-		s->b->snap->bad_records++;
-	if (!is_there(&g))
-		return;
-	find_stack_end(s, &g);
-	if (g.flags & GORO_FLAG_MAIN)
-		s->r->main = g;
-	parked = park_memo_find(&s->r->memo, &g);
-	if (parked)
-		g.stack_used = g.stack_hi - g.sp;
-	it.g = snapshot_add_g(s->b, &g);
-	if (it.g == UINT32_MAX)
-		return;
-	if (parked) {
-		park_memo_reuse(&s->r->memo, parked, s->b, it.g);
-		add_rlocks(s, it.g, s->before + slot);
-		return;
-	}
-	if (has_stack(s, &g) && place(s, &it, &g, used)) {
-		s->items[s->nitems++] = it;
-		return;
-	}
-	if (g.state == GORO_STATE_WAITING)
-		s->b->snap->bad_records++; /* it must have one */
-	add_rlocks(s, it.g, s->before + slot);
-}
-
-static struct goro_error *read_records(struct scan *s, uint64_t address, uint32_t n, uint8_t *to,
-				       bool *ok)
-{
-	return target_read_at(s->t, address, to, (size_t)n * s->r->contract.raw.g_size, ok);
-}
-
-static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_t n)
-{
-	const uint32_t g_size = s->r->contract.raw.g_size;
-	struct goro_error *err;
-	size_t used = 0;
-	bool ok;
-
-	err = read_records(s, address, n, s->before, &ok);
-	if (err)
-		return err;
-	if (!ok) {
-		s->b->snap->bad_records += n;
-		return NULL;
-	}
-	s->nitems = 0;
-	for (uint32_t i = 0; i < n; i++)
-		classify(s, address + (uint64_t)i * g_size, i * g_size, &used);
-	if (s->b->snap->ng > s->max_goroutines)
-		return goro_error_new(GORO_PARTIAL,
-				      "its more than %zu goroutines do not fit in our memory",
-				      s->max_goroutines);
-	if (!s->nitems)
-		return NULL;
-	err = read_stacks(s);
-	if (!err)
-		err = read_records(s, address, n, s->after, &ok);
-	if (err)
-		return err;
-	if (!ok) /* gone between two reads: believe nothing of it */
-		memset(s->after, 0, (size_t)n * g_size);
-	finish_all(s);
-	return NULL;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static struct goro_error *scan_chunks(struct scan *s)
-{
-	const struct goro_introspect *raw = &s->r->contract.raw;
-	uint64_t *chunks = calloc(raw->g_nchunks + 1, sizeof *chunks);
-	uint64_t bytes = (uint64_t)raw->g_chunk_len * raw->g_size, last = 0;
-	struct goro_error *err;
-	bool ok;
-
-	if (!chunks)
-		return &goro_enomem;
-	err = target_read_at(s->t, raw->g_chunks, chunks, raw->g_nchunks * sizeof *chunks, &ok);
-	if (!err && !ok)
-		err = goro_error_at(GORO_UNSUPPORTED, raw->g_chunks,
-				    "its goro contract makes no sense: the table of goroutines at "
-				    "0x%llx cannot be read",
-				    (unsigned long long)raw->g_chunks);
-	if (!err)
-		qsort(chunks, raw->g_nchunks, sizeof *chunks, by_value);
-	for (uint32_t i = 0; !err && i < raw->g_nchunks; i++) {
-		/* Chunks that overlap would multiply what is there. */
-		if (!chunks[i] || chunks[i] < last) {
-			s->b->snap->bad_records += chunks[i] ? raw->g_chunk_len : 0;
-			continue;
-		}
-		last = chunks[i] + bytes;
-		for (uint32_t at = 0; !err && at < raw->g_chunk_len; at += BATCH) {
-			uint32_t n = raw->g_chunk_len - at;
-
-			err = scan_records(s, chunks[i] + (uint64_t)at * raw->g_size,
-					   n < BATCH ? n : BATCH);
-		}
-	}
-	free(chunks);
-	return err;
-}
-
 /* ---- later rounds: one by one ---------------------------------------------------------------- */
 
 /* Read the records of the items, which have slots 0, 1, ... */
@@ -685,29 +568,29 @@ static void ask_resident(struct scan *s, struct target_range *v, const uint32_t 
 		s->b->snap->g[of[i]].stack_resident = v[i].resident;
 }
 
-/* Those with a stack; what the memo knew is there already. */
-static bool list_unasked(const struct goro_snapshot *snap, struct some *ret)
+/* Those with a stack, from index `first` on; what the memo knew is there already. */
+static bool list_unasked(const struct goro_snapshot *snap, size_t first, struct some *ret)
 {
-	*ret = (struct some){ .g = snap->g, .v = malloc((snap->ng + 1) * sizeof *ret->v) };
-	for (size_t i = 0; ret->v && i < snap->ng; i++) {
+	*ret = (struct some){ .g = snap->g, .v = malloc((snap->ng - first + 1) * sizeof *ret->v) };
+	for (size_t i = first; ret->v && i < snap->ng; i++) {
 		const struct goro_info *g = &snap->g[i];
 
-		if (g->id && !g->stack_resident && g->stack_lo < g->stack_hi)
+		if (g->id && !g->crowd && !g->stack_resident && g->stack_lo < g->stack_hi)
 			ret->v[ret->n++] = (uint32_t)i;
 	}
 	return ret->v;
 }
 
-static void add_resident(struct scan *s)
+static void add_resident(struct scan *s, size_t first)
 {
 	struct goro_snapshot *snap = s->b->snap;
 	struct target_range ranges[BATCH];
 	uint32_t *order = NULL, of[BATCH];
-	uint64_t end = 0, total = 0;
 	struct some some;
+	uint64_t end = 0;
 	size_t m = 0;
 
-	if (list_unasked(snap, &some))
+	if (list_unasked(snap, first, &some))
 		order = order_by(some.n, lo_of, &some);
 	if (!order)
 		s->b->no_memory = true;
@@ -716,9 +599,9 @@ static void add_resident(struct scan *s)
 		const struct goro_info *g = &snap->g[at];
 		uint64_t size = g->stack_hi - g->stack_lo;
 
-		if (g->stack_lo < end || size > MAX_RESIDENT - total)
+		if (g->stack_lo < end || size > MAX_RESIDENT - s->address_space)
 			continue;
-		total += size;
+		s->address_space += size;
 		end = g->stack_hi;
 		of[m] = at;
 		ranges[m++] = (struct target_range){ .lo = g->stack_lo, .hi = end };
@@ -730,6 +613,141 @@ static void add_resident(struct scan *s)
 	ask_resident(s, ranges, of, m);
 	free(some.v);
 	free(order);
+}
+
+/* ---- first round: chunk by chunk ------------------------------------------------------------- */
+
+static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *used)
+{
+	struct item it = { .record = address, .slot = slot, .window = FIRST_WINDOW };
+	const struct parked *parked;
+	struct goro_info g;
+
+	decode(s, s->before + slot, address, &g);
+	if (g.state >= GORO_NSTATES)
+		s->b->snap->bad_records++;
+	if (!is_there(&g))
+		return;
+	find_stack_end(s, &g);
+	if (g.flags & GORO_FLAG_MAIN)
+		s->r->main = g;
+	parked = park_memo_find(&s->r->memo, &g);
+	if (parked)
+		g.stack_used = g.stack_hi - g.sp;
+	it.g = snapshot_add_g(s->b, &g);
+	if (it.g == UINT32_MAX)
+		return;
+	if (parked) {
+		park_memo_reuse(&s->r->memo, parked, s->b, it.g);
+		add_rlocks(s, it.g, s->before + slot);
+		return;
+	}
+	if (has_stack(s, &g) && place(s, &it, &g, used)) {
+		s->items[s->nitems++] = it;
+		return;
+	}
+	if (g.state == GORO_STATE_WAITING)
+		s->b->snap->bad_records++; /* it must have one */
+	add_rlocks(s, it.g, s->before + slot);
+}
+
+static struct goro_error *read_records(struct scan *s, uint64_t address, uint32_t n, uint8_t *to,
+				       bool *ok)
+{
+	return target_read_at(s->t, address, to, (size_t)n * s->r->contract.raw.g_size, ok);
+}
+
+static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_t n)
+{
+	const uint32_t g_size = s->r->contract.raw.g_size;
+	struct goro_error *err;
+	size_t used = 0;
+	bool ok;
+
+	err = read_records(s, address, n, s->before, &ok);
+	if (err)
+		return err;
+	if (!ok) {
+		s->b->snap->bad_records += n;
+		return NULL;
+	}
+	s->nitems = 0;
+	for (uint32_t i = 0; i < n; i++)
+		classify(s, address + (uint64_t)i * g_size, i * g_size, &used);
+	if (s->b->snap->ng > s->max_goroutines)
+		return goro_error_new(GORO_PARTIAL,
+				      "its more than %zu goroutines do not fit in our memory",
+				      s->max_goroutines);
+	if (!s->nitems)
+		return NULL;
+	err = read_stacks(s);
+	if (!err)
+		err = read_records(s, address, n, s->after, &ok);
+	if (err)
+		return err;
+	if (!ok) /* gone between two reads: believe nothing of it */
+		memset(s->after, 0, (size_t)n * g_size);
+	finish_all(s);
+	return NULL;
+}
+
+/* Goroutines can join crowds when all is known of them: then no round is left for later. */
+static struct goro_error *summarize_records(struct scan *s, uint64_t address, uint32_t n)
+{
+	size_t first = s->b->snap->ng, first_wait = s->b->snap->nwaits;
+	struct goro_error *err = scan_records(s, address, n);
+
+	if (!err)
+		err = scan_again(s);
+	if (!err && !s->b->no_memory) {
+		add_resident(s, first);
+		crowd_join(s->b, first, first_wait);
+	}
+	return err;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct goro_error *scan_chunks(struct scan *s)
+{
+	const struct goro_introspect *raw = &s->r->contract.raw;
+	uint64_t *chunks = calloc(raw->g_nchunks + 1, sizeof *chunks);
+	uint64_t bytes = (uint64_t)raw->g_chunk_len * raw->g_size, last = 0;
+	struct goro_error *err;
+	bool ok;
+
+	if (!chunks)
+		return &goro_enomem;
+	err = target_read_at(s->t, raw->g_chunks, chunks, raw->g_nchunks * sizeof *chunks, &ok);
+	if (!err && !ok)
+		err = goro_error_at(GORO_UNSUPPORTED, raw->g_chunks,
+				    "its goro contract makes no sense: the table of goroutines at "
+				    "0x%llx cannot be read",
+				    (unsigned long long)raw->g_chunks);
+	if (!err)
+		qsort(chunks, raw->g_nchunks, sizeof *chunks, by_value);
+	for (uint32_t i = 0; !err && i < raw->g_nchunks; i++) {
+		/* Chunks that overlap would multiply what is there. */
+		if (!chunks[i] || chunks[i] < last) {
+			s->b->snap->bad_records += chunks[i] ? raw->g_chunk_len : 0;
+			continue;
+		}
+		last = chunks[i] + bytes;
+		for (uint32_t at = 0; !err && at < raw->g_chunk_len; at += BATCH) {
+			uint32_t n = raw->g_chunk_len - at;
+
+			n = n < BATCH ? n : BATCH;
+			err = (s->b->summarize ? summarize_records : scan_records)(
+				s, chunks[i] + (uint64_t)at * raw->g_size, n);
+		}
+	}
+	free(chunks);
+	return err;
 }
 
 /* ---- reader_ops ------------------------------------------------------------------------------ */
@@ -770,14 +788,12 @@ static void scan_end(struct scan *s)
 }
 
 /* libgoro-heap.so is there from the start, or never. */
-static struct goro_error *read_heap(struct reader_goro *r, struct target *t,
-				    struct goro_snapshot *snap)
+static void find_heap(struct reader_goro *r, struct target *t)
 {
 	if (r->heap_modules != r->modules->generation + 1) {
 		r->heap = contract_find_note(t, r->modules, GORO_HEAP_NOTE_TYPE, GORO_HEAP_COOKIE);
 		r->heap_modules = r->modules->generation + 1;
 	}
-	return r->heap ? contract_read_heap(r->heap, t, snap) : NULL;
 }
 
 static struct goro_error *goro_read(struct reader *base, struct target *t,
@@ -792,6 +808,10 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		return err;
 	if (!scan_begin(&s))
 		err = &goro_enomem;
+	find_heap(r, t);
+	/* What each of them allocated is written down for each. */
+	if (r->heap)
+		b->summarize = false;
 	/* Who compares unwinders wants every stack unwound. */
 	if (unwinder_compares(b->unwinder))
 		park_memo_free(&r->memo);
@@ -806,22 +826,23 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!err) {
 		snapshot_collect_objects(b);
 		if (!b->no_memory)
-			add_resident(&s);
+			add_resident(&s, 0);
 		park_memo_objects(&r->memo, b->snap);
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
 	if (!err) {
 		/* The memory for a next look is spent when there was one before. */
-		if (r->looked)
+		if (r->looked && !b->summarize)
 			park_memo_save(&r->memo, b->snap);
 		r->looked = true;
+		crowd_sort_ids(b);
 		r->expected = b->snap->ng + b->snap->ng / 64;
 		snapshot_sort(b);
 	}
 	if (!err)
 		err = contract_read_names(&r->contract, t, b->snap);
 	if (!err)
-		err = read_heap(r, t, b->snap);
+		err = r->heap ? contract_read_heap(r->heap, t, b->snap) : NULL;
 	if (!err)
 		err = contract_read_queues(&r->contract, t, b->snap);
 	if (!err)

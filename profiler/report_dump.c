@@ -51,7 +51,7 @@ static void put_summary(const struct report *r)
 		fprintf(r->out, ", %s in memory", text_bytes(rss, s->rss));
 	report_source(r->out, s);
 	fputc('\n', r->out);
-	fprintf(r->out, "%zu goroutine%s", s->ng, plural(s->ng));
+	fprintf(r->out, "%zu goroutine%s", goro_snapshot_count(s), plural(goro_snapshot_count(s)));
 	states = goro_groups(s, GORO_BY_STATE, &n);
 	for (size_t i = 0; states && i < n; i++)
 		fprintf(r->out, "%s %zu %s", i ? "," : ":", states[i].n,
@@ -124,17 +124,23 @@ static void put_look(const struct report *r, const uint32_t *member, size_t n)
 {
 	const struct goro_info *g = &r->snap->g[member[0]];
 	uint64_t oldest = 0;
+	size_t count = 0;
 	char age[TEXT_NUMBER];
 
 	for (size_t i = 0; i < n; i++) {
-		if (r->snap->g[member[i]].wait_ns > oldest)
-			oldest = r->snap->g[member[i]].wait_ns;
+		const struct goro_info *m = &r->snap->g[member[i]];
+		uint64_t wait_ns = m->crowd ? r->snap->crowds[m->crowd - 1].oldest_wait_ns
+					    : m->wait_ns;
+
+		count += goro_snapshot_weight(r->snap, m);
+		if (wait_ns > oldest)
+			oldest = wait_ns;
 	}
-	if (n == 1) {
+	if (count == 1) {
 		fputs("  ", r->out);
 		report_heading(r, g);
 	} else {
-		fprintf(r->out, "  %zu [%s", n, goro_state_text(g));
+		fprintf(r->out, "  %zu [%s", count, goro_state_text(g));
 		if (g->state == GORO_STATE_WAITING && oldest)
 			fprintf(r->out, ", up to %s", text_duration(age, oldest));
 		fprintf(r->out, "], first goroutine %" PRIu64, g->id);
@@ -169,9 +175,9 @@ static void put_group(const struct report *r, const struct goro_group *group,
 	fputc('\n', r->out);
 	if (key == GORO_BY_SPAWN)
 		put_spawn(r, g, "  ");
-	qsort_r(group->members, group->n, sizeof *group->members, by_look, (void *)s);
-	for (size_t i = 0; i < group->n; i = end) {
-		for (end = i; end < group->n &&
+	qsort_r(group->members, group->nmembers, sizeof *group->members, by_look, (void *)s);
+	for (size_t i = 0; i < group->nmembers; i = end) {
+		for (end = i; end < group->nmembers &&
 			      same_look(&s->g[group->members[i]], &s->g[group->members[end]]);
 		     end++)
 			;

@@ -291,6 +291,7 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 
 	if (!snapshot_begin(&b, scope->unwinder))
 		return &goro_enomem;
+	b.summarize = scope->summarize;
 	err = scope->reader->ops->read(scope->reader, t, &b);
 	if (err) {
 		snapshot_abandon(&b);
@@ -396,6 +397,13 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
 			    : take(scope, ret);
 	pthread_mutex_unlock(&scope->lock);
 	return err;
+}
+
+void goro_scope_summarize(struct goro_scope *scope)
+{
+	pthread_mutex_lock(&scope->lock);
+	scope->summarize = true;
+	pthread_mutex_unlock(&scope->lock);
 }
 
 /*

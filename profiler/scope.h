@@ -21,6 +21,7 @@ struct goro_scope {
 	/* A recording: then all of the following is NULL, but for the names. */
 	struct record *record;
 	size_t tick; /* where it stands, from 0 */
+	bool summarize;
 
 	struct target *target;
 	struct modules modules;

@@ -89,6 +89,24 @@ void snapshot_add_rlock(struct snapshot_builder *b, uint32_t g, uint64_t rwmutex
 	s->rlocks[s->nrlocks++] = rwmutex;
 }
 
+uint32_t snapshot_add_crowd(struct snapshot_builder *b, const struct goro_crowd *crowd)
+{
+	struct goro_snapshot *s = b->snap;
+
+	if (!GROW(b, s->crowds, s->ncrowds, 1, b->crowds_cap))
+		return 0;
+	s->crowds[s->ncrowds] = *crowd;
+	return (uint32_t)++s->ncrowds;
+}
+
+void snapshot_add_crowd_id(struct snapshot_builder *b, uint64_t id)
+{
+	struct goro_snapshot *s = b->snap;
+
+	if (GROW(b, s->crowd_ids, s->ncrowd_ids, 1, b->crowd_ids_cap))
+		s->crowd_ids[s->ncrowd_ids++] = id;
+}
+
 void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p)
 {
 	struct goro_snapshot *s = b->snap;
@@ -381,6 +399,7 @@ struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b)
 	for (size_t i = 0; i < s->ng; i++)
 		s->torn += s->g[i].torn;
 	free(b->stack_table);
+	free(b->crowd_table);
 	*b = (struct snapshot_builder){ 0 };
 	return s;
 }
@@ -389,6 +408,7 @@ void snapshot_abandon(struct snapshot_builder *b)
 {
 	goro_snapshot_free(b->snap);
 	free(b->stack_table);
+	free(b->crowd_table);
 	*b = (struct snapshot_builder){ 0 };
 }
 
@@ -402,6 +422,8 @@ void goro_snapshot_free(struct goro_snapshot *snap)
 	free(snap->runtime);
 	free(snap->file);
 	free(snap->g);
+	free(snap->crowds);
+	free(snap->crowd_ids);
 	free(snap->waits);
 	free(snap->rlocks);
 	free(snap->stacks);
@@ -413,6 +435,16 @@ void goro_snapshot_free(struct goro_snapshot *snap)
 	free(snap->heap);
 	free(snap->heap_ended);
 	free(snap);
+}
+
+size_t goro_snapshot_count(const struct goro_snapshot *snap)
+{
+	return snap->ng + snap->ncrowd_ids;
+}
+
+size_t goro_snapshot_weight(const struct goro_snapshot *snap, const struct goro_info *g)
+{
+	return g->crowd ? snap->crowds[g->crowd - 1].n : 1;
 }
 
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id)

@@ -18,6 +18,9 @@ struct snapshot_builder {
 	size_t g_cap, waits_cap, rlocks_cap, stacks_cap, pcs_cap, procs_cap, tombs_cap;
 	uint32_t *stack_table; /* open-addressed: hash of pcs -> stack id + 1 */
 	size_t stack_table_size;
+	bool summarize;	       /* see crowd.h */
+	uint32_t *crowd_table; /* open-addressed: hash of what a crowd has in common -> index + 1 */
+	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap;
 	bool no_memory;		     /* some array could not grow; freeze reports it */
 	struct unwind_result result; /* scratch: too big for the stack of a thread */
 };
@@ -43,6 +46,10 @@ enum unwind_status snapshot_add_stack(struct snapshot_builder *b, uint32_t g,
 /* The id of a stack that was unwound before: only n, complete and by_frame_pointer of st count. */
 uint32_t snapshot_intern_stack(struct snapshot_builder *b, const struct goro_stack *st,
 			       const uint64_t *pcs);
+
+/* Its number, from 1 on; 0: out of memory. */
+uint32_t snapshot_add_crowd(struct snapshot_builder *b, const struct goro_crowd *crowd);
+void snapshot_add_crowd_id(struct snapshot_builder *b, uint64_t id);
 
 void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p);
 void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);

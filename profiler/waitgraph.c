@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "goro_introspect.h"
+#include "crowd.h"
 #include "waitgraph.h"
 
 struct graph {
@@ -101,7 +102,7 @@ static bool has_ended(const struct graph *gr, uint64_t id)
 
 	if (s->bad_records || gr->again->bad_records || !s->ng)
 		return false;
-	if (goro_snapshot_find(s, id) || goro_snapshot_find(gr->again, id))
+	if (crowd_has(s, id) || crowd_has(gr->again, id))
 		return false;
 	if (id < s->g[s->ng - 1].id)
 		return true;

@@ -345,6 +345,28 @@ static void owner_that_has_ended(void **state)
 	assert_int_equal(prove_both(&f, &later), 0); /* it was overlooked the first time */
 }
 
+/* It was read, and is a number in a summary: no orphan. */
+static void owner_in_a_crowd(void **state)
+{
+	struct fake f = { 0 };
+	struct goro_snapshot *snap;
+
+	(void)state;
+	fake_g(&f, 1);
+	fake_wait(&f, 5, GORO_REASON_MUTEX, A);
+	fake_mutex(&f, A, 3);
+	snap = fake_freeze(&f);
+	snap->crowd_ids = calloc(2, sizeof *snap->crowd_ids);
+	assert_non_null(snap->crowd_ids);
+	snap->crowd_ids[0] = 2;
+	snap->crowd_ids[1] = 4;
+	snap->ncrowd_ids = 2;
+	assert_int_equal(waitgraph_prove(snap, snap, stuck), 1);
+	snap->crowd_ids[0] = 3;
+	assert_int_equal(waitgraph_prove(snap, snap, stuck), 0);
+	goro_snapshot_free(snap);
+}
+
 static long prove_thrice(const struct fake *first, const struct fake *second,
 			 const struct fake *third)
 {
@@ -553,6 +575,7 @@ int main(void)
 		cmocka_unit_test(one_stuck_reader_is_enough),
 		cmocka_unit_test(cycle_over_two_rwmutexes),
 		cmocka_unit_test(owner_that_has_ended),
+		cmocka_unit_test(owner_in_a_crowd),
 		cmocka_unit_test(reader_that_has_ended),
 		cmocka_unit_test(reader_that_may_live_is_no_proof),
 		cmocka_unit_test(owner_that_may_live_is_no_proof),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "crowd.h"
 #include "fake.h"
 #include "program.h"
 #include "scope.h"
@@ -206,6 +207,47 @@ static void test_reads_no_stack_twice(void **state)
 		assert_int_equal(g->stack_used, 256);
 	}
 	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+}
+
+/* What each was, a summary says with fewer; who can be asked for is still there. */
+static void test_summary(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope = open_fake(f);
+	struct goro_snapshot *snap;
+	size_t weight = 0;
+
+	(void)state;
+	fake_set(f, 3, GORO_FIELD_g_status, GORO_STATE_WAITING | (uint64_t)GORO_REASON_MUTEX << 8);
+	fake_set(f, 3, GORO_FIELD_g_wait_object, FAKE_OBJECTS + 0x800);
+	fake_set(f, 5, GORO_FIELD_g_held_locks, 1);
+	fake_set(f, 7, GORO_FIELD_g_spawn_pc, FAKE_CODE + 0x18);
+	fake_set(f, 9, GORO_FIELD_g_status, GORO_STATE_RUNNING);
+	snap = take(scope);
+	assert_int_equal(snap->ng, FAKE_NG);
+	assert_int_equal(snap->ncrowds, 0);
+	assert_int_equal(goro_snapshot_count(snap), FAKE_NG);
+	goro_snapshot_free(snap);
+
+	goro_scope_summarize(scope);
+	for (int look = 0; look < 3; look++) {
+		snap = take(scope);
+		assert_int_equal(goro_snapshot_count(snap), FAKE_NG);
+		assert_int_equal(snap->ng, 5);
+		assert_int_equal(snap->ncrowds, 1);
+		for (size_t i = 0; i < snap->ng; i++) {
+			weight += goro_snapshot_weight(snap, &snap->g[i]);
+			assert_int_equal(goro_snapshot_weight(snap, &snap->g[i]),
+					 snap->g[i].id == 1 ? FAKE_NG - 4 : 1);
+		}
+		assert_int_equal(weight, FAKE_NG * (size_t)(look + 1));
+		for (uint64_t id = 1; id <= FAKE_NG; id++)
+			assert_true(crowd_has(snap, id));
+		assert_false(crowd_has(snap, FAKE_NG + 1));
+		assert_false(crowd_has(snap, 0));
+		goro_snapshot_free(snap);
+	}
 	goro_scope_close(scope);
 }
 
@@ -478,6 +520,8 @@ static void test_flipped_bytes(void **state)
 		for (int i = 0; i < 2 && !err; i++) {
 			struct goro_snapshot *snap = NULL;
 
+			if (i)
+				goro_scope_summarize(scope);
 			err = goro_scope_snapshot(scope, &snap);
 			goro_snapshot_free(snap);
 			opened += !err;
@@ -503,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_older_and_newer_contracts),
 		cmocka_unit_test(test_reads_again_what_ran),
 		cmocka_unit_test(test_reads_no_stack_twice),
+		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_leaves_out_what_ended),
 		cmocka_unit_test(test_reports_the_end),
 		cmocka_unit_test(test_select),

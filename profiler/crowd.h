@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crowd.h - one goroutine that stands for many, where nobody asks for each.
+ *
+ * A summary of a million goroutines that wait in one line needs no million records. While they are
+ * read, one that differs from an earlier one in nothing that a summary shows, and about which there
+ * is nothing to judge, becomes a number in that one's crowd, and its id is kept. So the memory of
+ * an observer goes with what there is to tell.
+ *
+ * Who waits for a lock or for ever, holds locks, is locked to a thread or has a name is never part
+ * of a crowd: verdicts are about these, and rest on the ids of all (waitgraph.c).
+ *
+ * Rejected: to write the report while reading, which each format would do anew; smaller records for
+ * all, which would still be a million.
+ */
+#ifndef GORO_CROWD_H
+#define GORO_CROWD_H
+
+#include "snapshot.h"
+
+/*
+ * The goroutines from index `first` on are complete: let those join crowds that can, and drop those
+ * with id 0. What they wait for begins at snap->waits[first_wait].
+ */
+void crowd_join(struct snapshot_builder *b, size_t first, size_t first_wait);
+
+/* Bring the ids in order, if somebody may ask for them: after the objects were collected. */
+void crowd_sort_ids(struct snapshot_builder *b);
+
+/* Was there a goroutine of that id, alone or in a crowd? */
+bool crowd_has(const struct goro_snapshot *snap, uint64_t id);
+
+#endif /* GORO_CROWD_H */
