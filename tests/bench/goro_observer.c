@@ -377,9 +377,11 @@ static void unwind_frame(void)
 	open_stacks(&s, o.pid);
 	reference = unwind_reference_new(s.target, &s.modules);
 	must(reference, "no memory");
-	print_figure("unwind_frame", ns_per_frame(&s, s.n, by_rows, s.unwinder));
+	/* As many as a dump copies at a time, and walks at once. */
+	print_figure("unwind_frame",
+		     ns_per_frame(&s, s.n < 1024 ? s.n : 1024, by_rows, s.unwinder));
 	print_figure("unwind_frame_libunwind",
-		     ns_per_frame(&s, s.n < 500 ? s.n : 500, by_libunwind, reference));
+		     ns_per_frame(&s, s.n < 256 ? s.n : 256, by_libunwind, reference));
 	unwind_reference_free(reference);
 	close_stacks(&s);
 	dismiss(&o);
