@@ -34,7 +34,8 @@ enum {
 
 _Static_assert(CHUNK_BYTES + sizeof(struct chunk_end) <= CHUNK_SPAN, "a chunk and its end");
 
-static struct g *gfree_old, *gfree_limbo;
+static struct g *gfree_old, *gfree_limbo; /* chains; see push_chain() */
+static struct g *limbo_chain;
 static struct chunk_end *chunks_cold;
 
 static struct chunk_end *end_of(uintptr_t record)
@@ -58,12 +59,33 @@ uint64_t goro_g_count(void)
 	       G_CHUNK_LEN;
 }
 
+/*
+ * Free records go from hand to hand by the chain, through g.link, and the head of a chain says how
+ * long it is and which chain comes next. So whoever takes or gives a batch touches one record and
+ * not all: each might be a wait for memory, with the lock held, and the next address only in it.
+ */
+static void push_chain(struct g **list, struct g *head, uint32_t n)
+{
+	head->chain.next = *list;
+	head->chain.n = n;
+	*list = head;
+}
+
+static struct g *pop_chain(struct g **list)
+{
+	struct g *head = *list;
+
+	*list = head->chain.next;
+	return head;
+}
+
+/* In order: a report that goes through the table then mostly shows first who was started first. */
 static void chain_chunk(struct g *chunk)
 {
-	for (uint32_t i = 0; i < G_CHUNK_LEN; i++) {
-		chunk[i].link = sched.gfree;
-		sched.gfree = &chunk[i];
-	}
+	for (uint32_t i = 0; i < G_CHUNK_LEN; i++)
+		chunk[i].link = (i + 1) % GFREE_BATCH ? &chunk[i + 1] : NULL;
+	for (uint32_t i = G_CHUNK_LEN; i; i -= GFREE_BATCH)
+		push_chain(&sched.gfree, &chunk[i - GFREE_BATCH], GFREE_BATCH);
 }
 
 /* sched.lock held. */
@@ -87,9 +109,8 @@ static void find_free(void)
 	struct chunk_end *end = chunks_cold;
 
 	if (gfree_old) {
-		sched.gfree = gfree_old;
-		gfree_old = gfree_old->link;
-		sched.gfree->link = NULL;
+		sched.gfree = pop_chain(&gfree_old);
+		sched.gfree->chain.next = NULL;
 		return;
 	}
 	if (!end) {
@@ -101,59 +122,67 @@ static void find_free(void)
 	if (end->bare)
 		chain_chunk(records_of(end));
 	else
-		sched.gfree = end->cold;
+		push_chain(&sched.gfree, end->cold, end->ncold);
 	end->cold = NULL;
 	end->ncold = 0;
 	end->bare = false;
 }
 
+/* sched.lock held. */
+static struct g *take_chain(void)
+{
+	if (!sched.gfree)
+		find_free();
+	return pop_chain(&sched.gfree);
+}
+
 /* One, for who has no P. sched.lock held. */
 struct g *goro_g_take(void)
 {
-	struct g *gp;
+	struct g *gp = take_chain();
 
-	if (!sched.gfree)
-		find_free();
-	gp = sched.gfree;
-	sched.gfree = gp->link;
+	if (gp->link)
+		push_chain(&sched.gfree, gp->link, gp->chain.n - 1);
 	gp->link = NULL;
 	return gp;
 }
 
 void goro_g_refill(struct p *pp)
 {
+	if (pp->gspare) {
+		pp->gfree = pp->gspare;
+		pp->ngfree = pp->ngspare;
+		pp->gspare = NULL;
+		return;
+	}
 	lock_always(&sched.lock);
-	while (pp->ngfree < GFREE_BATCH) {
-		struct g *gp;
-
-		if (!sched.gfree)
-			find_free();
-		gp = sched.gfree;
-		sched.gfree = gp->link;
-		gp->link = pp->gfree;
-		pp->gfree = gp;
-		pp->ngfree++;
-	}
+	pp->gfree = take_chain();
 	unlock_always(&sched.lock);
+	pp->ngfree = pp->gfree->chain.n;
 }
 
-void goro_g_flush_locked(struct p *pp, uint32_t keep)
-{
-	while (pp->ngfree > keep) {
-		struct g *gp = pp->gfree;
-
-		pp->gfree = gp->link;
-		pp->ngfree--;
-		gp->link = sched.gfree;
-		sched.gfree = gp;
-	}
-}
-
+/* It has a batch: that is put aside, and what was put aside before is given to all. */
 void goro_g_flush(struct p *pp)
 {
-	lock_always(&sched.lock);
-	goro_g_flush_locked(pp, GFREE_BATCH);
-	unlock_always(&sched.lock);
+	if (pp->gspare) {
+		lock_always(&sched.lock);
+		push_chain(&sched.gfree, pp->gspare, pp->ngspare);
+		unlock_always(&sched.lock);
+	}
+	pp->gspare = pp->gfree;
+	pp->ngspare = pp->ngfree;
+	pp->gfree = NULL;
+	pp->ngfree = 0;
+}
+
+void goro_g_flush_locked(struct p *pp)
+{
+	if (pp->gfree)
+		push_chain(&sched.gfree, pp->gfree, pp->ngfree);
+	if (pp->gspare)
+		push_chain(&sched.gfree, pp->gspare, pp->ngspare);
+	pp->gfree = pp->gspare = NULL;
+	pp->ngfree = 0;
 }
 
 /* ---- free records grow old: sysmon only, see scavenge.c -------------------------------------- */
@@ -191,18 +220,27 @@ static void return_record(struct g *gp)
 	}
 }
 
+/* From the chain that is being returned, or the first of the next one. */
+static struct g *limbo_pop(void)
+{
+	struct g *gp = limbo_chain;
+
+	if (!gp && gfree_limbo)
+		gp = pop_chain(&gfree_limbo);
+	limbo_chain = gp ? gp->link : NULL;
+	return gp;
+}
+
 /* True: there is more to do. */
 bool goro_g_return(void)
 {
-	if (!gfree_limbo)
+	struct g *gp;
+
+	if (!gfree_limbo && !limbo_chain)
 		return false;
 	lock_always(&sched.lock);
-	for (int i = 0; i < RETURN_BATCH && gfree_limbo; i++) {
-		struct g *gp = gfree_limbo;
-
-		gfree_limbo = gp->link;
+	for (int i = 0; i < RETURN_BATCH && (gp = limbo_pop()); i++)
 		return_record(gp);
-	}
 	unlock_always(&sched.lock);
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idle.c - what nobody owns: the global queue, idle Ps, idle workers, and new worker threads.
+ * idle.c - what nobody owns: idle Ps, idle workers, and new worker threads; and locks.
  *
  * All of it is under sched.lock; functions that want it held say so.
  */
@@ -18,55 +18,8 @@ enum { LOCK_LOOKS = 20 };
 #define LOOK_AGAIN_MIN (5 * GORO_MILLISECOND)
 #define LOOK_AGAIN_MAX (10 * GORO_SECOND)
 
-/* ---- the global queue, idle Ps and Ms -------------------------------------------------------- */
-
-void goro_global_put(struct g *first, struct g *last, uint32_t n)
-{
-	last->link = NULL;
-	if (sched.runq_last)
-		sched.runq_last->link = first;
-	else
-		sched.runq_first = first;
-	sched.runq_last = last;
-	atomic_store_explicit(&sched.runq_len,
-			      atomic_load_explicit(&sched.runq_len, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-	goro_introspect.sched_runq_len = sched.runq_len;
-}
-
-/* A fair share for pp: one is returned, the rest goes to its ring. */
-struct g *goro_global_get(struct p *pp)
-{
-	uint64_t len = atomic_load_explicit(&sched.runq_len, memory_order_relaxed);
-	uint64_t n = len / (uint64_t)atomic_load_explicit(&sched.nprocs, memory_order_relaxed) + 1;
-	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
-	uint32_t room =
-		RUNQ_LEN - (tail - atomic_load_explicit(&pp->runq_head, memory_order_acquire));
-	struct g *gp = sched.runq_first;
-
-	if (!gp)
-		return NULL;
-	n = n < len ? n : len;
-	n = n < RUNQ_LEN / 2 ? n : RUNQ_LEN / 2;
-	n = n < room + 1 ? n : room + 1;
-	sched.runq_first = gp->link;
-	for (uint64_t i = 1; i < n; i++) {
-		struct g *more = sched.runq_first;
-
-		/* One that is locked to a thread is never in a P's own queue: see locked.c. */
-		if (g_is_locked(more)) {
-			n = i;
-			break;
-		}
-		sched.runq_first = more->link;
-		runq_put(pp, more);
-	}
-	if (!sched.runq_first)
-		sched.runq_last = NULL;
-	atomic_store_explicit(&sched.runq_len, len - n, memory_order_relaxed);
-	goro_introspect.sched_runq_len = len - n;
-	return gp;
-}
+/* ---- idle Ps and Ms ---------------------------------------------------------------------------
+ */
 
 void goro_p_acquire(struct m *mp, struct p *pp)
 {
@@ -127,7 +80,7 @@ bool goro_check_deadlock(void)
 	sched.look_again = 0;
 	if (atomic_load(&sched.nidle_p) != (uint32_t)sched.nprocs || atomic_load(&sched.nlost) ||
 	    atomic_load(&sched.noutside) || atomic_load(&sched.nblocking) ||
-	    goro_netpoll_waiters() || sched.runq_first || atomic_load(&sched.dying))
+	    goro_netpoll_waiters() || atomic_load(&sched.runq_len) || atomic_load(&sched.dying))
 		return false;
 	for (int i = 0; i < sched.nprocs; i++)
 		if (!runq_empty(goro_ps[i]))

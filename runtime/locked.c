@@ -32,7 +32,7 @@ void goro_m_stop(struct m *mp)
 /* Must somebody hold pp, or see to timers and descriptors, while it is idle? */
 static bool p_is_needed(struct p *pp, int64_t when)
 {
-	if (!runq_empty(pp) || sched.runq_first)
+	if (!runq_empty(pp) || sched.runq_len)
 		return true;
 	if (goro_netpoll_waiters() && !sched.poller)
 		return true;

@@ -23,10 +23,8 @@ void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail
 		return;
 	}
 	batch[n] = gp;
-	for (uint32_t i = 0; i < n; i++)
-		batch[i]->link = batch[i + 1];
 	lock_always(&sched.lock);
-	goro_global_put(batch[0], batch[n], n + 1);
+	goro_global_put_all(batch, n + 1);
 	unlock_always(&sched.lock);
 }
 

@@ -85,7 +85,13 @@ struct g {
 	goro_rwmutex *rlocks[G_NRLOCKS] __attribute__((aligned(CACHE_LINE))); /* [o] */
 	struct goro_deferred *deferred; /* what defer.c must run, last one first */
 	struct panicking *panicking;	/* the panic that runs them, or NULL */
-	unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
+	union {
+		unsigned char inline_arg[G_INLINE_ARG] __attribute__((aligned(16)));
+		struct {
+			struct g *next;
+			uint32_t n;
+		} chain; /* the head of a chain of free ones: see g.c */
+	};
 	struct san_fiber san; /* empty but in sanitizer builds */
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -197,8 +203,8 @@ struct p {
 	uint64_t slices[P_NBUCKETS];	  /* [o] */
 	uint64_t latencies[P_NBUCKETS];	  /* [o] */
 
-	struct g *gfree;
-	uint32_t ngfree;
+	struct g *gfree, *gspare; /* chains of free records; see g.c */
+	uint32_t ngfree, ngspare;
 	uint64_t next_id, last_id; /* a batch of goroutine ids */
 	struct stack_chain stacks; /* of the default size */
 	struct stack_run stack_run;
@@ -292,15 +298,14 @@ struct tomb {
 
 struct sched {
 	bool solo; /* one P: see the head of this file. Changes while the world is stopped. */
-	uint32_t lockorder;    /* 0 or ORDER_ON: see lockorder.h */
-	bool pthreads;	       /* GORO_DEBUG=pthread: see pthreads.c */
-	_Atomic int nprocs;    /* the same */
-	_Atomic bool stopping; /* sched.lock: see world.c */
-	uint32_t nstopped;     /* Ps that world.c has */
-	uint32_t retake_lock;  /* comes before sched.lock; one asks for Ps at a time */
-	uint32_t lock;	       /* everything below, unless atomic */
-	struct g *runq_first, *runq_last;
-	_Atomic uint64_t runq_len;
+	uint32_t lockorder;	   /* 0 or ORDER_ON: see lockorder.h */
+	bool pthreads;		   /* GORO_DEBUG=pthread: see pthreads.c */
+	_Atomic int nprocs;	   /* the same */
+	_Atomic bool stopping;	   /* sched.lock: see world.c */
+	uint32_t nstopped;	   /* Ps that world.c has */
+	uint32_t retake_lock;	   /* comes before sched.lock; one asks for Ps at a time */
+	uint32_t lock;		   /* everything below, unless atomic */
+	_Atomic uint64_t runq_len; /* of the global queue: see globalq.c */
 	struct p *idle_p;
 	_Atomic uint32_t nidle_p;
 	struct m *idle_m;
@@ -313,7 +318,7 @@ struct sched {
 	_Atomic uint32_t nblocking; /* Ms in a goro_blocking() call */
 	_Atomic(struct m *) poller; /* the M that sleeps in netpoll; it is not in idle_m */
 	struct m *timekeeper;	    /* the idle M that sleeps until the next timer */
-	struct g *gfree;
+	struct g *gfree;	    /* chains of free records */
 	_Atomic uint64_t next_id;
 	_Atomic bool sysmon_started;
 	_Atomic uint32_t sysmon_futex; /* 1: sysmon sleeps because nothing runs */
@@ -506,7 +511,9 @@ void goro_end_foreign(struct m *mp); /* its goroutine */
 size_t goro_count_now(void);
 struct g *goro_g_by_index(uint64_t i);
 uint64_t goro_g_count(void);
-void goro_global_put(struct g *first, struct g *last, uint32_t n); /* sched.lock held */
+/* To the end of the global queue, sched.lock held: a chain, or all of an array. */
+void goro_global_put(struct g *first, struct g *last, uint32_t n);
+void goro_global_put_all(struct g *const *gs, uint32_t n);
 
 /* There is work that another worker could take: wake one, unless one is looking already. */
 static inline void goro_wake_worker(void)

@@ -175,7 +175,7 @@ static void flush_idle(void)
 		san_acquire(pp);
 		if (pp->stacks.n)
 			goro_stack_flush(pp, 0);
-		goro_g_flush_locked(pp, 0);
+		goro_g_flush_locked(pp);
 		san_release(pp);
 	}
 	unlock_always(&sched.lock);

@@ -11,6 +11,7 @@
 
 /* sched.lock held by the caller of all of these */
 struct g *goro_global_get(struct p *pp);
+struct g *goro_global_take(void); /* the first; NULL: it is empty */
 void goro_idle_p_put(struct p *pp);
 struct p *goro_idle_p_get(void);
 void goro_idle_m_remove(struct m *mp);

@@ -7,7 +7,7 @@
 
 #include "runq.h"
 
-enum { GFREE_MAX = 256, GFREE_BATCH = 128 };
+enum { GFREE_BATCH = 128 };
 
 extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *value);
 
@@ -15,7 +15,7 @@ void goro_g_chunk_add(void); /* sched.lock held */
 struct g *goro_g_take(void); /* sched.lock held */
 void goro_g_refill(struct p *pp);
 void goro_g_flush(struct p *pp);
-void goro_g_flush_locked(struct p *pp, uint32_t keep); /* sched.lock held */
+void goro_g_flush_locked(struct p *pp); /* all; sched.lock held */
 bool goro_g_age(void);
 bool goro_g_return(void);
 void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *));
@@ -33,6 +33,9 @@ static inline struct g *g_alloc(struct p *pp)
 	gp = pp->gfree;
 	pp->gfree = gp->link;
 	pp->ngfree--;
+	/* The next one is wanted soon, and may be far away. */
+	__builtin_prefetch(pp->gfree, 1);
+	__builtin_prefetch((char *)pp->gfree + CACHE_LINE, 1);
 	if (unlikely(pp->next_id == pp->last_id)) {
 		pp->next_id = atomic_fetch_add_explicit(&sched.next_id, 64, memory_order_relaxed);
 		pp->last_id = pp->next_id + 64;
@@ -46,7 +49,7 @@ static inline void g_free(struct p *pp, struct g *gp)
 {
 	gp->link = pp->gfree;
 	pp->gfree = gp;
-	if (unlikely(++pp->ngfree > GFREE_MAX))
+	if (unlikely(++pp->ngfree >= GFREE_BATCH))
 		goro_g_flush(pp);
 }
 

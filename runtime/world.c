@@ -116,7 +116,7 @@ static void empty_queues(struct p *pp)
 
 	while ((gp = runq_take_next(pp)) || (gp = runq_take_ring(pp)))
 		goro_global_put(gp, gp, 1);
-	goro_g_flush_locked(pp, 0);
+	goro_g_flush_locked(pp);
 }
 
 static void move_counter(uint64_t *from, uint64_t *to)

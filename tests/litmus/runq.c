@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "runq.h"
+#include "schedule.h"
 #include "stress.h"
 
 enum { THIEVES = 2, GS = 4096 };
@@ -88,15 +89,11 @@ static void drain_global(void)
 	struct g *gp;
 
 	lock_always(&sched.lock);
-	gp = sched.runq_first;
-	sched.runq_first = sched.runq_last = NULL;
-	atomic_store(&sched.runq_len, 0);
-	unlock_always(&sched.lock);
-	for (struct g *next; gp; gp = next) {
-		next = gp->link;
+	while ((gp = goro_global_take())) {
 		take(gp);
 		atomic_fetch_add_explicit(&overflowed, 1, memory_order_relaxed);
 	}
+	unlock_always(&sched.lock);
 }
 
 static void own(uint64_t *random)
