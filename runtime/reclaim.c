@@ -397,7 +397,8 @@ static bool copy_environment(void)
 
 void goro_reclaim_init(void)
 {
-	const char *how = getenv("GORO_RECLAIM");
+	/* It names a program to run: not for who starts a set-user-ID program. */
+	const char *how = secure_getenv("GORO_RECLAIM");
 
 	if (!how || !*how || !strcmp(how, "0"))
 		return;

@@ -3,38 +3,12 @@
 # GORO_RECLAIM and goro reclaim: each function here is a test of its own (see CMakeLists.txt).
 #
 #   reclaim_test.sh CASE    with GORO, STUCK, BUSY, FORGE set
-set -uo pipefail
+# shellcheck source=tests/check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 
-scratch=$(mktemp -d)
-started=()
-finish() {
-	local status=$?
-	for pid in "${started[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait 2>/dev/null
-	rm -rf "$scratch"
-	exit $status
-}
-trap finish EXIT
-
-out=$scratch/out
-err=$scratch/err
 said=$scratch/said
 wrong=$scratch/wrong
-
-fail() {
-	echo "FAIL: $*" >&2
-	for file in "$out" "$err" "$said" "$wrong"; do
-		[ -s "$file" ] && sed "s|^|$(basename "$file"): |" "$file" >&2
-	done
-	exit 1
-}
-
-skip() {
-	echo "SKIPPED: $*"
-	exit 77
-}
+shown+=("$said" "$wrong")
 
 # What cannot be stopped here cannot be proved here. What a sanitizer's allocator has is all in use.
 reclaim() { # reclaim STATUS PID
@@ -43,10 +17,6 @@ reclaim() { # reclaim STATUS PID
 	got=$?
 	grep -q "reachability is unknown" "$err" && skip "$(cat "$err")"
 	[ "$got" = "$1" ] || fail "goro reclaim: status $got, not $1"
-}
-
-has() { # has FILE TEXT
-	grep -qF -- "$2" "$1" || fail "no '$2'"
 }
 
 # eventually COMMAND.. - until it succeeds, for a minute
@@ -60,6 +30,7 @@ eventually() {
 }
 
 start() { # start [NAME=VALUE..] PROGRAM ARG..
+	: >"$said" # what the one before said is not an answer
 	env "$@" >"$said" 2>"$wrong" </dev/null &
 	pid=$!
 	started+=("$pid")
@@ -177,6 +148,19 @@ not_allowed() {
 	GORO_RECLAIM=perhaps "$STUCK" each >"$out" 2>"$err"
 	[ $? = 2 ] || fail "a word that is none"
 	has "$err" "GORO_RECLAIM=perhaps"
+}
+
+# Who runs a set-user-ID program does not choose what it runs.
+not_for_others() {
+	cp "$STUCK" "$scratch/set_user_id"
+	chown nobody "$scratch/set_user_id" 2>/dev/null && chmod 4755 "$scratch/set_user_id" ||
+		skip "only root can make a set-user-ID program of somebody else's"
+	chmod 755 "$scratch"
+	GORO_RECLAIM=/no/such "$STUCK" each >"$out" 2>"$err" </dev/null
+	[ $? = 2 ] || fail "a program that is none"
+	start GORO_RECLAIM=/no/such "$scratch/set_user_id" each
+	reclaim 4 "$pid"
+	has "$err" "does not allow it"
 }
 
 # What is not as it was at the proof, what cannot be, and what makes no sense.
