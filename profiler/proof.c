@@ -7,6 +7,10 @@
  * leaked, and a pointer that is nowhere is also not where a running program may have moved it: if
  * the pass finds nothing the target is not disturbed. If a stop meets somebody in the middle of
  * malloc(), part of the heap cannot be walked and would hide leaks: then another one is made.
+ *
+ * A goroutine that is leaked may hold locks, and a lock can only be unlocked by its owner (or by
+ * each of its readers). So who waits for such a lock is stuck, even if all the world can reach the
+ * lock. (What only that one still knows is not found: the lock's queue leads to its stack.)
  */
 #include "proof.h"
 
@@ -44,11 +48,11 @@ static bool somebody_waits(const struct goro_snapshot *snap)
 
 /* Run on one view of the target; `stopped`: the view, or NULL for the target as it runs. */
 static struct goro_error *run(struct proof *p, const struct target_frozen *stopped,
-			      const struct goro_snapshot *snap, struct reach *ret)
+			      const struct goro_snapshot *snap, struct stuck *stuck,
+			      struct reach *ret)
 {
 	struct target *t = stopped ? stopped->memory : p->scope->target;
 	struct reader *reader = p->scope->reader;
-	struct stuck *stuck = calloc(snap->ng + 1, sizeof *stuck);
 	bool *never = calloc(snap->ng + 1, sizeof *never);
 	struct facts facts = { 0 };
 	struct reach_view view = {
@@ -61,10 +65,8 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.most = p->most,
 		.why = p->opt->why,
 	};
-	struct goro_error *err = NULL;
+	struct goro_error *err = never ? NULL : &goro_enomem;
 
-	if (!stuck || !never)
-		err = &goro_enomem;
 	/* Who waits in a cycle will never use what it has. In one view one look is enough. */
 	if (!err && stopped && waitgraph_prove(snap, snap, stuck) < 0)
 		err = &goro_enomem;
@@ -74,8 +76,10 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		err = reader->ops->facts(reader, t, snap, &facts);
 	if (!err)
 		err = reach_run(&view, ret);
+	/* Whoever waits for locks of those that are leaked. */
+	if (!err && stopped && waitgraph_prove_with(snap, ret->leaked, stuck) < 0)
+		err = &goro_enomem;
 	facts_free(&facts);
-	free(stuck);
 	free(never);
 	return err;
 }
@@ -115,8 +119,25 @@ static bool keep_chain(struct proof *p, struct reach *r)
 	return true;
 }
 
+/* A lock's owner is leaked; both have not moved since. */
+static void keep_orphan(struct proof *p, size_t i, const struct goro_snapshot *frozen,
+			const struct stuck *s)
+{
+	const struct goro_info *owner, *now;
+
+	if (s->proof != GORO_PROOF_ORPHAN || s->cause == WAIT_NONE ||
+	    p->stuck[i].proof != GORO_PROOF_NONE)
+		return;
+	owner = &frozen->g[s->cause];
+	now = goro_snapshot_find(p->snap, owner->id);
+	if (!now || !same(now, owner))
+		return;
+	p->stuck[i] =
+		(struct stuck){ .proof = GORO_PROOF_ORPHAN, .cause = (uint32_t)(now - p->snap->g) };
+}
+
 static struct goro_error *conclude(struct proof *p, const struct goro_snapshot *frozen,
-				   struct reach *r)
+				   const struct stuck *stuck, struct reach *r)
 {
 	p->ret->retains = calloc(p->snap->ng + 1, sizeof *p->ret->retains);
 	if (!p->ret->retains || !keep_chain(p, r))
@@ -124,9 +145,12 @@ static struct goro_error *conclude(struct proof *p, const struct goro_snapshot *
 	for (size_t i = 0; i < p->snap->ng; i++) {
 		const struct goro_info *h = goro_snapshot_find(frozen, p->snap->g[i].id);
 
-		if (!same(&p->snap->g[i], h) || !r->leaked[h - frozen->g])
+		if (!same(&p->snap->g[i], h))
 			continue;
 		p->ret->retains[i] = r->retains[h - frozen->g];
+		keep_orphan(p, i, frozen, &stuck[h - frozen->g]);
+		if (!r->leaked[h - frozen->g] || stuck[h - frozen->g].proof == GORO_PROOF_ORPHAN)
+			continue;
 		if (p->stuck[i].proof == GORO_PROOF_NONE) {
 			p->stuck[i].proof = GORO_PROOF_UNREACHABLE;
 			p->stuck[i].cause = WAIT_NONE;
@@ -151,6 +175,7 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 	struct target_frozen view = { .memory = t };
 	const bool moving = reach_skips("view");
 	struct reach r = { 0 };
+	struct stuck *stuck = NULL;
 	struct goro_error *err = moving ? NULL : t->ops->freeze(t, &how, &view);
 
 	*again = false;
@@ -161,13 +186,16 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 	p->ret->stops++;
 	p->ret->copied |= view.copied;
 	err = scope_read(p->scope, view.memory, &frozen);
+	if (!err && !(stuck = calloc(frozen->ng + 1, sizeof *stuck)))
+		err = &goro_enomem;
 	if (!err)
-		err = run(p, &view, frozen, &r);
+		err = run(p, &view, frozen, stuck, &r);
 	if (!err && r.busy && !last)
 		*again = true;
 	else if (!err)
-		err = conclude(p, frozen, &r);
+		err = conclude(p, frozen, stuck, &r);
 	reach_free(&r);
+	free(stuck);
 	goro_snapshot_free(frozen);
 	if (view.memory != t)
 		view.memory->ops->close(view.memory);
@@ -180,9 +208,11 @@ static struct goro_error *prove(struct proof *p)
 	bool again = true;
 
 	if (!p->opt->why) {
+		struct stuck *stuck = calloc(p->snap->ng + 1, sizeof *stuck);
 		struct reach r = { 0 };
 
-		err = run(p, NULL, p->snap, &r);
+		err = stuck ? run(p, NULL, p->snap, stuck, &r) : &goro_enomem;
+		free(stuck);
 		again = err || r.nleaked || r.busy;
 		if (!err && !again) {
 			p->ret->objects = r.objects;

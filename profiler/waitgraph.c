@@ -37,6 +37,7 @@ struct graph {
 	const struct goro_snapshot *snap;
 	const struct goro_snapshot *again;
 	const struct goro_snapshot *last; /* or NULL */
+	const bool *leaked;		  /* by index, what is known already; or NULL */
 	struct stuck *stuck;
 	uint32_t nodes;		/* goroutines first, then objects */
 	uint32_t *next;		/* of a goroutine: the one node it needs, or WAIT_NONE */
@@ -415,6 +416,10 @@ static long explain(struct graph *gr)
 			continue;
 		found++;
 		s->cycle = gr->component[i];
+		if (gr->leaked && gr->leaked[i]) {
+			s->proof = GORO_PROOF_UNREACHABLE;
+			continue;
+		}
 		if (next == WAIT_NONE) {
 			s->proof = GORO_PROOF_NEVER;
 			continue;
@@ -458,6 +463,8 @@ static bool build(struct graph *gr)
 		add_waiters(gr, writer);
 		for (size_t o = 0; o < snap->nobjects; o++)
 			gr->done[snap->ng + o] = gr->dead_owner[o] || gr->dead_readers[o];
+		for (size_t i = 0; gr->leaked && i < snap->ng; i++)
+			gr->done[i] |= gr->leaked[i];
 	}
 	free(in_a);
 	free(in_b);
@@ -480,10 +487,9 @@ bool waitgraph_wants_third(const struct goro_snapshot *snap, const struct stuck 
 	return false;
 }
 
-long waitgraph_prove_thrice(const struct goro_snapshot *snap, const struct goro_snapshot *again,
-			    const struct goro_snapshot *last, struct stuck *stuck)
+static long prove(struct graph gr)
 {
-	struct graph gr = { .snap = snap, .again = again, .last = last, .stuck = stuck };
+	const struct goro_snapshot *snap = gr.snap;
 	long found = -1;
 
 	if (snap->ng + snap->nobjects >= WAIT_NONE - 1)
@@ -509,6 +515,18 @@ long waitgraph_prove_thrice(const struct goro_snapshot *snap, const struct goro_
 	free(gr.done);
 	free(gr.cyclic);
 	return found;
+}
+
+long waitgraph_prove_thrice(const struct goro_snapshot *snap, const struct goro_snapshot *again,
+			    const struct goro_snapshot *last, struct stuck *stuck)
+{
+	return prove((struct graph){ .snap = snap, .again = again, .last = last, .stuck = stuck });
+}
+
+long waitgraph_prove_with(const struct goro_snapshot *snap, const bool *leaked, struct stuck *stuck)
+{
+	return prove((struct graph){
+		.snap = snap, .again = snap, .last = snap, .leaked = leaked, .stuck = stuck });
 }
 
 /* A goroutine that reads under `lock`: rather one that waits itself, for it is nearer the root. */

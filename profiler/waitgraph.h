@@ -30,6 +30,14 @@ long waitgraph_prove(const struct goro_snapshot *snap, const struct goro_snapsho
 		     struct stuck *stuck);
 
 /*
+ * The same of a view in which nothing moves. leaked[], by index: proved by other means to never run
+ * again; then nobody else can unlock what they hold, and who waits for that is stuck as well. These
+ * have the proof UNREACHABLE in stuck[].
+ */
+long waitgraph_prove_with(const struct goro_snapshot *snap, const bool *leaked,
+			  struct stuck *stuck);
+
+/*
  * Was there a lock that readers took with them when they ended? That takes a third look, later than
  * `again`; without one nothing of that kind is proved.
  */

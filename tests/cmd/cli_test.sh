@@ -514,6 +514,21 @@ proof_of_an_orphan() {
 	has "$out" "and is LEAKED itself"
 }
 
+proof_of_a_captive() {
+	start captive
+	"$GORO" leaks "$pid" >"$out" 2>"$err"
+	if grep 'may not be stopped\|no permission' "$err"; then
+		exit 77
+	fi
+	eventually leaked_is 3
+	run 23 "$GORO" leaks "$pid"
+	count "$out" "LEAKED \(unreachable\)" 1
+	count "$out" "LEAKED \(orphan\)" 2
+	matches "$out" "goroutine $(gid_of captive) waits in .*$(at captive CAPTIVE) \(captive\) .*, which goroutine $(gid_of holder) holds"
+	matches "$out" "goroutine $(gid_of holder) waits in .*, and is LEAKED itself"
+	matches "$out" "goroutine $(gid_of reader) waits in .*$(at captive READER) \(reader\) .*, which goroutine $(gid_of captive) holds"
+}
+
 proof_of_never() {
 	start never
 	eventually leaked_is 6
