@@ -964,9 +964,13 @@ struct goro_error *process_freeze(struct target *t, const struct target_freeze *
 	f->sh = mmap(NULL, f->size, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (f->sh == MAP_FAILED) {
+		err = goro_error_new(GORO_PARTIAL,
+				     "no consistent view of process %d: no room for a copy in our "
+				     "own address space (see ulimit -v)",
+				     t->pid);
 		free(f->target.name);
 		free(f);
-		return &goro_enomem;
+		return err;
 	}
 	f->sh->size = f->size;
 	f->sh->used = sizeof *f->sh;
