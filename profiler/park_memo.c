@@ -133,6 +133,7 @@ static bool save_objects(struct park_memo *m, const struct goro_snapshot *snap)
 void park_memo_save(struct park_memo *m, const struct goro_snapshot *snap)
 {
 	unsigned looks = m->looks;
+	bool objects;
 
 	park_memo_free(m);
 	m->looks = looks;
@@ -141,7 +142,8 @@ void park_memo_save(struct park_memo *m, const struct goro_snapshot *snap)
 	m->pcs = copy(snap->pcs, snap->npcs, sizeof *m->pcs);
 	m->waits = copy(snap->waits, snap->nwaits, sizeof *m->waits);
 	m->now = calloc(snap->nstacks + 1, sizeof *m->now);
-	if (!m->v || !m->stacks || !m->pcs || !m->waits || !m->now || !save_objects(m, snap)) {
+	objects = save_objects(m, snap);
+	if (!m->v || !m->stacks || !m->pcs || !m->waits || !m->now || !objects) {
 		park_memo_free(m);
 		return;
 	}

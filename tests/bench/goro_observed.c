@@ -102,8 +102,10 @@ static void gaps(int ms)
 		if (worst[i])
 			worst[n++] = worst[i];
 	qsort(worst, n, sizeof(*worst), by_value);
-	printf("%.1f %.1f %.1f\n", (double)worst[n / 2] / 1e3, (double)worst[n * 99 / 100] / 1e3,
-	       (double)worst[n - 1] / 1e3);
+	at = n / 2;
+	printf("%.1f ", (double)worst[at] / 1e3);
+	at = n * 99 / 100;
+	printf("%.1f %.1f\n", (double)worst[at] / 1e3, (double)worst[n - 1] / 1e3);
 	free(worst);
 }
 

@@ -34,8 +34,6 @@
 #include "reader.h"
 #include "unwind.h"
 
-extern char **environ;
-
 static int divisor = 1;
 static char directory[4096]; /* of this program */
 
