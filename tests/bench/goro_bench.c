@@ -65,15 +65,29 @@ struct pair {
 	int n;
 	goro_chan *there, *back;
 	goro_waitgroup wg;
+	_Atomic int turn;
 };
+
+/* Each waits for its turn: with a worker to itself a yield alone would return at once. */
+static void yield_in_turn(struct pair *pair, int me)
+{
+	for (int i = 0; i < pair->n; i++) {
+		while (atomic_load_explicit(&pair->turn, memory_order_acquire) != me)
+			goro_yield();
+		atomic_store_explicit(&pair->turn, !me, memory_order_release);
+		goro_yield();
+	}
+	goro_waitgroup_done(&pair->wg);
+}
 
 static void yielder(void *arg)
 {
-	struct pair *pair = arg;
+	yield_in_turn(arg, 0);
+}
 
-	for (int i = 0; i < pair->n; i++)
-		goro_yield();
-	goro_waitgroup_done(&pair->wg);
+static void other_yielder(void *arg)
+{
+	yield_in_turn(arg, 1);
 }
 
 /* Two goroutines yield to each other. */
@@ -84,7 +98,7 @@ static void bench_yield(void)
 
 	goro_waitgroup_add(&pair.wg, 2);
 	go(yielder, &pair);
-	go(yielder, &pair);
+	go(other_yielder, &pair);
 	goro_waitgroup_wait(&pair.wg);
 	print_figure("yield", (double)(goro_now() - start) / (2.0 * pair.n));
 }
@@ -106,7 +120,7 @@ static void answer(void *arg)
 static void bench_chan_unbuffered(void)
 {
 	struct pair pair = {
-		scaled(1500000), goro_chan_of(int64_t, 0), goro_chan_of(int64_t, 0), { 0 }
+		scaled(1500000), goro_chan_of(int64_t, 0), goro_chan_of(int64_t, 0), { 0 }, 0
 	};
 	int64_t start = goro_now(), v;
 

@@ -46,15 +46,20 @@ func since(start time.Time) float64 {
 func benchYield() {
 	n := scaled(3000000)
 	var wg sync.WaitGroup
+	var turn atomic.Int32
 	start := time.Now()
 	wg.Add(2)
-	for k := 0; k < 2; k++ {
-		go func() {
+	for k := int32(0); k < 2; k++ {
+		go func(me int32) {
 			for i := 0; i < n; i++ {
+				for turn.Load() != me {
+					runtime.Gosched()
+				}
+				turn.Store(1 - me)
 				runtime.Gosched()
 			}
 			wg.Done()
-		}()
+		}(k)
 	}
 	wg.Wait()
 	printFigure("yield", since(start)/float64(2*n))
