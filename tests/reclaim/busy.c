@@ -13,7 +13,7 @@
 
 enum { WORKERS = 8 };
 
-static volatile sig_atomic_t ended;
+static _Atomic int ended;
 static goro_mutex mu;
 static goro_cond changed;
 static goro_rwmutex rw;

@@ -206,7 +206,7 @@ killed_midway() {
 # busy works on and checks itself, while it leaks some goroutines all the time.
 while_it_works() {
 	start GORO_RECLAIM=ask GORO_MAXPROCS=4 "$BUSY"
-	for ((i = 0; i < 15; i++)); do
+	for ((i = 0; i < 8; i++)); do
 		"$GORO" reclaim "$pid" >"$out" 2>"$err"
 		case $? in
 		0 | 23) ;;

@@ -373,7 +373,7 @@ static const struct scene scenes[] = {
 	{ "cycle", { 0 }, 2, 1, 0 },
 	{ "group", { parent }, 3, 1, 0 },
 	{ "twice", { stuck_twice }, 1, 0, 1 },
-	{ "many", { 0 }, 3000, 0, 0 },
+	{ "many", { 0 }, 1000, 0, 0 },
 	{ 0 },
 };
 
