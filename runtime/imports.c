@@ -23,6 +23,8 @@
 
 #include "runtime.h"
 
+enum { MODULES_MAX = 4096 };
+
 struct replacing {
 	struct import *v;
 	size_t n;
@@ -166,11 +168,55 @@ bool goro_imports_prepare(struct import *v, size_t n)
 	return true;
 }
 
-void goro_imports_replace(struct import *v, size_t n, const void *except)
+/*
+ * A module is in the list before its words are filled and its pages are protected, which dlopen()
+ * does meanwhile, perhaps. It holds a lock that dladdr() takes, too: when we have had that, all
+ * that were in the list before are ready. The others' turn comes when the number of modules is
+ * looked at again.
+ */
+static struct {
+	uint32_t busy;
+	uint32_t n;
+	uintptr_t base[MODULES_MAX];
+	unsigned long long unloaded;
+} ready;
+
+static int note_module(struct dl_phdr_info *info, size_t unused, void *arg)
+{
+	(void)unused;
+	(void)arg;
+	ready.unloaded = info->dlpi_subs;
+	if (ready.n < MODULES_MAX)
+		ready.base[ready.n++] = info->dlpi_addr;
+	return 0;
+}
+
+static int if_ready(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	if (info->dlpi_subs != ready.unloaded)
+		return -1;
+	for (uint32_t i = 0; i < ready.n; i++) {
+		if (ready.base[i] == info->dlpi_addr)
+			return in_module(info, size, arg);
+	}
+	((struct replacing *)arg)->is_first = false;
+	return 0;
+}
+
+bool goro_imports_replace(struct import *v, size_t n, const void *except)
 {
 	struct replacing r = { v, n, (uintptr_t)except, true, false };
+	Dl_info unused;
+	bool done;
 
-	dl_iterate_phdr(in_module, &r);
+	if (__atomic_exchange_n(&ready.busy, 1, __ATOMIC_ACQUIRE))
+		return false;
+	ready.n = 0;
+	dl_iterate_phdr(note_module, NULL);
+	dladdr(except, &unused);
+	done = !dl_iterate_phdr(if_ready, &r);
+	__atomic_store_n(&ready.busy, 0, __ATOMIC_RELEASE);
+	return done;
 }
 
 static int count_loaded(struct dl_phdr_info *info, size_t unused, void *arg)

@@ -21,9 +21,10 @@ struct import {
 bool goro_imports_prepare(struct import *v, size_t n);
 /*
  * In all modules that are loaded, but for the one that `except` lies in, if that is a library.
- * Again after a dlopen().
+ * Again after a dlopen(), which it waits for if one is under way. False: not in all of them; try
+ * again later. Who calls holds no lock.
  */
-void goro_imports_replace(struct import *v, size_t n, const void *except);
+bool goro_imports_replace(struct import *v, size_t n, const void *except);
 /* A number that changes with each module that is loaded. */
 unsigned long long goro_imports_loaded(void);
 

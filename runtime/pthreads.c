@@ -41,9 +41,9 @@ static struct {
 	uint32_t n; /* of v that were ever used */
 	uint64_t warned[WARNINGS_MAX];
 	uint32_t nwarned;
-	struct held_warning *first; /* to be said */
-	_Atomic uint32_t pending;   /* so many, or being said */
-	unsigned long long loaded;
+	struct held_warning *first;	   /* to be said */
+	_Atomic uint32_t pending;	   /* so many, or being said */
+	_Atomic unsigned long long loaded; /* what goro_imports_loaded() said when all were seen */
 } held;
 
 /* ---- the table: held.lock ---------------------------------------------------------------------
@@ -269,16 +269,11 @@ void goro_pthread_look(struct p *pp)
 {
 	struct m *mp = getm();
 	struct g *gp = mp->curg;
-	unsigned long long loaded = goro_imports_loaded();
 
-	if (loaded != held.loaded) {
-		held.loaded = loaded;
-		goro_pthread_watch_loaded();
-	}
 	if (mp->post != POST_NONE && mp->post_reason != GORO_REASON_NONE && gp->ext &&
 	    gp->ext->held && !g_is_locked(gp))
 		look_at_locks(mp, gp);
-	if (atomic_load(&held.pending))
+	if (atomic_load(&held.pending) || goro_imports_loaded() != atomic_load(&held.loaded))
 		atomic_store_explicit(&pp->attention, 1, memory_order_relaxed);
 }
 
@@ -309,15 +304,27 @@ static bool say_one(void)
 /* As a goroutine's blocking call, but for the goroutine: there is none that waits for us. */
 void goro_pthread_say(struct m *mp)
 {
+	unsigned long long loaded = goro_imports_loaded();
+	bool late = loaded != atomic_load(&held.loaded);
 	struct p *pp;
 
-	if (!__atomic_load_n(&held.first, __ATOMIC_RELAXED) || !mp->p || mp->next_g || mp->locked_g)
+	if (!late && !__atomic_load_n(&held.first, __ATOMIC_RELAXED))
 		return;
+	if (!mp->p || mp->next_g || mp->locked_g)
+		return;
+	/* A worker begins as one that looks for work; who waits for it to look would do so for
+	 * long. */
+	if (mp->spinning) {
+		mp->spinning = false;
+		atomic_fetch_sub(&sched.nspinning, 1);
+	}
 	lock_always(&sched.lock);
 	atomic_fetch_add(&sched.nblocking, 1);
 	goro_release_p(mp);
 	goro_tls_m = NULL;
 	goro_tls_blocking = true;
+	if (late && goro_pthread_watch_loaded())
+		atomic_store(&held.loaded, loaded);
 	while (say_one())
 		;
 	goro_tls_blocking = false;
@@ -373,8 +380,11 @@ void goro_pthread_start(void)
 
 	if (!sched.pthreads)
 		return;
-	held.loaded = goro_imports_loaded();
 	if (goro_pthread_watch()) {
+		unsigned long long loaded = goro_imports_loaded();
+
+		if (goro_pthread_watch_loaded())
+			atomic_store(&held.loaded, loaded);
 		atexit(at_exit);
 		return;
 	}

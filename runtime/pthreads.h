@@ -40,9 +40,9 @@ void goro_pthread_look(struct p *pp);
 /* On the scheduler's stack: write what there is to say. Gives up the P for it, and may lose it. */
 void goro_pthread_say(struct m *mp);
 
-/* pthreads_calls.c: false if the program is static. */
+/* pthreads_calls.c: once; false if the program is static. */
 bool goro_pthread_watch(void);
-void goro_pthread_watch_loaded(void);
+bool goro_pthread_watch_loaded(void); /* what came since; false: try again */
 
 /* Called by those, in a goroutine and not in the runtime, or (forget) on any thread. */
 void goro_pthread_held(struct m *mp, void *lock, enum held_kind kind, bool owned, uintptr_t pc);

@@ -274,11 +274,10 @@ bool goro_pthread_watch(void)
 #define KEEP(f) real_##f = (__typeof__(real_##f))calls[I_##f].real;
 	ALL(KEEP)
 #undef KEEP
-	goro_pthread_watch_loaded();
 	return true;
 }
 
-void goro_pthread_watch_loaded(void)
+bool goro_pthread_watch_loaded(void)
 {
-	goro_imports_replace(calls, NCALLS, (void *)unw_backtrace);
+	return goro_imports_replace(calls, NCALLS, (void *)unw_backtrace);
 }
