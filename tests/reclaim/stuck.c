@@ -79,6 +79,16 @@ static void until_locked(goro_mutex *mu)
 	}
 }
 
+/* Of one that waits for a condition: it has the lock when it goes on, however it does. */
+static void unlock_mine(void *arg)
+{
+	goro_mutex *mu = arg;
+
+	if (mu->owner_ != goro_id())
+		fail("the mutex of a condition was not locked again");
+	goro_mutex_unlock(mu);
+}
+
 /* ---- each way of waiting --------------------------------------------------------------------- */
 
 static void stuck_send(void *unused)
@@ -182,7 +192,7 @@ static void stuck_cond(void *unused)
 	(void)unused;
 	IN_ORDER;
 	goro_mutex_lock(mu);
-	goro_defer(unlock, mu);
+	goro_defer(unlock_mine, mu);
 	goro_cond_wait(NEW(goro_cond), mu);
 	fail("a condition came true that nobody knows");
 }
