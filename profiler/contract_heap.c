@@ -130,14 +130,24 @@ static const struct goro_info *find(struct books *b, uint64_t id)
 	return g;
 }
 
+/* Nobody allocated an exabyte. */
+static bool is_possible(const struct goro_heap *h)
+{
+	return !(h->total_bytes >> 60) && !(h->total_objects >> 60) &&
+	       h->objects <= h->total_objects;
+}
+
 static bool add_account(struct books *b, const struct goro_heap_account *a)
 {
-	struct goro_heap h;
+	const struct goro_heap h = balance(a);
 	const struct goro_info *g;
 
 	if (!a->id)
 		return true;
-	h = balance(a);
+	if (!is_possible(&h)) {
+		b->snap->bad_records++;
+		return true;
+	}
 	if (a->id == GORO_HEAP_OUTSIDE) {
 		goro_heap_add(&b->snap->heap_outside, &h);
 		return true;
@@ -187,11 +197,14 @@ static struct goro_error *read_sites(struct books *b, struct target *t)
 	err = target_read_at(t, b->raw.sites, bytes, b->raw.site_count * size, &ok);
 	for (uint32_t i = 0; !err && ok && i < b->raw.site_count; i++) {
 		struct goro_heap_closed c;
+		struct goro_heap h = { 0 };
 
 		memcpy(&c, bytes + i * size, sizeof c);
-		if (!add_ended(b, c.spawn_pc,
-			       &(struct goro_heap){ .total_bytes = c.bytes,
-						    .total_objects = c.objects }))
+		h.total_bytes = c.bytes;
+		h.total_objects = c.objects;
+		if (!is_possible(&h))
+			b->snap->bad_records++;
+		else if (!add_ended(b, c.spawn_pc, &h))
 			err = &goro_enomem;
 	}
 	free(bytes);

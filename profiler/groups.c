@@ -53,12 +53,18 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What damaged memory claims does not become a small number. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a + b < INT64_MAX && a + b >= a ? a + b : INT64_MAX;
+}
+
 void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h)
 {
-	sum->bytes += h->bytes;
-	sum->objects += h->objects;
-	sum->total_bytes += h->total_bytes;
-	sum->total_objects += h->total_objects;
+	sum->bytes = plus(sum->bytes, h->bytes);
+	sum->objects = plus(sum->objects, h->objects);
+	sum->total_bytes = plus(sum->total_bytes, h->total_bytes);
+	sum->total_objects = plus(sum->total_objects, h->total_objects);
 }
 
 static bool fill(struct goro_group *group, const struct goro_snapshot *snap,

@@ -16,5 +16,5 @@ for g in dump["goroutines"]:
     print(g["name"] or "g%d" % g["id"], figures(g["memory"]))
 for site in dump["heap"]["ended"]:
     spawn = site["spawn"]
-    print("ended:" + (spawn["function"] if spawn else "-"), figures(site))
+    print("ended:" + ((spawn and spawn["function"]) or "-"), figures(site))
 print("outside", figures(dump["heap"]["outside"]))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # goro run --heap, as its users see it: each function here is a test of its own.
 #
-#   heap_test.sh CASE     with GORO, HOLDS, STATIC, LEAKY (programs), CHECKS (this directory) set
+#   heap_test.sh CASE     with GORO, HOLDS, STATIC, LEAKY, LIAR (programs), CHECKS (this directory) set
 # shellcheck source=tests/check.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 
@@ -187,6 +187,40 @@ for t in threads: t.join()
 print("done")'
 	same "$(cat "$out")" done
 	run 0 "$GORO" run --heap -- sh -c 'for i in 1 2 3; do ls / | sort -r | head -1; done'
+}
+
+liar() { # liar HOW
+	start_program "$LIAR" "$1"
+	eventually grep -q ready "$scratch/program"
+}
+
+# Books that make no sense are none, or as much as can be read; nobody crashes over them.
+lies() {
+	liar plain
+	figures "$GORO" dump -f json "$pid"
+	holds g1 1234/2 1234/2
+	for how in cookie version count size; do
+		liar $how
+		run 0 "$GORO" dump -f json "$pid"
+		hasnot "$out" heap_live
+	done
+	liar nowhere
+	run 6 "$GORO" dump "$pid"
+	has "$out" "the main goroutine"
+	matches "$err" "this is not all: 100 records could not be read"
+	liar huge
+	run 6 "$GORO" dump -f json "$pid"
+	hasnot "$out" '":-'
+	matches "$err" "this is not all: 98 records could not be read"
+	for how in sites same; do
+		liar $how
+		figures "$GORO" dump -f json "$pid"
+		holds g1 1234/2 1234/2
+		run 0 "$GORO" dump "$pid"
+		run 0 "$GORO" profile -m heap -o "$scratch/profile" "$pid"
+		run 0 "$GORO" record -d 0 -o "$scratch/file" "$pid"
+		run 0 "$GORO" dump "$scratch/file"
+	done
 }
 
 "$1"

@@ -50,7 +50,7 @@ static void stay(void)
 	goro_chan_recv(never, &x);
 }
 
-static volatile size_t too_much = SIZE_MAX / 2; /* the compiler shall not know */
+static volatile size_t too_much = SIZE_MAX / 2, nothing; /* the compiler shall not know */
 
 static int aligned(const void *p, size_t to)
 {
@@ -124,7 +124,7 @@ static void grower(void *unused)
 	must(strcmp(p, "contents") == 0, "a failed realloc keeps the contents");
 	p = realloc(p, 5000);
 	keep(p);
-	q = realloc(NULL, 0);
+	q = realloc(NULL, nothing);
 	free(q);
 	free(NULL);
 	stay();
