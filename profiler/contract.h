@@ -84,9 +84,9 @@ struct goro_error *contract_read_queues(const struct contract *c, struct target 
 struct facts;
 struct facts_worker;
 
-/* Threads of the runtime with a stack of their own. Free *ret with free(). */
+/* Threads of the runtime with a stack of their own; *all: none was unreadable. Free *ret. */
 struct goro_error *contract_read_workers(const struct contract *c, struct target *t,
-					 struct facts_worker **ret, size_t *count);
+					 struct facts_worker **ret, size_t *count, bool *all);
 
 /* After contract_load(); snap is of the same view. Free with facts_free(). */
 struct goro_error *contract_read_facts(const struct contract *c, struct target *t,

@@ -30,6 +30,12 @@ void facts_free(struct facts *f)
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
+static struct goro_error *unreadable(const char *what, uint64_t address)
+{
+	return goro_error_at(GORO_PARTIAL, address, "%s at 0x%llx cannot be read", what,
+			     (unsigned long long)address);
+}
+
 static struct goro_error *read_regions(const struct contract *c, struct target *t, struct facts *f)
 {
 	size_t n = c->raw.region_count;
@@ -59,11 +65,13 @@ static struct goro_error *read_regions(const struct contract *c, struct target *
 			f->roots[f->nroots++] = range;
 	}
 	free(v);
+	if (!err && !ok)
+		err = unreadable("its list of regions", c->raw.regions);
 	return err;
 }
 
 struct goro_error *contract_read_workers(const struct contract *c, struct target *t,
-					 struct facts_worker **ret, size_t *count)
+					 struct facts_worker **ret, size_t *count, bool *all)
 {
 	size_t n = c->raw.m_count, size = contract_size(c, GORO_FIELD_m_id, GORO_FIELD_m_curg);
 	uint64_t *table;
@@ -72,6 +80,7 @@ struct goro_error *contract_read_workers(const struct contract *c, struct target
 	bool ok;
 
 	*count = 0;
+	*all = true;
 	/* The fields were not added all at once. */
 	if (contract_size(c, GORO_FIELD_m_stack_lo, GORO_FIELD_m_sp) > size)
 		size = contract_size(c, GORO_FIELD_m_stack_lo, GORO_FIELD_m_sp);
@@ -88,6 +97,7 @@ struct goro_error *contract_read_workers(const struct contract *c, struct target
 		bool there;
 
 		err = target_read_at(t, table[i], bytes, size, &there);
+		*all &= there;
 		if (err || !there)
 			continue;
 		*w = (struct facts_worker){
@@ -100,6 +110,7 @@ struct goro_error *contract_read_workers(const struct contract *c, struct target
 		};
 		*count += w->lo && w->lo < w->hi;
 	}
+	*all &= !err && ok;
 	free(table);
 	return err;
 }
@@ -319,9 +330,13 @@ static struct goro_error *read_locals(const struct contract *c, struct target *t
 		for (size_t i = 0; i < n && !err; i++) {
 			bool ok;
 
-			if (reads[i].ok && exts[i])
+			if (!reads[i].ok)
+				err = unreadable("its record of a goroutine", reads[i].address);
+			else if (exts[i])
 				err = target_read_at(t, exts[i] + locals->offset,
 						     &f->locals[first + i], sizeof *f->locals, &ok);
+			if (!err && exts[i] && !ok)
+				err = unreadable("its values of a goroutine", exts[i]);
 		}
 	}
 	return err;
@@ -331,12 +346,15 @@ struct goro_error *contract_read_facts(const struct contract *c, struct target *
 				       const struct goro_snapshot *snap, struct facts *f)
 {
 	struct goro_error *err;
+	bool all = true;
 
 	*f = (struct facts){ .record_size = c->raw.g_size,
 			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset };
 	err = read_regions(c, t, f);
 	if (!err)
-		err = contract_read_workers(c, t, &f->workers, &f->nworkers);
+		err = contract_read_workers(c, t, &f->workers, &f->nworkers, &all);
+	if (!err && !all)
+		err = unreadable("its list of threads", c->raw.ms);
 	if (!err)
 		err = read_queues(c, t, snap, f);
 	if (!err)

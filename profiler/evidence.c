@@ -238,8 +238,11 @@ static void write_unreachable(struct writer *w, const struct goro_finding *f,
 	write_bytes(w->out, reach->root_bytes);
 	fprintf(w->out, " of roots and %" PRIu64 " objects (", reach->objects);
 	write_bytes(w->out, reach->object_bytes);
-	fprintf(w->out, ") searched, as they were at one moment (paused for %.1f ms)\n",
-		(double)reach->pause_ns / 1e6);
+	if (w->snap->source == GORO_CORE)
+		fputs(") searched, in the core file\n", w->out);
+	else
+		fprintf(w->out, ") searched, as they were at one moment (paused for %.1f ms)\n",
+			(double)reach->pause_ns / 1e6);
 }
 
 static void write_retained(struct writer *w, const struct goro_finding *f)

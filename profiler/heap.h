@@ -36,6 +36,8 @@ struct heap {
 	size_t nareas;
 	struct heap_block *blocks;
 	size_t nblocks;
+	struct facts_range *reserves; /* address space behind areas that malloc has not given out */
+	size_t nreserves;
 	struct facts_range state; /* malloc's own, in libc's data: it has pointers to all chunks */
 	uint64_t bytes;		  /* copied */
 	char note[192]; /* what is not known, and is believed to hold pointers; "" for nothing */

@@ -509,6 +509,18 @@ static struct goro_error *add_main_heap(struct search *s, uint64_t top)
 	return err;
 }
 
+/* No object of anybody's is in it until malloc makes it part of the heap. */
+static bool add_reserve(struct heap *h, uint64_t lo, uint64_t hi)
+{
+	struct facts_range *bigger = realloc(h->reserves, (h->nreserves + 1) * sizeof *bigger);
+
+	if (!bigger)
+		return false;
+	h->reserves = bigger;
+	bigger[h->nreserves++] = (struct facts_range){ lo, hi };
+	return true;
+}
+
 /* One heap of another arena. `top`: of the arena, if it is in this one. */
 static struct goro_error *add_heap(struct search *s, uint64_t heap, uint64_t size, uint64_t first,
 				   uint64_t top)
@@ -522,7 +534,7 @@ static struct goro_error *add_heap(struct search *s, uint64_t heap, uint64_t siz
 	err = area_load(s, a, heap, heap + size);
 	if (!err && walk(a, first, last ? top : heap + size - 16, !last)) {
 		s->h->nareas++;
-		return NULL;
+		return add_reserve(s->h, heap + size, heap + HEAP_MAX) ? NULL : &goro_enomem;
 	}
 	area_free(a);
 	s->lost = true;
@@ -798,5 +810,6 @@ void heap_free(struct heap *h)
 		area_free(&h->areas[i]);
 	free(h->areas);
 	free(h->blocks);
+	free(h->reserves);
 	*h = (struct heap){ 0 };
 }

@@ -183,7 +183,7 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 		return err;
 	if (view.pause_ns > p->ret->pause_ns)
 		p->ret->pause_ns = view.pause_ns;
-	p->ret->stops++;
+	p->ret->stops += !t->file;
 	p->ret->copied |= view.copied;
 	err = scope_read(p->scope, view.memory, &frozen);
 	if (!err && !(stuck = calloc(frozen->ng + 1, sizeof *stuck)))
@@ -228,7 +228,7 @@ static struct goro_error *prove(struct proof *p)
 		err = NULL;
 	}
 	for (unsigned i = 1; again && !err; i++) {
-		err = stop_and_prove(p, i == TRIES, &again);
+		err = stop_and_prove(p, i == TRIES || p->scope->target->file, &again);
 		if (again)
 			usleep(BUSY_US * i);
 	}
@@ -250,9 +250,9 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 	struct goro_error *err = NULL;
 
 	*ret = (struct goro_reach){ .tried = scope->target && scope->target->ops->freeze };
-	/* A core file shows one moment, but this needs the registers, too. */
 	if (!ret->tried && opt->why)
-		snprintf(ret->unknown, sizeof ret->unknown, "that needs a live process");
+		snprintf(ret->unknown, sizeof ret->unknown,
+			 "that needs a live process, or a core file");
 	if (!ret->tried || (!opt->why && !somebody_waits(snap)))
 		return NULL;
 	pthread_mutex_lock(&scope->lock);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "goro_introspect.h"
+#include "reach_gaps.h"
 #include "reach_skip.h"
 
 /* What stacks of the runtime's own, of which we know no more, may have at most. */
@@ -290,6 +291,8 @@ static bool leave_out_known(struct finder *f)
 		ok &= leave_out(f, f->heap->areas[i].lo, f->heap->areas[i].hi);
 	for (size_t i = 0; i < f->heap->nblocks; i++)
 		ok &= leave_out(f, f->heap->blocks[i].lo, f->heap->blocks[i].hi);
+	for (size_t i = 0; i < f->heap->nreserves; i++)
+		ok &= leave_out(f, f->heap->reserves[i].lo, f->heap->reserves[i].hi);
 	ok &= leave_out(f, f->heap->state.lo, f->heap->state.hi);
 	for (size_t i = 0; i < facts->nopaque; i++)
 		ok &= leave_out(f, facts->opaque[i].lo, facts->opaque[i].hi);
@@ -332,7 +335,7 @@ static struct goro_error *use(struct finder *f, const struct target_map *m, uint
 	    (reach_skips("shared") && m->shared) || (reach_skips("readonly") && !m->writable) ||
 	    (reach_skips("nameless") && !m->inode && !m->path && m->writable))
 		return NULL;
-	if (!m->readable)
+	if (!m->readable && !f->view->t->ops->missing)
 		return m->shared ? NULL : check_unreadable(f, lo, hi);
 	return add_root(f, lo, hi) ? NULL : &goro_enomem;
 }
@@ -340,8 +343,9 @@ static struct goro_error *use(struct finder *f, const struct target_map *m, uint
 /* The kernel's own pages in every process. */
 static bool is_kernels(const struct target_map *m)
 {
-	return m->path && (!strncmp(m->path, "[vvar", 5) || !strcmp(m->path, "[vsyscall]") ||
-			   !strcmp(m->path, "[vdso]"));
+	return m->lo >> 63 ||
+	       (m->path && (!strncmp(m->path, "[vvar", 5) || !strcmp(m->path, "[vsyscall]") ||
+			    !strcmp(m->path, "[vdso]")));
 }
 
 /* The maps, less what was left out. */
@@ -355,7 +359,8 @@ static struct goro_error *find_memory(struct finder *f)
 		const struct target_map *m = &f->maps->v[i];
 		uint64_t at = m->lo;
 
-		if (is_kernels(m))
+		if (is_kernels(m) ||
+		    (f->view->t->ops->missing && gaps_is_guard(f->view->t, f->maps, i)))
 			continue;
 		while (k < f->nout && f->out[k].hi <= at)
 			k++;
@@ -392,6 +397,8 @@ struct goro_error *roots_find(struct roots *ret, const struct reach_view *view,
 	for (size_t i = 0; ok && !err && i < facts->nroots && !reach_skips("timers"); i++)
 		ok = add_root(&f, facts->roots[i].lo, facts->roots[i].hi);
 	merge(ret->v, &ret->n);
+	if (ok && !err && !reach_skips("gaps"))
+		err = gaps_check(view, ret, heap);
 	free(f.out);
 	free(f.order);
 	return ok ? err : &goro_enomem;

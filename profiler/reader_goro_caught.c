@@ -233,8 +233,9 @@ struct goro_error *reader_goro_caught(struct reader_goro *r, struct target *t,
 	struct search s = { .r = r, .t = t, .b = b };
 	struct goro_snapshot *snap = b->snap;
 	struct goro_error *err;
+	bool all;
 
-	err = contract_read_workers(&r->contract, t, &s.workers, &s.nworkers);
+	err = contract_read_workers(&r->contract, t, &s.workers, &s.nworkers, &all);
 	if (!err && !match(&s))
 		err = &goro_enomem;
 	for (size_t i = 0; !err && i < snap->ng; i++) {

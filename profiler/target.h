@@ -88,6 +88,12 @@ struct target_crash {
 	uint64_t address; /* that it could not use, or 0 */
 };
 
+/* Memory that the process had and that is not there. */
+struct target_gap {
+	uint64_t lo, hi;
+	const char *path; /* of the file that was mapped, or NULL */
+};
+
 struct target_ops {
 	/* The memory map, as it is now. */
 	struct goro_error *(*maps)(struct target *t, struct target_maps *ret);
@@ -111,8 +117,9 @@ struct target_ops {
 	 */
 	const uint8_t *(*direct)(struct target *t, uint64_t lo, uint64_t hi);
 	/*
-	 * A consistent view. Fails with 6 when there can be none, with the reason. NULL: there is
-	 * none of this kind of target. The one function here that stops the target.
+	 * A consistent view: of a process a copy, of a core file itself. Fails with 6 when there
+	 * can be none, with the reason. NULL: there is none of this kind of target. The one
+	 * function here that stops the target.
 	 */
 	struct goro_error *(*freeze)(struct target *t, const struct target_freeze *how,
 				     struct target_frozen *ret);
@@ -121,6 +128,9 @@ struct target_ops {
 	 * copy of their stacks; they belong to the target. NULL: its threads run.
 	 */
 	size_t (*caught)(struct target *t, const struct thread_sample **ret);
+	/* Does memory in [lo, hi), which is mapped, have content that is not there? *ret: the first
+	 * piece. NULL: what is mapped is there. */
+	bool (*missing)(struct target *t, uint64_t lo, uint64_t hi, struct target_gap *ret);
 	/* NULL, or an error when the target has ended. */
 	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
 	void (*close)(struct target *t);

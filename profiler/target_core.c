@@ -32,7 +32,8 @@ struct backing {
 	const char *path;
 	uint64_t base; /* where its first byte was mapped, if `has_base` */
 	bool has_base, tried;
-	int fd; /* -errno: cannot be used */
+	int fd;		/* -errno: cannot be used */
+	bool unchanged; /* nobody wrote to it since: its content is what was mapped */
 	Elf *elf;
 };
 
@@ -114,7 +115,7 @@ static void image_build_id(const struct core_file *f, uint64_t base, char id[41]
 }
 
 /* Is the file on disk the one that was mapped? 0 or -ESTALE. */
-static int verify(const struct core *c, const struct backing *b)
+static int verify(const struct core *c, struct backing *b)
 {
 	char mapped[41] = "", here[41];
 	uint8_t first[PAGE], there[PAGE];
@@ -126,6 +127,10 @@ static int verify(const struct core *c, const struct backing *b)
 		n = core_file_read(&c->file, b->base, first, sizeof first);
 	}
 	elf_build_id(b->elf, here);
+	b->unchanged =
+		(*mapped && strcmp(mapped, here) == 0) ||
+		(fstat(b->fd, &st) == 0 &&
+		 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec <= c->file.mtime_ns);
 	if (*mapped && *here)
 		return strcmp(mapped, here) == 0 ? 0 : -ESTALE;
 	if (n == sizeof first && !*mapped)
@@ -367,6 +372,49 @@ static struct goro_error *core_read(struct target *t, struct target_read *v, siz
 	return NULL;
 }
 
+/* The end of what of [at, hi) is in one place, or `at` itself: it is in none. */
+static uint64_t present_until(struct core *c, uint64_t at, uint64_t hi)
+{
+	const struct core_file *f = &c->file;
+	const struct core_segment *s = core_file_find(f, at);
+	uint64_t dumped = 0, border = next_dumped(f, at);
+	size_t i;
+
+	if (s && s->offset < f->size)
+		dumped = f->size - s->offset < s->filesz ? f->size - s->offset : s->filesz;
+	if (s && at - s->lo < dumped)
+		return s->lo + dumped < hi ? s->lo + dumped : hi;
+	/* What the process could write to may differ from the file; so may a file that changed. */
+	i = find_mapping(f, at);
+	if (i == SIZE_MAX || !s || s->writable || at - s->lo < s->filesz ||
+	    use_backing(c, i)->fd < 0 || !use_backing(c, i)->unchanged)
+		return at;
+	border = border < s->hi ? border : s->hi;
+	border = border < f->mappings[i].hi ? border : f->mappings[i].hi;
+	return border < hi ? border : hi;
+}
+
+static bool core_missing(struct target *t, uint64_t lo, uint64_t hi, struct target_gap *ret)
+{
+	struct core *c = (struct core *)t;
+
+	for (uint64_t at = lo, end; at < hi; at = end) {
+		const struct core_segment *s;
+		size_t i;
+
+		end = present_until(c, at, hi);
+		if (end > at)
+			continue;
+		s = core_file_find(&c->file, at);
+		i = find_mapping(&c->file, at);
+		*ret = (struct target_gap){ at, s && s->hi < hi ? s->hi : hi, NULL };
+		if (i != SIZE_MAX)
+			ret->path = c->file.mappings[i].path;
+		return true;
+	}
+	return false;
+}
+
 static int core_open_file(struct target *t, const struct target_map *map)
 {
 	struct core *c = (struct core *)t;
@@ -413,6 +461,45 @@ static uint64_t resident_of(const struct core *c, const struct core_segment *s, 
 	if (lo >= hi || s->offset + (hi - s->lo) > INT64_MAX)
 		return 0;
 	return data_between(c->file.fd, s->offset + (lo - s->lo), s->offset + (hi - s->lo));
+}
+
+/* Holes read as zeros: there is no need to read them. Where there are none, all is read. */
+static bool core_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own)
+{
+	const struct core *c = (const struct core *)t;
+	const struct core_segment *s;
+
+	memset(own, 1, (hi - lo + PAGE - 1) / PAGE);
+	for (uint64_t at = lo, end; c->file.sparse && at < hi; at = end) {
+		s = core_file_find(&c->file, at);
+		end = s && at < s->lo + s->filesz ? s->lo + s->filesz
+		      : s			  ? s->hi
+						  : next_dumped(&c->file, at);
+		end = end < hi ? end : hi;
+		if (!s || at >= s->lo + s->filesz || at % PAGE || end % PAGE ||
+		    s->offset + (end - s->lo) > INT64_MAX)
+			continue;
+		for (uint64_t a = at; a < end; a += PAGE) {
+			uint64_t offset = s->offset + (a - s->lo);
+			off_t data = lseek(c->file.fd, (off_t)offset, SEEK_DATA);
+
+			if (data < 0 && errno != ENXIO)
+				break; /* no such call on this file system */
+			if (data >= 0 && (uint64_t)data < offset + (end - a)) {
+				uint64_t skip = ((uint64_t)data - offset) / PAGE * PAGE;
+				off_t hole = lseek(c->file.fd, data, SEEK_HOLE);
+
+				memset(own + (a - lo) / PAGE, 0, skip / PAGE);
+				if (hole <= data)
+					break;
+				a += ((uint64_t)hole - offset + PAGE - 1) / PAGE * PAGE - PAGE;
+				continue;
+			}
+			memset(own + (a - lo) / PAGE, 0, (end - a) / PAGE);
+			break;
+		}
+	}
+	return true;
 }
 
 /* Whoever writes a core leaves holes where no page was; one without holes has lost that. */
@@ -468,6 +555,28 @@ static size_t core_caught(struct target *t, const struct thread_sample **ret)
 	return c->threads.n;
 }
 
+/* It stands still by itself. What is missing of its memory is seen when that is searched. */
+static struct goro_error *core_freeze(struct target *t, const struct target_freeze *how,
+				      struct target_frozen *ret)
+{
+	const struct core *c = (const struct core *)t;
+
+	(void)how;
+	*ret = (struct target_frozen){ .memory = t };
+	if (t->cut)
+		return goro_error_new(GORO_PARTIAL, "the core file is cut short");
+	if (!c->file.lists_all)
+		return goro_error_new(GORO_PARTIAL,
+				      "this core file is not the kernel's, and gdb does not write "
+				      "down what it leaves out of one");
+	if (*c->threads.lacks)
+		return goro_error_new(GORO_PARTIAL, "%s are not in the core file",
+				      c->threads.lacks);
+	ret->threads = c->threads.all;
+	ret->nthreads = c->threads.n;
+	return NULL;
+}
+
 static struct goro_error *core_usage(struct target *t, struct target_usage *ret)
 {
 	(void)t;
@@ -498,6 +607,9 @@ static const struct target_ops core_ops = {
 	.read = core_read,
 	.open_file = core_open_file,
 	.resident = core_resident,
+	.own_pages = core_own_pages,
+	.freeze = core_freeze,
+	.missing = core_missing,
 	.caught = core_caught,
 	.usage = core_usage,
 	.close = core_close,

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <netdb.h>
@@ -37,19 +38,29 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #define MADV_GUARD_REMOVE  103
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 
 /* ---- memory ------------------------------------------------------------------------------------
  */
 
+static size_t whole_pages(size_t size)
+{
+	return (size + os_page_size() - 1) & ~(os_page_size() - 1);
+}
+
 /*
  * All memory that the runtime has for itself comes from here, so here observers are told of it: to
- * them it is opaque, see goro_introspect.h.
+ * them it is opaque, see goro_introspect.h. The rest of its last page is, too.
  */
 void *os_reserve(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p;
 
+	size = whole_pages(size);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
 	goro_region_add(p, size, GORO_REGION_OPAQUE);
@@ -93,6 +104,7 @@ void *os_reserve_aligned(size_t size, size_t align)
 
 void os_unreserve(void *addr, size_t size)
 {
+	size = whole_pages(size);
 	/* First: the next mapping there may be the program's. */
 	goro_region_remove(addr, size, GORO_REGION_OPAQUE);
 	munmap(addr, size);
@@ -106,6 +118,33 @@ void os_no_huge_pages(void *addr, size_t size)
 void os_discard(void *addr, size_t size)
 {
 	madvise(addr, size, MADV_DONTNEED);
+}
+
+static int write_to_bss(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	const uintptr_t page = os_page_size();
+
+	(void)size, (void)unused;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t data = info->dlpi_addr + ph->p_vaddr + ph->p_filesz;
+		uintptr_t bss = (data + page - 1) & ~(page - 1);
+
+		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_W) &&
+		    bss < info->dlpi_addr + ph->p_vaddr + ph->p_memsz)
+			madvise((void *)bss, page, MADV_POPULATE_WRITE);
+	}
+	return 0;
+}
+
+/*
+ * In a core file a map to which nobody wrote looks like one that was left out of it, and who looks
+ * for pointers must take it for that (profiler/reach_gaps.c). Some library's bss nearly always is
+ * such a map, until now: a page of each is made to be there, which fails where it may not.
+ */
+void os_write_to_modules(void)
+{
+	dl_iterate_phdr(write_to_bss, NULL);
 }
 
 size_t os_page_size(void)

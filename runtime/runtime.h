@@ -742,6 +742,7 @@ void os_exit_now(int status) __attribute__((noreturn));
 void os_main_stack(uintptr_t *lo, uintptr_t *hi);
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
 void os_at_fork(void (*child)(void));
+void os_write_to_modules(void);
 /* At the end of each thread that has called os_thread_watch(arg), on it: fn(arg). */
 int os_at_thread_end(void (*fn)(void *));
 int os_thread_watch(void *arg);

@@ -110,6 +110,7 @@ static void start(void)
 	main_g->park_time = coarse_now();
 	m0.curg = main_g;
 	goro_signals_init();
+	os_write_to_modules();
 	os_at_fork(in_fork_child);
 	goro_gate_init();
 	goro_order_init();

@@ -8,6 +8,7 @@
  * leaked in truth. So whoever looks must find one leaked goroutine, always, and not one more. It
  * prints "ready", and ends when its standard input does.
  */
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -277,6 +278,65 @@ static void in_wipeonfork(void)
 	p[1000] = new_chan();
 }
 
+/* What a core file leaves out. */
+static void **map_undumped(void)
+{
+	void **p = map(MAP_PRIVATE);
+
+	p[1000] = new_chan();
+	madvise(p, 16 * PAGE, MADV_DONTDUMP);
+	return p;
+}
+
+static void in_nodump(void)
+{
+	(void)map_undumped();
+}
+
+static void in_noaccess(void)
+{
+	mprotect(map_undumped(), 16 * PAGE, PROT_NONE);
+}
+
+static void in_nodump_block(void)
+{
+	in_block();
+	madvise((void *)((uintptr_t)global & ~(PAGE - 1)), 1 << 20, MADV_DONTDUMP);
+}
+
+/* Ours, and those of goroutines that were started last. */
+static void dontdump_stacks(void)
+{
+	madvise((void *)((uintptr_t)__builtin_frame_address(0) & ~((1ul << 20) - 1)), 1 << 20,
+		MADV_DONTDUMP);
+}
+
+static void in_file(void)
+{
+	int fd = open("hide.map", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	void **p;
+
+	if (fd < 0 || ftruncate(fd, 16 * PAGE))
+		exit(1);
+	p = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (p == MAP_FAILED)
+		exit(1);
+	p[1000] = new_chan();
+}
+
+/* It may not be written to by this map, but it was by another way. */
+static void in_file_readonly(void)
+{
+	int fd = open("hide.map", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	void *chan = new_chan();
+
+	if (fd < 0 || ftruncate(fd, 16 * PAGE) || pwrite(fd, &chan, 8, 8000) != 8 ||
+	    mmap(NULL, 16 * PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+		exit(1);
+	close(fd);
+}
+
 static void in_readonly(void)
 {
 	void **p = map(MAP_PRIVATE);
@@ -325,6 +385,12 @@ static void in_sleeper(void)
 static void later(void *arg)
 {
 	goro_chan_close(arg);
+}
+
+static void in_nodump_stack(void)
+{
+	in_sleeper();
+	dontdump_stacks();
 }
 
 static void in_timer(void)
@@ -563,20 +629,39 @@ static const struct place {
 	const char *name;
 	void (*hide)(void);
 } places[] = {
-	{ "data", in_data },	     { "bss", in_bss },
-	{ "heap", in_heap },	     { "interior", interior },
-	{ "block", in_block },	     { "arena", in_arena },
-	{ "tls", in_tls },	     { "foreign_stack", in_foreign_stack },
-	{ "register", in_register }, { "vector", in_vector },
-	{ "mapping", in_mapping },   { "shared", in_shared },
-	{ "dontfork", in_dontfork }, { "wipeonfork", in_wipeonfork },
-	{ "readonly", in_readonly }, { "jmp_buf", in_jmp_buf },
-	{ "sleeper", in_sleeper },   { "timer", in_timer },
-	{ "local", in_local },	     { "blocking_call", in_blocking_call },
-	{ "keepalive", kept_alive }, { "chain", in_chain },
-	{ "cells", in_cells },	     { "memmove", in_memmove },
-	{ "remapped", in_remapped }, { "renewed", in_renewed },
+	{ "data", in_data },
+	{ "bss", in_bss },
+	{ "heap", in_heap },
+	{ "interior", interior },
+	{ "block", in_block },
+	{ "arena", in_arena },
+	{ "tls", in_tls },
+	{ "foreign_stack", in_foreign_stack },
+	{ "register", in_register },
+	{ "vector", in_vector },
+	{ "mapping", in_mapping },
+	{ "shared", in_shared },
+	{ "dontfork", in_dontfork },
+	{ "wipeonfork", in_wipeonfork },
+	{ "readonly", in_readonly },
+	{ "jmp_buf", in_jmp_buf },
+	{ "sleeper", in_sleeper },
+	{ "timer", in_timer },
+	{ "local", in_local },
+	{ "blocking_call", in_blocking_call },
+	{ "keepalive", kept_alive },
+	{ "chain", in_chain },
+	{ "cells", in_cells },
+	{ "memmove", in_memmove },
+	{ "remapped", in_remapped },
+	{ "renewed", in_renewed },
 	{ "churn", in_churn },
+	{ "noaccess", in_noaccess },
+	{ "nodump", in_nodump },
+	{ "nodump_block", in_nodump_block },
+	{ "file", in_file },
+	{ "nodump_stack", in_nodump_stack },
+	{ "file_readonly", in_file_readonly },
 };
 
 /*
