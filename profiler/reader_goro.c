@@ -923,6 +923,7 @@ static void goro_close(struct reader *base)
 	struct reader_goro *r = (struct reader_goro *)base;
 
 	park_memo_free(&r->memo);
+	free(r->threads);
 	free(r);
 }
 
@@ -931,6 +932,7 @@ const struct reader_ops reader_goro = {
 	.read = goro_read,
 	.layout = reader_goro_layout,
 	.owner = reader_goro_owner,
+	.threads = reader_goro_threads,
 	.labels = reader_goro_labels,
 	.births = reader_goro_births,
 	.facts = goro_facts,

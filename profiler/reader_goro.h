@@ -9,6 +9,12 @@
 #include "park_memo.h"
 #include "reader.h"
 
+/* A thread that the program made, and the goroutine that it is. */
+struct reader_thread {
+	uint32_t tid;
+	struct stack_owner owner;
+};
+
 struct reader_goro {
 	struct reader base;
 	struct modules *modules;
@@ -19,13 +25,16 @@ struct reader_goro {
 	uint64_t heap;	       /* address of the heap's contract; 0: there is none */
 	unsigned heap_modules; /* generation of the modules that it was looked for in, + 1 */
 	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
+	struct reader_thread *threads; /* of the program's own that are goroutines, by rising tid */
+	size_t nthreads;
 };
 
 /* ---- reader_goro_sample.c: see struct reader_ops --------------------------------------------- */
 
 const struct unwind_layout *reader_goro_layout(const struct reader *base);
 bool reader_goro_owner(const struct reader *base, const struct unwind_stack *s,
-		       const struct unwind_result *u, struct stack_owner *ret);
+		       const struct unwind_result *u, uint32_t tid, struct stack_owner *ret);
+struct goro_error *reader_goro_threads(struct reader *base, struct target *t);
 void reader_goro_labels(struct reader *base, struct target *t, uint64_t address, uint64_t id,
 			char ret[READER_LABELS]);
 struct goro_error *reader_goro_births(struct reader *base, struct target *t, reader_birth_fn *fn,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facts.h"
+
 #define MAX_LABELLED 4096u /* bytes of a record that has labels */
 #define BATCH	     1024u /* records in one read */
 
@@ -18,19 +20,101 @@ const struct unwind_layout *reader_goro_layout(const struct reader *base)
 	return &((const struct reader_goro *)base)->contract.layout;
 }
 
+static int by_tid(const void *a, const void *b)
+{
+	const struct reader_thread *x = a, *y = b;
+
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static const struct reader_thread *find_thread(const struct reader_goro *r, uint32_t tid)
+{
+	const struct reader_thread key = { .tid = tid };
+
+	return r->nthreads ? bsearch(&key, r->threads, r->nthreads, sizeof key, by_tid) : NULL;
+}
+
+/* The goroutine in a record, if it is a thread of the program's own. */
+static struct goro_error *read_foreign(const struct contract *c, struct target *t, uint64_t address,
+				       struct stack_owner *ret)
+{
+	uint8_t bytes[MAX_LABELLED];
+	const struct record r = { bytes, c->raw.g_size };
+	struct goro_error *err;
+	uint32_t status;
+	bool ok;
+
+	*ret = (struct stack_owner){ 0 };
+	if (!address || c->raw.g_size > sizeof bytes)
+		return NULL;
+	err = target_read_at(t, address, bytes, c->raw.g_size, &ok);
+	if (err || !ok)
+		return err;
+	status = (uint32_t)contract_get(c, r, GORO_FIELD_g_status);
+	if (GORO_STATUS_FLAGS(status) & GORO_FLAG_FOREIGN)
+		*ret = (struct stack_owner){ .id = contract_get(c, r, GORO_FIELD_g_id),
+					     .record = address };
+	return NULL;
+}
+
+/* Such a thread is locked to its goroutine until it ends, so its id is enough to know it by. */
+struct goro_error *reader_goro_threads(struct reader *base, struct target *t)
+{
+	struct reader_goro *r = (struct reader_goro *)base;
+	struct goro_error *err = contract_load(&r->contract, t, r->contract.address);
+	struct facts_worker *workers = NULL;
+	struct reader_thread *v = NULL;
+	size_t nworkers = 0, n = 0;
+	bool all;
+
+	if (!err)
+		err = contract_read_workers(&r->contract, t, &workers, &nworkers, &all);
+	if (!err) {
+		v = calloc(nworkers + 1, sizeof *v);
+		err = v ? NULL : &goro_enomem;
+	}
+	for (size_t i = 0; !err && i < nworkers; i++) {
+		const struct reader_thread *before;
+
+		v[n].tid = workers[i].tid;
+		before = find_thread(r, v[n].tid);
+		err = read_foreign(&r->contract, t, workers[i].curg, &v[n].owner);
+		/* While it waits its worker is in the scheduler. */
+		if (!err && !v[n].owner.id && before)
+			v[n].owner = before->owner;
+		n += !err && v[n].tid && v[n].owner.id;
+	}
+	free(workers);
+	if (err) {
+		free(v);
+		return err;
+	}
+	qsort(v, n, sizeof *v, by_tid);
+	free(r->threads);
+	r->threads = v;
+	r->nthreads = n;
+	return NULL;
+}
+
 /*
  * The stack itself says so, above its outermost frame. Who runs on the thread now would not do: by
- * the time that we ask it may be another.
+ * the time that we ask it may be another. But a thread of the program's own runs no other.
  */
 bool reader_goro_owner(const struct reader *base, const struct unwind_stack *s,
-		       const struct unwind_result *u, struct stack_owner *ret)
+		       const struct unwind_result *u, uint32_t tid, struct stack_owner *ret)
 {
 	const struct reader_goro *r = (const struct reader_goro *)base;
+	const struct reader_thread *thread = find_thread(r, tid);
 	uint32_t offset = r->contract.raw.entry_owner;
 
 	*ret = (struct stack_owner){ 0 };
 	if (r->main.id && s->sp >= r->main.stack_lo && s->sp < r->main.stack_hi) {
 		*ret = (struct stack_owner){ .id = r->main.id, .record = r->main.record };
+		return true;
+	}
+	/* It may be in the scheduler, on a stack that the runtime gave it. */
+	if (thread && !u->end_sp) {
+		*ret = thread->owner;
 		return true;
 	}
 	if (!u->complete)

@@ -15,11 +15,12 @@
 #include "target_sample.h"
 
 #define REFRESH_NS 1000000000 /* between two looks for new libraries */
+#define THREADS_NS 100000000  /* between two looks which threads are goroutines */
 
 struct cpu {
 	struct sampler *s;
 	struct unwind_result result; /* too big for a stack */
-	int64_t refreshed;
+	int64_t refreshed, threads;
 };
 
 /* Code in no known module: a library may have come. */
@@ -32,6 +33,21 @@ static void look_for_modules(struct cpu *c)
 	c->refreshed = sampler_now();
 	goro_error_free(modules_refresh(&scope->modules, scope->target));
 	unwinder_modules_changed(scope->unwinder);
+}
+
+/* A thread of the program's own becomes a goroutine when it first calls. */
+static bool find_owner(struct cpu *c, const struct unwind_stack *stack, uint32_t tid,
+		       struct stack_owner *ret)
+{
+	struct goro_scope *scope = c->s->scope;
+	const struct reader_ops *reader = scope->reader->ops;
+	bool known = reader->owner(scope->reader, stack, &c->result, tid, ret);
+
+	if (ret->id || c->result.end_sp || sampler_now() - c->threads < THREADS_NS)
+		return known;
+	goro_error_free(reader->threads(scope->reader, scope->target));
+	c->threads = sampler_now();
+	return reader->owner(scope->reader, stack, &c->result, tid, ret);
 }
 
 static const char *state_of(const struct stack_owner *owner, bool known, bool worker)
@@ -64,7 +80,7 @@ static void add(const struct thread_sample *sample, void *arg)
 		return;
 	pthread_mutex_lock(&scope->lock);
 	unwind(scope->unwinder, &stack, &c->result);
-	known = reader->owner(scope->reader, &stack, &c->result, &owner);
+	known = find_owner(c, &stack, sample->tid, &owner);
 	look_for_modules(c);
 	pthread_mutex_unlock(&scope->lock);
 	p->truncated += !c->result.complete;

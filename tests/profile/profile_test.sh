@@ -59,6 +59,43 @@ cpu_by() { # cpu_by WAY
 cpu_by_perf() { cpu_by perf; }
 cpu_by_ptrace() { cpu_by ptrace; }
 
+# Threads that the program made: one is none of the runtime's, one is a goroutine, and one becomes
+# one while we look.
+threads_by() { # threads_by WAY
+	local profile
+	find_go
+	mkfifo "$scratch/line"
+	exec 4<>"$scratch/line"
+	"$THREADS" <&4 >"$scratch/program" &
+	pid=$!
+	started+=("$pid")
+	eventually grep -q ready "$scratch/program"
+	"$GORO" profile --how "$1" -r 200 -d 4 -o "$scratch/cpu.pb.gz" "$pid" 2>"$err" </dev/null &
+	profile=$!
+	started+=("$profile")
+	sleep 1 # some samples of the one that is none yet
+	echo >&4
+	wait "$profile"
+	case $? in
+	0) ;;
+	4) skip "$(cat "$err")" ;;
+	*) fail "the profile ended otherwise" ;;
+	esac
+	run 0 "$go" tool pprof -traces "$scratch/cpu.pb.gz"
+	# Of each trace: whose it is, then its functions.
+	awk '/^-+\+-*$/ { print line; line = ""; next } { line = line " " $0 } END { print line }' \
+		"$out" | tr -s ' \t' ' ' >"$scratch/traces"
+	shown+=("$scratch/traces")
+	matches "$scratch/traces" ' name: guest .*state: running .*compute .*guest'
+	matches "$scratch/traces" ' name: late .*state: running .*compute .*late'
+	matches "$scratch/traces" ' state: thread .*compute .*late'
+	matches "$scratch/traces" ' state: thread .*compute .*stranger'
+	! grep -qE ' (name|goroutine): .*stranger' "$scratch/traces" || fail "the stranger is a goroutine"
+}
+
+threads_by_perf() { threads_by perf; }
+threads_by_ptrace() { threads_by ptrace; }
+
 wall() {
 	start
 	run 0 "$GORO" profile -m wall -d 1 -f folded "$pid"
