@@ -24,6 +24,7 @@ is_ready() {
 
 start_hide() {
 	rm -f core core.*
+	: >ready
 	"$hide" "$1" <input >ready &
 	pid=$!
 	started+=("$pid")
