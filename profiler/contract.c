@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cfi.h"
+#include "target_absent.h"
 
 #define MAX_PHDRS     64
 #define MAX_NOTES     (64u << 10)
@@ -154,11 +155,11 @@ static struct goro_error *check_head(const struct contract *c)
 {
 	const struct goro_introspect *raw = &c->raw;
 
-	if (raw->version != GORO_CONTRACT_VERSION)
+	if (raw->version != GORO_CONTRACT_VERSION && raw->version != GORO_CONTRACT_VERSION_COLD)
 		return goro_error_hint(
 			goro_error_at(GORO_UNSUPPORTED, c->address,
 				      "its goro contract has version %u and we know version %u",
-				      raw->version, GORO_CONTRACT_VERSION),
+				      raw->version, GORO_CONTRACT_VERSION_COLD),
 			"use the goro command that came with its libgoro");
 	if (raw->size < offsetof(struct goro_introspect, sched_runq_len))
 		return nonsense(c, "size", raw->size);
@@ -232,6 +233,31 @@ static struct goro_error *load_reasons(struct contract *c, struct target *t)
 	return err;
 }
 
+/* Memory of its that is not where its addresses say. */
+static struct goro_error *load_cold(struct contract *c, struct target *t)
+{
+	size_t n = c->raw.cold_arena_count;
+	struct goro_cold_arena *v;
+	struct goro_error *err;
+	bool ok;
+
+	if (c->raw.version != GORO_CONTRACT_VERSION_COLD)
+		return NULL;
+	if (c->raw.cold_arena_size != sizeof *v || n > MAX_TABLE)
+		return nonsense(c, "cold_arena_count", n);
+	v = calloc(n + 1, sizeof *v);
+	if (!v)
+		return &goro_enomem;
+	err = target_read_at(t, c->raw.cold_arenas, v, n * sizeof *v, &ok);
+	if (!err && n && !ok)
+		err = unreadable(c, "the table of cold stacks", c->raw.cold_arenas);
+	if (err)
+		free(v);
+	else
+		target_absent_set(t, v, n);
+	return err;
+}
+
 static void make_layout(struct contract *c)
 {
 	struct unwind_layout *l = &c->layout;
@@ -275,6 +301,8 @@ struct goro_error *contract_load(struct contract *c, struct target *t, uint64_t 
 		err = load_fields(c, t);
 	if (!err)
 		err = load_reasons(c, t);
+	if (!err)
+		err = load_cold(c, t);
 	if (!err)
 		make_layout(c);
 	return err;

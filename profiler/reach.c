@@ -37,6 +37,7 @@
 #include "reach_roots.h"
 #include "reach_skip.h"
 #include "reach_zones.h"
+#include "target_absent.h"
 
 #define PRELOAD	   16384u /* bytes of a stack that are read with many others at once */
 #define WINDOW	   (1u << 20)
@@ -465,6 +466,8 @@ static struct goro_error *preload(struct run *r)
 	struct target_read reads[BATCH];
 	struct goro_error *err = NULL;
 
+	if (reach_skips("cold"))
+		target_absent_free(r->view->t);
 	for (size_t i = 0; i < snap->ng; i++) {
 		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
 

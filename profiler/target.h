@@ -142,6 +142,11 @@ struct target {
 	int pid;    /* 0: not a process */
 	char *name; /* program, without directories */
 	uint64_t bytes_read;
+	/* Where pages may be kept elsewhere; see target_absent.h. Read through, all the same. */
+	struct target_absent {
+		struct goro_cold_arena *v; /* by lo; they do not overlap */
+		size_t n;
+	} absent;
 
 	/* A core file: nothing in it ever changes. NULL for a live process. */
 	char *file;

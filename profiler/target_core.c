@@ -22,6 +22,7 @@
 #include "core_file.h"
 #include "core_threads.h"
 #include "elf.h"
+#include "target_absent.h"
 
 #define PAGE	  4096u
 #define MAX_PHDRS 64u
@@ -360,7 +361,7 @@ static bool read_piece(struct core *c, uint64_t address, uint8_t *to, size_t len
 	return true;
 }
 
-static struct goro_error *core_read(struct target *t, struct target_read *v, size_t n)
+static struct goro_error *read_all(struct target *t, struct target_read *v, size_t n)
 {
 	struct core *c = (struct core *)t;
 
@@ -370,6 +371,13 @@ static struct goro_error *core_read(struct target *t, struct target_read *v, siz
 			t->bytes_read += v[i].len;
 	}
 	return NULL;
+}
+
+static const struct target_absent_ops absent_ops = { .read = read_all };
+
+static struct goro_error *core_read(struct target *t, struct target_read *v, size_t n)
+{
+	return target_absent_read(t, &absent_ops, v, n);
 }
 
 /* The end of what of [at, hi) is in one place, or `at` itself: it is in none. */
@@ -499,6 +507,7 @@ static bool core_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *
 			break;
 		}
 	}
+	target_absent_own(t, &absent_ops, lo, hi, own);
 	return true;
 }
 
@@ -597,6 +606,7 @@ static void core_close(struct target *t)
 	free(c->backing_of);
 	core_threads_free(&c->threads);
 	core_file_close(&c->file);
+	target_absent_free(t);
 	free(t->name);
 	free(t->file);
 	free(c);

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "target_absent.h"
 
 #define BATCH	     1024		 /* IOV_MAX */
 #define PAGE_PRESENT (1ull << 63)	 /* in an entry of pagemap; bit 62: swapped out */
@@ -127,9 +128,34 @@ struct goro_error *process_read_pid(struct target *t, int pid, struct target_rea
 	return NULL;
 }
 
-static struct goro_error *process_read(struct target *t, struct target_read *v, size_t n)
+static struct goro_error *read_direct(struct target *t, struct target_read *v, size_t n)
 {
 	return process_read_pid(t, t->pid, v, n);
+}
+
+/*
+ * Of a page that userfaultfd would bring, /proc/PID/mem says EIO; process_vm_readv() waits for it.
+ */
+static bool page_there(struct target *t, uint64_t address, void *to, size_t len)
+{
+	struct process *p = (struct process *)t;
+
+	if (p->mem == -1) {
+		p->mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
+		if (p->mem < 0)
+			p->mem = -2;
+	}
+	if (p->mem < 0 || pread(p->mem, to, len, (off_t)address) != (ssize_t)len)
+		return false;
+	t->bytes_read += len;
+	return true;
+}
+
+static const struct target_absent_ops absent_ops = { read_direct, page_there };
+
+static struct goro_error *process_read(struct target *t, struct target_read *v, size_t n)
+{
+	return target_absent_read(t, &absent_ops, v, n);
 }
 
 static int process_open_file(struct target *t, const struct target_map *map)
@@ -290,7 +316,10 @@ static void process_close(struct target *t)
 
 	if (p->pagemap >= 0)
 		close(p->pagemap);
+	if (p->mem >= 0)
+		close(p->mem);
 	close(p->dir);
+	target_absent_free(t);
 	free(t->name);
 	free(p);
 }
@@ -319,6 +348,7 @@ struct goro_error *target_open_process(struct target **ret, int pid)
 	p->target.ops = &process_ops;
 	p->target.pid = pid;
 	p->pagemap = -1;
+	p->mem = -1;
 	p->dir = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (p->dir < 0) {
 		free(p);

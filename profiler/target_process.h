@@ -17,6 +17,7 @@ struct process {
 	struct target target;
 	int dir;     /* of /proc/PID */
 	int pagemap; /* -1: not opened yet; -2: cannot be */
+	int mem;     /* the same */
 };
 
 /* ---- target_process_wiped.c: what a child would see wiped -------------------------------------

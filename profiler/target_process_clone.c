@@ -39,6 +39,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "target_absent.h"
 
 #define ROOM_FIXED   (512ull << 20) /* for registers, maps and the list of copies */
 #define MAX_THREADS  4096
@@ -748,16 +749,40 @@ static struct goro_error *read_tracked(struct frozen *f, struct target_read *v, 
 	return err;
 }
 
-static struct goro_error *frozen_read(struct target *t, struct target_read *v, size_t n)
+/*
+ * Without a child: pages that were not copied are a file's, and do not change. But those of a stack
+ * that was cold are back now, perhaps, with what was written since.
+ */
+static struct goro_error *read_copied(struct target *t, struct target_read *v, size_t n)
 {
 	struct frozen *f = (struct frozen *)t;
-	/* Without a child: pages that were not copied are a file's, and do not change. */
-	int pid = f->sh->child ? f->sh->child : t->pid;
+
+	if (!t->absent.n)
+		return process_read_pid(&f->live->target, t->pid, v, n);
+	for (size_t i = 0; i < n; i++) {
+		struct goro_error *err;
+
+		if (target_absent_touches(t, v[i].address, v[i].address + v[i].len)) {
+			memset(v[i].to, 0, v[i].len);
+			v[i].ok = true;
+			continue;
+		}
+		err = process_read_pid(&f->live->target, t->pid, &v[i], 1);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct goro_error *read_still(struct target *t, struct target_read *v, size_t n)
+{
+	struct frozen *f = (struct frozen *)t;
 	struct goro_error *err;
 
 	if (f->sh->tracked)
 		return read_tracked(f, v, n);
-	err = process_read_pid(&f->live->target, pid, v, n);
+	err = f->sh->child ? process_read_pid(&f->live->target, f->sh->child, v, n)
+			   : read_copied(t, v, n);
 	if (err && f->sh->child) {
 		goro_error_free(err);
 		return goro_error_new(GORO_PARTIAL, "the copy of process %d was killed", t->pid);
@@ -765,6 +790,13 @@ static struct goro_error *frozen_read(struct target *t, struct target_read *v, s
 	for (size_t i = 0; !err && f->sh->ncopies && i < n; i++)
 		overlay(f, &v[i]);
 	return err;
+}
+
+static const struct target_absent_ops absent_ops = { .read = read_still };
+
+static struct goro_error *frozen_read(struct target *t, struct target_read *v, size_t n)
+{
+	return target_absent_read(t, &absent_ops, v, n);
 }
 
 static struct goro_error *frozen_maps(struct target *t, struct target_maps *ret)
@@ -799,6 +831,7 @@ static bool frozen_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t
 		if (from < to)
 			memset(own + (from - lo) / page, 1, (to - from) / page);
 	}
+	target_absent_own(t, &absent_ops, lo, hi, own);
 	return true;
 }
 
@@ -845,6 +878,7 @@ static void frozen_close(struct target *t)
 	munmap(f->sh, f->size);
 	process_track_free(f->track);
 	free(f->threads);
+	target_absent_free(t);
 	free(t->name);
 	free(f);
 }

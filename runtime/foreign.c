@@ -142,7 +142,7 @@ struct m *goro_foreign_attach(void)
 static bool is_ours(uint32_t tid)
 {
 	if (tid == __atomic_load_n(&sched.sysmon_tid, __ATOMIC_RELAXED) ||
-	    tid == __atomic_load_n(&sched.reclaim_tid, __ATOMIC_RELAXED))
+	    tid == __atomic_load_n(&sched.reclaim_tid, __ATOMIC_RELAXED) || tid == goro_cold_tid())
 		return true;
 	for (uint32_t i = 0; i < goro_introspect.m_count; i++)
 		if (__atomic_load_n(&goro_ms[i]->tid, __ATOMIC_RELAXED) == tid)

@@ -21,7 +21,7 @@ import gdb
 import gdb.unwinder
 
 COOKIE = b"GOROSCP1"
-VERSION = 1
+VERSIONS = (1, 2)  # 2: stacks may be cold
 # Where the fields that we need stand in the contract's table, which is only ever appended to.
 FIELDS = {
     "id": 0, "status": 1, "sp": 3, "park_time": 6, "spawn_pc": 9, "entry": 10, "parent": 11,
@@ -67,16 +67,20 @@ class Contract:
         if cookie != COOKIE:
             raise gdb.GdbError("the runtime has not started yet")
         version, _, self.machine, word = unpack("4I", root + 8)
-        if version != VERSION or word != 8 or self.machine not in REGISTERS:
+        if version not in VERSIONS or word != 8 or self.machine not in REGISTERS:
             raise gdb.GdbError("the program has contract version %d for machine %d; this script "
                                "knows version %d; use the one of its runtime"
-                               % (version, self.machine, VERSION))
+                               % (version, self.machine, VERSIONS[-1]))
         fields, states, reasons, nfields, nstates, nreasons, name_size = unpack("3Q4I", root + 24)
         self.chunks, self.nchunks, _, self.chunk_len, self.g_size = unpack("Q4I", root + 80)
         self.ms, _, self.m_count = unpack("Q2I", root + 120)
         self.clock, = unpack("Q", root + 152)
         self.saved = unpack("64H", root + 168)
         self.saved_pc, self.saved_size = unpack("2H", root + 296)
+        self.cold = []
+        if version == 2:
+            count, arenas = unpack("IQ", root + 364)
+            self.cold = [unpack("4Q", arenas + 32 * i) for i in range(count)]
         self.states = self.names(states, nstates, name_size)
         self.reasons = self.names(reasons, nreasons, name_size)
         table = unpack("%dH" % (2 * nfields), fields)
@@ -91,6 +95,14 @@ class Contract:
     def field(self, record, name):
         offset, code = self.fields[name]
         return struct.unpack_from("<" + code, record, offset)[0]
+
+    def is_cold(self, addr):
+        """Was the page taken away? What was there is kept elsewhere, where gdb does not look."""
+        for lo, hi, copies, slot in self.cold:
+            if lo <= addr < hi:
+                entry, = unpack("Q", copies + (addr - lo) // slot * 8)
+                return entry != 0 and entry % 2 == 0
+        return False
 
     def goroutines(self):
         """In the order of their start; records are used again, in any order."""
@@ -129,6 +141,13 @@ class Goroutine:
 
     def saved_pc(self):
         return unpack("Q", self.sp + self.contract.saved_pc)[0]
+
+    def is_there(self):
+        """Not so a cold stack: gdb cannot read it, or finds zeros in a core file."""
+        try:
+            return self.saved_pc() or not self.contract.is_cold(self.sp)
+        except gdb.MemoryError:
+            return not self.contract.is_cold(self.sp)
 
     def registers(self):
         """What they were when it left, by gdb's names."""
@@ -201,6 +220,9 @@ def inside(goroutine, threads, action):
             raise gdb.GdbError("no thread %s for it" % tid)
         if not goroutine.sp:
             raise gdb.GdbError("has not run yet")
+        if not goroutine.is_there():
+            raise gdb.GdbError("its stack is cold (GORO_COLD): see `goro stack TARGET %d`"
+                               % goroutine.id)
         if not goroutine.saved_pc():
             raise gdb.GdbError("its stack is not in the core file: gcore gives a mapping up at the "
                                "first guard page in it; have the kernel write the core")

@@ -222,7 +222,7 @@ bool os_unguard_discard(void *addr, size_t size)
  * searches for pointers must take the red zone for alive, and what a call that is over has left
  * there (a timer, a goroutine's record) would keep alive what nobody has any more.
  */
-static noinline void wipe_below(void)
+noinline void os_wipe_below(void)
 {
 	char below[384];
 
@@ -234,7 +234,7 @@ void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns)
 {
 	struct timespec ts = { timeout_ns / GORO_SECOND, timeout_ns % GORO_SECOND };
 
-	wipe_below();
+	os_wipe_below();
 	syscall(SYS_futex, addr, FUTEX_WAIT_PRIVATE, val, timeout_ns < 0 ? NULL : &ts, NULL, 0);
 }
 
@@ -282,6 +282,7 @@ void os_sleep(int64_t ns)
 {
 	struct timespec ts = { ns / GORO_SECOND, ns % GORO_SECOND };
 
+	os_wipe_below();
 	nanosleep(&ts, NULL);
 }
 
@@ -688,7 +689,7 @@ int os_poll_wait(int poll_fd, struct os_event *to, int max, int64_t timeout_ns)
 	max = max < 128 ? max : 128;
 	if (timeout_ns) {
 		memset(events, 0, sizeof(events));
-		wipe_below();
+		os_wipe_below();
 	}
 	n = poll_wait(poll_fd, events, max, timeout_ns);
 	for (int i = 0; i < n; i++) {

@@ -637,10 +637,30 @@ int64_t goro_scavenge(int64_t now);
 /* ---- trim.c ------------------------------------------------------------------------------------
  */
 
+enum {
+	TRIM_BATCH = 16,   /* goroutines at once */
+	TRIM_MARGIN = 512, /* below a stack pointer; the red zone is 128 bytes */
+};
+
 extern _Atomic uint32_t goro_trimming;
+void goro_trim_init(void);
 void goro_trim_wait(const struct g *gp);
 bool goro_trim_begin(int64_t now);
 bool goro_trim_step(void);
+/* It was parked as `seq` says; `cold`: take its stack away, too. Maybe when the batch is full. */
+void goro_trim_candidate(struct g *gp, uint32_t seq, bool cold);
+void goro_trim_flush(void);
+
+/* ---- cold.c ------------------------------------------------------------------------------------
+ */
+
+void goro_cold_init(const char *setting); /* GORO_COLD, or NULL */
+void goro_cold_start(void);		  /* with sysmon */
+int64_t goro_cold_tick(int64_t now);
+uint32_t goro_cold_tid(void); /* 0: there is no such thread */
+void goro_cold_take(struct g *gp);
+void goro_cold_taken(void);
+void goro_cold_first_page(uintptr_t hi);
 
 /* ---- panic.c, crash.c, report.c, traceback.c ---------------------------------------------------
  */
@@ -695,7 +715,25 @@ static inline bool g_is_reclaimed(const struct g *gp)
 int goro_region_add(const void *addr, size_t size, uint32_t kind);
 void goro_region_remove(const void *addr, size_t size, uint32_t kind);
 
-/* ---- os_linux.c: every system call -------------------------------------------------------------
+/* ---- os_linux_faults.c: those of cold.c --------------------------------------------------------
+ */
+
+const char *os_faults_open(void); /* NULL: all is well; else why it cannot be */
+void os_faults_apart(void);	  /* the caller's thread keeps that descriptor, and no other */
+int os_faults_watch(void *addr, size_t size);
+/* Where somebody touched, and room for the kernel to say so. */
+struct os_faults {
+	uintptr_t at[16];
+	unsigned char room[1024] __attribute__((aligned(8)));
+};
+int os_faults_wait(struct os_faults *f, int64_t timeout_ns); /* how many; or -errno */
+int os_page_move(void *to, void *from);		 /* 0 or -errno; `to` is watched, and not there */
+int os_page_fill(void *page, const void *bytes); /* 0, also if it is there; or -errno */
+uint64_t os_signals_block(void);		 /* all of this thread */
+void os_signals_restore(uint64_t old);
+void os_around_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
+
+/* ---- os_linux.c: every other system call -------------------------------------------------------
  */
 
 void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */
@@ -719,6 +757,7 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
 /* only_if_none: the program may have set one for this thread */
 void os_thread_signal_stack(struct m *mp, bool only_if_none);
 void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */
+void os_wipe_below(void); /* the stack, where calls that are over left something */
 void os_sleep(int64_t ns);
 int64_t os_now(void); /* CLOCK_MONOTONIC */
 int os_pid(void);

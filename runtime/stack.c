@@ -39,7 +39,7 @@
  *     32 of them to a slot;
  *   - making the guard only when a goroutine goes deep: nothing tells us. The pages above it are
  *     filled in by the kernel without a word, and what would make it ask (userfaultfd) needs a
- *     permission and breaks system calls that write to the stack;
+ *     permission, and a thread that answers at each first touch (cold.c has both, when asked);
  *   - two goroutines in one page: C stacks do not move, so the second half cannot be lent.
  */
 #include "stack.h"
@@ -176,10 +176,13 @@ static uintptr_t guard(uintptr_t slot, size_t slot_size)
 
 static uintptr_t take_slot(struct stack_run *run, size_t slot_size)
 {
-	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(run->slots) * slot_size;
+	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(run->slots) * slot_size, hi;
 
 	run->slots &= run->slots - 1;
-	return run->guarded ? slot + slot_size : guard(slot, slot_size);
+	hi = run->guarded ? slot + slot_size : guard(slot, slot_size);
+	if (unlikely(goro_introspect.cold_arenas))
+		goro_cold_first_page(hi);
+	return hi;
 }
 
 /* c->lock held. One of more than a run. */

@@ -43,6 +43,11 @@ struct arena {
 	struct arena *limbo_next;
 	uint32_t limbo_runs;
 	uint64_t limbo[RUNS];
+
+	/* cold.c's: an entry for each slot but the first, once the arena is watched; or NULL. */
+	_Atomic uint64_t *copies;
+	size_t slot_size;
+	enum cold_state { COLD_NOT_YET, COLD_WATCHED, COLD_NEVER } watch;
 };
 
 struct stack_class {

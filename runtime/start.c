@@ -85,6 +85,7 @@ static void start(void)
 	goro_introspect.p_count = (uint32_t)n;
 
 	goro_region_add(&m0, sizeof(m0), GORO_REGION_OPAQUE);
+	goro_trim_init();
 	goro_ms[0] = &m0;
 	goro_introspect.m_count = 1;
 	goro_m_init(&m0);
@@ -112,6 +113,7 @@ static void start(void)
 	goro_signals_init();
 	os_write_to_modules();
 	os_at_fork(in_fork_child);
+	goro_cold_init(getenv("GORO_COLD"));
 	goro_gate_init();
 	goro_order_init();
 	goro_pthread_start();

@@ -10,7 +10,7 @@
  *   - measures how long goroutines run at a time on each P, so that tiny ones stay together;
  *   - measures how long each P waits for locks, so that those stay together that share too much;
  *   - tells busy Ps that a timer is due, and moves the coarse clock;
- *   - gives back memory that nobody wants any more: see scavenge.c.
+ *   - gives back memory that nobody wants any more: see scavenge.c, and cold.c.
  *
  * Taking a P is Dekker's algorithm with the fence on one side. The worker, in enter():
  *
@@ -242,7 +242,7 @@ static void sysmon(void *unused)
 	(void)unused;
 	__atomic_store_n(&sched.sysmon_tid, os_tid(), __ATOMIC_RELAXED);
 	for (;;) {
-		int64_t now = goro_clock_advance(), tidy;
+		int64_t now = goro_clock_advance(), tidy, cold;
 		bool acted = false;
 
 		if (atomic_load(&sched.quit_asked))
@@ -253,6 +253,8 @@ static void sysmon(void *unused)
 			acted |= watch(goro_ps[i], now);
 		goro_netpoll_backstop((uint64_t)now);
 		tidy = goro_scavenge(now);
+		cold = goro_cold_tick(now);
+		tidy = cold < tidy ? cold : tidy;
 		quiet = acted ? 0 : quiet + 1;
 		if (acted)
 			tick = TICK_MIN_NS;
@@ -282,6 +284,7 @@ void goro_sysmon_start(void)
 			goro_throw("cannot start a thread: error %d; "
 				   "is the limit on processes (ulimit -u, pids.max) reached?",
 				   -err);
+		goro_cold_start();
 		sched.sysmon_started = true;
 		goro_reclaim_start();
 	}

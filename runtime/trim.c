@@ -15,7 +15,8 @@
  *	worker: status = RUNNING;  (compiler barrier)  if (goro_trimming) look closer, wait;
  *	sysmon: goro_trimming = 1;  membarrier();  if (status is not as it was) hands off;
  *
- * The model is tests/model/trim.pml. For the worker this is a load and a test of a word that hardly
+ * cold.c takes the stacks of those that are parked for longer in the same way. The model is
+ * tests/model/trim.pml. For the worker this is a load and a test of a word that hardly
  * ever changes.
  *
  * Rejected: trimming by the goroutine itself when it parks (it may never run again, and to know its
@@ -24,9 +25,7 @@
 #include "switch.h"
 
 enum {
-	BATCH = 16,
 	RECORDS_A_TURN = 1024,
-	MARGIN = 512, /* the red zone is 128 bytes */
 	DONE = 0x8000,
 	SEQ = 0x7fff,
 	UNIT = 4096, /* of stack_peak */
@@ -37,19 +36,26 @@ _Atomic uint32_t goro_trimming __attribute__((aligned(CACHE_LINE)));
 static struct candidate {
 	_Atomic(struct g *) g;
 	uint32_t seq;
-} batch[BATCH];
+	bool cold;
+} batch[TRIM_BATCH];
 static int nbatch;
 
 static uint64_t at, count; /* the records of this pass */
 static bool news;	   /* somebody was seen at its park for the first time */
 static int64_t pass_cost, next_pass;
 
+/* Who is looked at is kept by that no more than by being looked at from outside. */
+void goro_trim_init(void)
+{
+	goro_region_add(batch, sizeof(batch), GORO_REGION_OPAQUE);
+}
+
 /* We are about to run gp. */
 void goro_trim_wait(const struct g *gp)
 {
 	if (!atomic_load_explicit(&goro_trimming, memory_order_acquire))
 		return;
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < TRIM_BATCH; i++) {
 		if (atomic_load_explicit(&batch[i].g, memory_order_acquire) != gp)
 			continue;
 		for (int k = 0; atomic_load_explicit(&goro_trimming, memory_order_acquire); k++) {
@@ -70,7 +76,7 @@ static void trim(struct g *gp)
 
 	if (!goro_stack_is_ours(hi))
 		return;
-	end = (gp->sp - MARGIN) & ~(page - 1);
+	end = (gp->sp - TRIM_MARGIN) & ~(page - 1);
 	deepest = os_first_resident(lo, end);
 	if (deepest >= end)
 		return;
@@ -88,7 +94,7 @@ static bool is_parked(struct g *gp)
 	return GORO_STATUS_STATE(status) == GORO_STATE_WAITING;
 }
 
-static void trim_batch(void)
+void goro_trim_flush(void)
 {
 	if (!nbatch)
 		return;
@@ -97,14 +103,28 @@ static void trim_batch(void)
 		for (int i = 0; i < nbatch; i++) {
 			struct g *gp = atomic_load_explicit(&batch[i].g, memory_order_relaxed);
 
-			if (is_parked(gp) &&
-			    __atomic_load_n(&gp->park_seq, __ATOMIC_ACQUIRE) == batch[i].seq)
+			if (!is_parked(gp) ||
+			    __atomic_load_n(&gp->park_seq, __ATOMIC_ACQUIRE) != batch[i].seq)
+				continue;
+			if (batch[i].cold)
+				goro_cold_take(gp);
+			else
 				trim(gp);
 		}
 	atomic_store_explicit(&goro_trimming, 0, memory_order_release);
+	goro_cold_taken();
 	for (int i = 0; i < nbatch; i++)
 		atomic_store_explicit(&batch[i].g, NULL, memory_order_relaxed);
 	nbatch = 0;
+}
+
+void goro_trim_candidate(struct g *gp, uint32_t seq, bool cold)
+{
+	batch[nbatch].seq = seq;
+	batch[nbatch].cold = cold;
+	atomic_store_explicit(&batch[nbatch].g, gp, memory_order_release);
+	if (++nbatch == TRIM_BATCH)
+		goro_trim_flush();
 }
 
 /* `trim_seen` is ours alone: the low bits of the park at which we saw it, and whether it is done.
@@ -121,10 +141,7 @@ static void look_at(struct g *gp)
 		return;
 	}
 	gp->trim_seen |= DONE;
-	batch[nbatch].seq = seq;
-	atomic_store_explicit(&batch[nbatch].g, gp, memory_order_release);
-	if (++nbatch == BATCH)
-		trim_batch();
+	goro_trim_candidate(gp, seq, false);
 }
 
 /* Go on with the pass. True: it is not at its end. */
@@ -137,7 +154,7 @@ bool goro_trim_step(void)
 	start = os_now();
 	for (int i = 0; i < RECORDS_A_TURN && at < count; i++)
 		look_at(goro_g_by_index(at++));
-	trim_batch();
+	goro_trim_flush();
 	pass_cost += os_now() - start;
 	return at < count;
 }

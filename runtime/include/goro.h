@@ -38,6 +38,9 @@
  * Environment, read once at start:
  *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)
  *   GORO_STACK=SIZE     default stack of a goroutine in bytes, suffix K or M (default 128K)
+ *   GORO_COLD=SECONDS   a goroutine parked for longer keeps the bytes of its stack that it uses,
+ *                       not their page; takes Linux 6.8 and a permission, else left out with a
+ *                       warning
  *   GORO_LOCKORDER=1    warn on stderr of locks that are taken in both orders; slows locks down
  *   GORO_DEBUG=pthread  warn on stderr of goroutines that wait while they hold a pthread mutex,
  *                       rwlock, spin lock or FILE; slows those down. Not in static programs.

@@ -28,9 +28,11 @@
 
 #define GORO_CONTRACT_COOKIE  "GOROSCP1" /* 8 bytes, no terminator */
 #define GORO_CONTRACT_VERSION 1u
-#define GORO_CONTRACT_SYMBOL  "goro_introspect"
-#define GORO_NOTE_OWNER	      "GORO"
-#define GORO_NOTE_TYPE	      1u
+#define GORO_CONTRACT_VERSION_COLD \
+	2u /* the same, but bytes of stacks may be elsewhere: see below */
+#define GORO_CONTRACT_SYMBOL "goro_introspect"
+#define GORO_NOTE_OWNER	     "GORO"
+#define GORO_NOTE_TYPE	     1u
 
 /*
  * States of a goroutine: X(id, letter, name). FREE is a record that holds no goroutine; its other
@@ -233,6 +235,35 @@ struct goro_region {
 };
 
 /*
+ * Cold stacks (GORO_COLD, and version 2). Pages of a stack whose goroutine is parked for long are
+ * taken away; what they held is kept elsewhere. A read of such a page by the program brings it back
+ * first. A read from outside must not try: it would wait for a thread of the program, which may be
+ * stopped. In a copy of the program (a core file, a forked child) it finds zeros.
+ *
+ * The slots of an arena are `slot_size` bytes each, from `lo` on, one stack to a slot. copies[i] is
+ * the address of slot i's goro_cold_stack if it is even and not 0. Whoever reads a program that
+ * runs reads `seq` again afterwards: if it has changed, so has what was read.
+ *
+ * A page is taken away after the entry is made, and is back before the entry goes. So in a copy of
+ * the program a page that is not all zeros is right, whatever the entry says; otherwise the bytes
+ * are those kept, or while `moving` is set those there.
+ */
+struct goro_cold_arena {
+	uint64_t lo, hi;
+	uint64_t copies; /* u64[(hi - lo) / slot_size] */
+	uint64_t slot_size;
+};
+
+struct goro_cold_stack {
+	uint64_t seq;	 /* never the same twice; 0: this is no copy any more, or not yet */
+	uint64_t lo;	 /* the pages [lo, lo + size) are not there */
+	uint64_t moving; /* not 0: their bytes are there, or still in place, and none are kept */
+	uint32_t size;
+	uint32_t from, to; /* bytes [lo + from, lo + to) lie behind this; all others are zeros */
+	uint32_t reserved;
+};
+
+/*
  * The root. Addresses are the target's and held in 64 bits on every architecture. A field may only
  * be read when it lies below `size`. Counts that change are written with one aligned store.
  */
@@ -320,6 +351,9 @@ struct goro_introspect {
 	 * samples, at most one of each kind for a move of the coarse clock.
 	 */
 	uint32_t p_nbuckets;
+	uint32_t cold_arena_count;
+	uint64_t cold_arenas;	  /* struct goro_cold_arena[cold_arena_count] */
+	uint32_t cold_arena_size; /* sizeof(struct goro_cold_arena); 0: no stack gets cold */
 	uint32_t reserved2;
 
 	/*

@@ -445,6 +445,23 @@ static void bench_parked_1m(void)
 	parked("parked_memory_1m", "parked_create_1m", scaled(1000000));
 }
 
+/* GORO_COLD is set, see set_environment(): until no more memory goes back. */
+static void bench_parked_cold(void)
+{
+	const int n = scaled(100000);
+	struct crowd crowd = { 0 };
+	double before = memory(), now, last;
+
+	gather(&crowd, n);
+	now = memory();
+	do {
+		goro_sleep(GORO_SECOND);
+		last = now;
+		now = memory();
+	} while (now < last * 0.99);
+	print_figure("parked_memory_cold", (now - before) / n);
+}
+
 struct timer_test {
 	uint64_t seed;
 	goro_waitgroup *wg;
@@ -566,14 +583,19 @@ static const struct {
 	{ "skynet", bench_skynet },
 	{ "parked", bench_parked },
 	{ "parked_1m", bench_parked_1m },
+	{ "parked_cold", bench_parked_cold },
 	{ "echo", bench_echo },
 };
 
-/* The runtime reads GORO_MAXPROCS when it starts, so with another value we start again. */
-static void set_workers(char **argv)
+/* The runtime reads its environment when it starts, so with another one we start again. */
+static void set_environment(char **argv)
 {
-	if (goro_maxprocs() == atoi(argv[2]))
+	bool cold = strcmp(argv[1], "parked_cold") == 0;
+
+	if (goro_maxprocs() == atoi(argv[2]) && cold == (getenv("GORO_COLD") != NULL))
 		return;
+	if (cold)
+		setenv("GORO_COLD", "0.1", 1);
 	if (getenv("GORO_BENCH_AGAIN") || setenv("GORO_BENCH_AGAIN", "1", 1) ||
 	    setenv("GORO_MAXPROCS", argv[2], 1) || execv("/proc/self/exe", argv)) {
 		fprintf(stderr, "goro_bench: cannot run with %s workers\n", argv[2]);
@@ -587,7 +609,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: goro_bench NAME WORKERS [DIVISOR]\n");
 		return 2;
 	}
-	set_workers(argv);
+	set_environment(argv);
 	divisor = argc == 4 ? atoi(argv[3]) : 1;
 	for (size_t i = 0; divisor && i < sizeof(benches) / sizeof(benches[0]); i++)
 		if (strcmp(argv[1], benches[i].name) == 0) {

@@ -25,14 +25,23 @@
 #include <unistd.h>
 
 #include "goro.h"
+#include "goro_introspect.h"
+
+extern struct goro_introspect goro_introspect;
 
 enum { NCHANS = 8, NCELLS = 200000, NSLOTS = 24, PAGE = 4096 };
 
 static goro_waitgroup placed; /* the setup is over */
 static goro_waitgroup parked; /* those who wait are about to */
 
+/* A place on the stack of the one that is leaked; nobody shall find it. */
+static uintptr_t disguised;
+
 static void leaked_in_truth(void *arg)
 {
+	volatile char here = 0;
+
+	disguised = ~(uintptr_t)&here;
 	goro_waitgroup_done(&parked);
 	goro_chan_recv(arg, NULL);
 }
@@ -382,6 +391,53 @@ static void in_sleeper(void)
 	}
 }
 
+/* mincore() does not touch it. */
+static void wait_until_cold(uintptr_t at)
+{
+	unsigned char there = 1;
+
+	while (!mincore((void *)(at & ~(uintptr_t)(PAGE - 1)), PAGE, &there) && there & 1)
+		goro_sleep(GORO_MILLISECOND);
+}
+
+struct on_cold_stack {
+	void *chan;
+	volatile void *where; /* it lies, on a stack */
+};
+
+static void parks_for_long(void *arg)
+{
+	struct on_cold_stack *mine = arg;
+	void *volatile chan = mine->chan;
+
+	mine->chan = NULL;
+	mine->where = &chan;
+	goro_sleep(100000 * GORO_SECOND);
+	forget();
+	if (!chan)
+		abort();
+}
+
+/* Until the stacks that hold the pointers are away; else there would be nothing to find out. */
+static void in_cold(void)
+{
+	static struct on_cold_stack all[NCHANS];
+
+	if (!goro_introspect.cold_arenas) {
+		printf("skip: no stack gets cold here\n");
+		exit(0);
+	}
+	for (int i = 0; i < NCHANS; i++) {
+		all[i].chan = new_chan();
+		go(parks_for_long, &all[i]);
+	}
+	for (int i = 0; i < NCHANS; i++) {
+		while (!all[i].where)
+			goro_sleep(GORO_MILLISECOND);
+		wait_until_cold((uintptr_t)all[i].where);
+	}
+}
+
 static void later(void *arg)
 {
 	goro_chan_close(arg);
@@ -662,6 +718,7 @@ static const struct place {
 	{ "file", in_file },
 	{ "nodump_stack", in_nodump_stack },
 	{ "file_readonly", in_file_readonly },
+	{ "cold", in_cold },
 };
 
 /*
@@ -743,6 +800,9 @@ int main(int argc, char **argv)
 			goro_waitgroup_wait(&placed);
 		}
 		goro_waitgroup_wait(&parked);
+		/* Else it may be looked at just when the runtime takes its stack away. */
+		if (goro_introspect.cold_arenas)
+			wait_until_cold(~disguised);
 		printf("ready\n");
 		fflush(stdout);
 		wait_for_input_to_end();

@@ -25,6 +25,10 @@ start() {
 	exec 3>"$dir/input"
 	tries=0
 	until grep -q ready "$dir/ready"; do
+		if grep -q skip "$dir/ready"; then
+			cat "$dir/ready"
+			exit 77
+		fi
 		tries=$((tries + 1))
 		if [ $tries -gt 400 ]; then
 			echo "hide $1 did not get ready"

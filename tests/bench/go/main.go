@@ -302,6 +302,14 @@ func parked(memoryName, createName string, n int) {
 	runtime.KeepAlive(c)
 }
 
+func benchParkedCold() {
+	n := scaled(100000)
+	before := memory()
+	c := gather(n)
+	printFigure("parked_memory_cold", (memory()-before)/float64(n))
+	runtime.KeepAlive(c)
+}
+
 func cpuMs() float64 {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -381,6 +389,7 @@ var benches = map[string]func(){
 	"skynet":             benchSkynet,
 	"parked":             func() { parked("parked_memory", "parked_create", scaled(100000)) },
 	"echo":               benchEcho,
+	"parked_cold":        benchParkedCold,
 	"parked_1m":          func() { parked("parked_memory_1m", "parked_create_1m", scaled(1000000)) },
 }
 
