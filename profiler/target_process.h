@@ -72,6 +72,12 @@ void process_track_own(const struct process_track *t, uint64_t lo, uint64_t hi, 
 /* The bytes themselves; NULL: not all are known. */
 const uint8_t *process_track_at(const struct process_track *t, uint64_t lo, uint64_t hi);
 
+/* ---- target_process_unseen.c -------------------------------------------------------------------
+ */
+
+/* May it have memory that a device writes to, without its page tables telling? */
+bool process_written_unseen(int dir, const struct target_maps *maps);
+
 /* ---- target_process_text.c: files in /proc --------------------------------------------------- */
 
 /* The whole file as a string, *len long; NULL with errno set. */

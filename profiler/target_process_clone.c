@@ -632,6 +632,7 @@ static bool track(struct keeper *k)
 	const uint64_t used = k->sh->used;
 
 	if (k->track && may_inject(k) && resident_bytes(k) < most / 2 && read_maps(k) &&
+	    !process_written_unseen(k->dir, &k->live) &&
 	    process_track_begin(k->track, (struct target *)&k->p->target, k->dir,
 				find_instruction(k), (int64_t)k->how->max_pause_ns) &&
 	    stop_them(k)) {

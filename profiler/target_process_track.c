@@ -17,8 +17,8 @@
  * was copied after that. All others are copied while the process stands: those without a mark,
  * those of maps that came or moved meanwhile (they are not registered), and those that we never
  * copied. Writes that no page table sees, of devices to pinned pages, would be missed: a process
- * that has such (VmPin) is not looked at in this way. What other processes may write to is not
- * copied here.
+ * that may have such (target_process_unseen.c) is not looked at in this way. What other processes
+ * may write to is not copied here.
  */
 #include "target_process.h"
 
@@ -362,14 +362,11 @@ bool process_track_begin(struct process_track *t, struct target *live, int dir, 
 			 int64_t max_ns)
 {
 	uint64_t bytes, before = UINT64_MAX;
-	unsigned long long pinned = 1;
 
 	t->live = live;
 	t->pid = live->pid;
 	t->pagemap = openat(dir, "pagemap", O_RDONLY | O_CLOEXEC);
-	if (t->pagemap < 0 || !can_scan(t) ||
-	    !process_status(dir, "status", "VmPin", 10, &pinned) || pinned ||
-	    !get_uffd(t, text, max_ns))
+	if (t->pagemap < 0 || !can_scan(t) || !get_uffd(t, text, max_ns))
 		return false;
 	for (size_t i = 0; i < t->n; i++) {
 		struct held *h = &t->v[i];

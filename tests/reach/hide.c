@@ -632,6 +632,44 @@ static void in_renewed(void)
 	go(renews, page);
 }
 
+/*
+ * A page goes out to a file and comes back into another one, which a device writes to: no page
+ * table tells of that. Only then the first one is cleared.
+ */
+struct direct {
+	int fd;
+	void **page[2];
+};
+
+static void goes_out_and_in(void *arg)
+{
+	struct direct *d = arg;
+
+	for (unsigned i = 0;; i++) {
+		void **from = d->page[i % 2], **to = d->page[(i + 1) % 2];
+
+		if (pwrite(d->fd, from, PAGE, 0) != PAGE || pread(d->fd, to, PAGE, 0) != PAGE)
+			_exit(1);
+		memset(from, 0, PAGE);
+	}
+}
+
+static void in_direct(void)
+{
+	struct direct *d = malloc(sizeof(*d));
+	char name[] = "hide_direct_XXXXXX";
+
+	d->fd = mkostemp(name, O_DIRECT);
+	if (d->fd < 0)
+		exit(77);
+	unlink(name);
+	d->page[0] = map(MAP_PRIVATE);
+	d->page[1] = map(MAP_PRIVATE);
+	for (int i = 0; i < NCHANS; i++)
+		d->page[0][i] = new_chan();
+	go(goes_out_and_in, d);
+}
+
 /* Slots are moved up and down by memmove(), which has them in vector registers meanwhile. */
 static void shifts(void *arg)
 {
@@ -711,6 +749,7 @@ static const struct place {
 	{ "memmove", in_memmove },
 	{ "remapped", in_remapped },
 	{ "renewed", in_renewed },
+	{ "direct", in_direct },
 	{ "churn", in_churn },
 	{ "noaccess", in_noaccess },
 	{ "nodump", in_nodump },
