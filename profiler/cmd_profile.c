@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
 	{ "mode", 'm', "MODE", 0,
 	  "cpu (the default): processor time; wall: time of all goroutines, by state; offcpu: time "
 	  "in which they waited, by reason; spawn: who starts goroutines; stack: bytes of stacks; "
-	  "goroutine: how many are where; heap: who holds it, with `goro run --heap'",
+	  "goroutine: how many are where; heap: who holds it, of what goro run started",
 	  0 },
 	{ "rate", 'r', "HZ", 0, "look that often a second, on average; default 99", 0 },
 	{ "duration", 'd', "DURATION", 0,

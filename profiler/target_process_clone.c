@@ -36,6 +36,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,8 +184,26 @@ static bool copy_own(struct keeper *k, const struct target_map *m)
 }
 
 /*
- * What a child would see change, or not at all. Maps without permission to read are not asked for:
- * nobody can follow a pointer in there.
+ * Is what lies in a shared map the program's memory? Not if it is a file on a device, opened for
+ * reading only: what is in there came by another way than through memory.
+ */
+static bool is_memory(const struct keeper *k, const struct target_map *m)
+{
+	char name[64];
+	struct stat st;
+
+	if (m->writable || m->dev >> 32 == 0)
+		return true;
+	snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)m->lo,
+		 (unsigned long long)m->hi);
+	/* The link has the permissions with which the file was opened. */
+	return fstatat(k->dir, name, &st, AT_SYMLINK_NOFOLLOW) || st.st_mode & S_IWUSR;
+}
+
+/*
+ * What a child would see change, or not at all, and what does not look like the program's own: see
+ * process_own_pages(). Maps without permission to read are not asked for: nobody can follow a
+ * pointer in there.
  */
 static bool copy_shared(struct keeper *k)
 {
@@ -193,7 +212,7 @@ static bool copy_shared(struct keeper *k)
 		uint64_t word;
 		struct target_read first = { .address = m->lo, .to = &word, .len = sizeof word };
 
-		if (!m->shared || !m->writable || !m->readable)
+		if (!m->shared || !m->readable || !is_memory(k, m))
 			continue;
 		/* A device's memory: nobody can read it from outside. */
 		goro_error_free(process_read_pid((struct target *)&k->p->target, k->p->target.pid,

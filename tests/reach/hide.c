@@ -346,6 +346,14 @@ static void in_file_readonly(void)
 	close(fd);
 }
 
+static void in_shared_readonly(void)
+{
+	void **p = map(MAP_SHARED);
+
+	p[1000] = new_chan();
+	mprotect(p, 16 * PAGE, PROT_READ);
+}
+
 static void in_readonly(void)
 {
 	void **p = map(MAP_PRIVATE);
@@ -757,6 +765,7 @@ static const struct place {
 	{ "file", in_file },
 	{ "nodump_stack", in_nodump_stack },
 	{ "file_readonly", in_file_readonly },
+	{ "shared_readonly", in_shared_readonly },
 	{ "cold", in_cold },
 };
 

@@ -16,6 +16,7 @@ finish() {
 	rm -rf "$dir"
 }
 trap finish EXIT
+cd "$dir" || exit 1
 mkfifo "$dir/input"
 
 start() {
