@@ -733,7 +733,7 @@ uint64_t os_signals_block(void);		 /* all of this thread */
 void os_signals_restore(uint64_t old);
 void os_around_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
 
-/* ---- os_linux.c: every other system call -------------------------------------------------------
+/* ---- the other os_linux*.c: every other system call --------------------------------------------
  */
 
 void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */

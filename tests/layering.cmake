@@ -82,18 +82,19 @@ function(check_tree)
 		PARTS runtime profiler tui ONLY_IN tui/term.c
 		WHY "only tui/term.c knows ncurses")
 	file(GLOB process_files RELATIVE ${ROOT} ${ROOT}/profiler/target_process*.[ch])
+	file(GLOB os_files RELATIVE ${ROOT} ${ROOT}/runtime/os_linux*.c)
 	pattern("([^a-zA-Z0-9_\"]ptrace[ \t]*\\(|PTRACE_[A-Z]|process_vm_(read|write)v|perf_event_open|<(sys/ptrace|linux/perf_event)\\.h>)"
 		PARTS runtime profiler tui ONLY_IN ${process_files}
 		WHY "only profiler/target_process*.c touch another process")
 	pattern("\"/proc[/\"]"
-		PARTS runtime profiler tui ONLY_IN ${process_files} runtime/os_linux.c
-		WHY "/proc is read by profiler/target_process*.c, and by runtime/os_linux.c of itself")
+		PARTS runtime profiler tui ONLY_IN ${process_files} ${os_files}
+		WHY "/proc is read by profiler/target_process*.c, and by runtime/os_linux*.c of itself")
 
 	# The runtime asks the kernel in one file: not by name, nor through a header that serves
 	# nothing else. (unistd.h and signal.h do: STDERR_FILENO, siginfo_t.)
 	pattern("<(sys/(mman|syscall|socket|un|epoll|eventfd|timerfd|resource|prctl|wait|stat|ioctl|uio)|linux/[a-z_]+|asm/[a-z_]+|fcntl|poll|sched|spawn|syscall|netinet/[a-z]+|arpa/[a-z]+)\\.h>"
-		PARTS runtime ONLY_IN runtime/os_linux.c runtime/os_linux_faults.c
-		WHY "only runtime/os_linux.c makes system calls")
+		PARTS runtime ONLY_IN ${os_files}
+		WHY "only runtime/os_linux*.c makes system calls")
 	set(calls syscall mmap munmap mremap mprotect madvise membarrier futex clone clone3 fork vfork
 		sigaction sigaltstack sigprocmask pthread_sigmask pthread_kill signal raise kill tgkill
 		getpid gettid prctl sched_[a-z_]+ getrlimit setrlimit clock_gettime nanosleep
@@ -102,8 +103,8 @@ function(check_tree)
 		listen send sendmsg recv recvmsg _exit)
 	list(JOIN calls "|" calls)
 	pattern("([^a-zA-Z0-9_\".>](${calls})[ \t]*\\(|[^a-zA-Z0-9_]SYS_[a-z])"
-		NOT_IN_STRINGS PARTS runtime ONLY_IN runtime/os_linux.c runtime/os_linux_faults.c
-		WHY "only runtime/os_linux.c makes system calls")
+		NOT_IN_STRINGS PARTS runtime ONLY_IN ${os_files}
+		WHY "only runtime/os_linux*.c makes system calls")
 	set(offences "${offences}" PARENT_SCOPE)
 endfunction()
 
@@ -139,10 +140,10 @@ function(check_mutants)
 	mutant(profiler/mutant.c "#include <linux/perf_event.h>" "only profiler/target_process")
 	mutant(tui/mutant.c "process_vm_readv(pid)" "only profiler/target_process")
 	mutant(profiler/mutant.c "open(\"/proc/1/maps\", 0)" "/proc is read by")
-	mutant(runtime/mutant.c "#include <sys/mman.h>" "only runtime/os_linux.c")
-	mutant(runtime/mutant.c "\tfutex(&word)" "only runtime/os_linux.c")
-	mutant(runtime/mutant.c "\tsigaction(sig, &sa, &old)" "only runtime/os_linux.c")
-	mutant(runtime/mutant.c "/* harmless */ long n = syscall(SYS_gettid)" "only runtime/os_linux.c")
+	mutant(runtime/mutant.c "#include <sys/mman.h>" "only runtime/os_linux")
+	mutant(runtime/mutant.c "\tfutex(&word)" "only runtime/os_linux")
+	mutant(runtime/mutant.c "\tsigaction(sig, &sa, &old)" "only runtime/os_linux")
+	mutant(runtime/mutant.c "/* harmless */ long n = syscall(SYS_gettid)" "only runtime/os_linux")
 	file(REMOVE_RECURSE ${MUTANTS})
 	message(STATUS "${seen} broken trees, all seen")
 endfunction()
