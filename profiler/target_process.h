@@ -148,7 +148,7 @@ extern const size_t stop_instruction_size;
 /* PTRACE_GETREGSET's NT_PRSTATUS in our words. */
 void stop_decode(const void *prstatus, size_t size, struct target_thread *ret);
 
-/* ---- target_process_clone.c ------------------------------------------------------------------ */
+/* ---- target_process_freeze.c ----------------------------------------------------------------- */
 
 struct goro_error *process_freeze(struct target *t, const struct target_freeze *how,
 				  struct target_frozen *ret);

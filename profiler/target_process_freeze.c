@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target_process_freeze.c - a view of a process that a keeper has made, as a target of its own; see
+ * target_process_keeper.h.
+ */
+#include "target_process_keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "target_absent.h"
+
+#define ROOM_FIXED (512ull << 20) /* for registers, maps and the list of copies */
+
+struct frozen {
+	struct target target;
+	struct process *live;
+	struct shared *sh;
+	struct process_track *track;
+	size_t size;
+	int socket;
+	pid_t keeper;
+	int dir, pagemap; /* of the child */
+	struct target_thread *threads;
+};
+
+/* Put what was copied during the stop over what was read. */
+static void overlay(const struct frozen *f, struct target_read *r)
+{
+	const struct copy *v = keeper_at(f->sh, f->sh->copies);
+	uint64_t hi = r->address + r->len, covered = 0;
+	size_t lo = 0, n = f->sh->ncopies;
+
+	while (lo < n) {
+		size_t mid = (lo + n) / 2;
+
+		if (v[mid].hi <= r->address)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	for (; lo < f->sh->ncopies && v[lo].lo < hi; lo++) {
+		uint64_t from = v[lo].lo > r->address ? v[lo].lo : r->address;
+		uint64_t to = v[lo].hi < hi ? v[lo].hi : hi;
+
+		memcpy((char *)r->to + (from - r->address),
+		       (char *)keeper_at(f->sh, v[lo].at) + (from - v[lo].lo), to - from);
+		covered += to - from;
+	}
+	if (covered == r->len)
+		r->ok = true;
+}
+
+/* What is not in the copy is what does not change: a file's, or nothing. */
+static struct goro_error *read_tracked(struct frozen *f, struct target_read *v, size_t n)
+{
+	struct goro_error *err;
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++)
+		all &= v[i].ok = process_track_fill(f->track, &v[i]);
+	if (all)
+		return NULL;
+	err = process_read_pid(&f->live->target, f->target.pid, v, n);
+	for (size_t i = 0; !err && i < n; i++) {
+		overlay(f, &v[i]);
+		v[i].ok |= process_track_fill(f->track, &v[i]);
+	}
+	return err;
+}
+
+/*
+ * Without a child: pages that were not copied are a file's, and do not change. But those of a stack
+ * that was cold are back now, perhaps, with what was written since.
+ */
+static struct goro_error *read_copied(struct target *t, struct target_read *v, size_t n)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	if (!t->absent.n)
+		return process_read_pid(&f->live->target, t->pid, v, n);
+	for (size_t i = 0; i < n; i++) {
+		struct goro_error *err;
+
+		if (target_absent_touches(t, v[i].address, v[i].address + v[i].len)) {
+			memset(v[i].to, 0, v[i].len);
+			v[i].ok = true;
+			continue;
+		}
+		err = process_read_pid(&f->live->target, t->pid, &v[i], 1);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct goro_error *read_still(struct target *t, struct target_read *v, size_t n)
+{
+	struct frozen *f = (struct frozen *)t;
+	struct goro_error *err;
+
+	if (f->sh->tracked)
+		return read_tracked(f, v, n);
+	err = f->sh->child ? process_read_pid(&f->live->target, f->sh->child, v, n)
+			   : read_copied(t, v, n);
+	if (err && f->sh->child) {
+		goro_error_free(err);
+		return goro_error_new(GORO_PARTIAL, "the copy of process %d was killed", t->pid);
+	}
+	for (size_t i = 0; !err && f->sh->ncopies && i < n; i++)
+		overlay(f, &v[i]);
+	return err;
+}
+
+static const struct target_absent_ops absent_ops = { .read = read_still };
+
+static struct goro_error *frozen_read(struct target *t, struct target_read *v, size_t n)
+{
+	return target_absent_read(t, &absent_ops, v, n);
+}
+
+static struct goro_error *frozen_maps(struct target *t, struct target_maps *ret)
+{
+	struct frozen *f = (struct frozen *)t;
+	char *text = malloc(f->sh->maps_len + 1);
+
+	*ret = (struct target_maps){ 0 };
+	if (!text)
+		return &goro_enomem;
+	memcpy(text, keeper_at(f->sh, f->sh->maps), f->sh->maps_len + 1);
+	return process_parse_maps(text, f->sh->maps_len, ret);
+}
+
+static bool frozen_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own)
+{
+	struct frozen *f = (struct frozen *)t;
+	const struct copy *v = keeper_at(f->sh, f->sh->copies);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!f->sh->child)
+		memset(own, 0, (hi - lo) / page);
+	if (f->sh->tracked)
+		process_track_own(f->track, lo, hi, own);
+	else if (!f->sh->child)
+		;
+	else if (!process_own_pages(f->dir, &f->pagemap, lo, hi, own))
+		return false;
+	for (size_t i = 0; i < f->sh->ncopies; i++) {
+		uint64_t from = v[i].lo > lo ? v[i].lo : lo, to = v[i].hi < hi ? v[i].hi : hi;
+
+		if (from < to)
+			memset(own + (from - lo) / page, 1, (to - from) / page);
+	}
+	target_absent_own(t, &absent_ops, lo, hi, own);
+	return true;
+}
+
+static const uint8_t *frozen_direct(struct target *t, uint64_t lo, uint64_t hi)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	return f->sh->tracked ? process_track_at(f->track, lo, hi) : NULL;
+}
+
+static void frozen_resident(struct target *t, struct target_range *v, size_t n)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	f->live->target.ops->resident(&f->live->target, v, n);
+}
+
+static int frozen_open_file(struct target *t, const struct target_map *map)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	return f->live->target.ops->open_file(&f->live->target, map);
+}
+
+static struct goro_error *frozen_usage(struct target *t, struct target_usage *ret)
+{
+	(void)t;
+	*ret = (struct target_usage){ 0 };
+	return NULL;
+}
+
+static void frozen_close(struct target *t)
+{
+	struct frozen *f = (struct frozen *)t;
+
+	if (f->socket >= 0)
+		close(f->socket); /* the keeper cleans up */
+	while (f->keeper > 0 && waitpid(f->keeper, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (f->pagemap >= 0)
+		close(f->pagemap);
+	if (f->dir >= 0)
+		close(f->dir);
+	munmap(f->sh, f->size);
+	process_track_free(f->track);
+	free(f->threads);
+	target_absent_free(t);
+	free(t->name);
+	free(f);
+}
+
+static const struct target_ops frozen_ops = {
+	.maps = frozen_maps,
+	.read = frozen_read,
+	.open_file = frozen_open_file,
+	.resident = frozen_resident,
+	.own_pages = frozen_own_pages,
+	.direct = frozen_direct,
+	.usage = frozen_usage,
+	.close = frozen_close,
+};
+
+static struct goro_error *start_keeper(struct frozen *f, const struct target_freeze *how)
+{
+	struct keeper k = { .sh = f->sh, .how = how, .p = f->live, .track = f->track };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return goro_error_new(GORO_PARTIAL, "no consistent view: %s", strerror(errno));
+	f->keeper = fork();
+	if (f->keeper == 0) {
+		close(pair[0]);
+		keeper_main(&k, pair[1]);
+	}
+	close(pair[1]);
+	f->socket = pair[0];
+	if (f->keeper < 0)
+		return goro_error_new(GORO_PARTIAL, "no consistent view: cannot fork: %s",
+				      strerror(errno));
+	return NULL;
+}
+
+static struct goro_error *result(struct frozen *f)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(f->socket, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		return goro_error_new(GORO_PARTIAL,
+				      "no consistent view of process %d: the keeper was killed",
+				      f->target.pid);
+	if (f->sh->error == -1)
+		return goro_error_new(GORO_PARTIAL, "no consistent view of process %d: %.255s",
+				      f->target.pid, f->sh->message);
+	if (f->sh->error == EPERM)
+		return goro_error_new(GORO_PARTIAL,
+				      "no consistent view of process %d: it may not be stopped, or "
+				      "a debugger holds it",
+				      f->target.pid);
+	if (f->sh->error)
+		return process_explain(f->live, f->sh->error, "the threads");
+	return NULL;
+}
+
+static struct goro_error *take_threads(struct frozen *f, struct target_frozen *ret)
+{
+	size_t n = f->sh->nthreads;
+	char path[64];
+
+	f->threads = calloc(n + 1, sizeof *f->threads);
+	if (!f->threads)
+		return &goro_enomem;
+	memcpy(f->threads, keeper_at(f->sh, f->sh->threads), n * sizeof *f->threads);
+	for (size_t i = 0; i < n; i++)
+		f->threads[i].vector = keeper_at(f->sh, (uintptr_t)f->threads[i].vector);
+	if (f->sh->child) {
+		snprintf(path, sizeof path, "/proc/%d", f->sh->child);
+		f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	*ret = (struct target_frozen){
+		.memory = &f->target,
+		.threads = f->threads,
+		.nthreads = n,
+		.pause_ns = (uint64_t)f->sh->pause_ns,
+		.copied = !f->sh->child && !f->sh->tracked,
+	};
+	return NULL;
+}
+
+static struct goro_error *make_room(struct frozen *f)
+{
+	struct target_maps maps;
+	struct goro_error *err = f->live->target.ops->maps(&f->live->target, &maps);
+
+	if (err)
+		return err;
+	f->track = process_track_room(&maps);
+	target_maps_free(&maps);
+	return NULL;
+}
+
+struct goro_error *process_freeze(struct target *t, const struct target_freeze *how,
+				  struct target_frozen *ret)
+{
+	struct frozen *f = calloc(1, sizeof *f);
+	struct goro_error *err;
+
+	if (!f)
+		return &goro_enomem;
+	*f = (struct frozen){
+		.target = { .ops = &frozen_ops,
+			    .pid = t->pid,
+			    .name = strdup(t->name ? t->name : "?") },
+		.live = (struct process *)t,
+		.size = ROOM_FIXED + how->max_copy,
+		.socket = -1,
+		.keeper = -1,
+		.dir = -1,
+		.pagemap = -1,
+	};
+	f->sh = mmap(NULL, f->size, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (f->sh == MAP_FAILED) {
+		err = goro_error_new(GORO_PARTIAL,
+				     "no consistent view of process %d: no room for a copy in our "
+				     "own address space (see ulimit -v)",
+				     t->pid);
+		free(f->target.name);
+		free(f);
+		return err;
+	}
+	f->sh->size = f->size;
+	f->sh->used = sizeof *f->sh;
+	err = make_room(f);
+	if (!err)
+		err = start_keeper(f, how);
+	if (!err)
+		err = result(f);
+	if (!err)
+		err = take_threads(f, ret);
+	if (err)
+		frozen_close(&f->target);
+	return err;
+}
