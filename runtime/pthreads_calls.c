@@ -5,15 +5,15 @@
  * A thread that is no goroutine's, the runtime itself, and what is called from in here (libunwind
  * takes locks) go straight on; but whoever unlocks, what is unlocked is not held any more.
  */
+#define UNW_LOCAL_ONLY
 #include <errno.h>
+#include <libunwind.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <threads.h>
 
 #include "imports.h"
 #include "pthreads.h"
-
-extern int unw_backtrace(void **buffer, int size); /* in the library whose own locks stay its own */
 
 static __thread bool busy __attribute__((tls_model("initial-exec")));
 
@@ -279,5 +279,6 @@ bool goro_pthread_watch(void)
 
 bool goro_pthread_watch_loaded(void)
 {
+	/* The locks of the library that takes our stacks stay its own. */
 	return goro_imports_replace(calls, NCALLS, (void *)unw_backtrace);
 }

@@ -7,7 +7,7 @@
 #include <ucontext.h>
 
 typedef ucontext_t unw_context_t;
-#define unw_getcontext(uc)    getcontext(uc)
-#define unw_backtrace(pcs, n) backtrace(pcs, n)
+#define unw_getcontext(uc) getcontext(uc)
+#define unw_backtrace	   backtrace
 
 #endif /* STUB_LIBUNWIND_H */
