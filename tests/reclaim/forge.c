@@ -109,8 +109,8 @@ static void tell_the_truth(const struct goro_snapshot *snap)
 
 int main(int argc, char **argv)
 {
-	struct goro_scope *scope;
-	struct goro_snapshot *snap;
+	struct goro_scope *scope = NULL;
+	struct goro_snapshot *snap = NULL;
 	struct goro_error *err;
 
 	err = argc == 3 ? goro_scope_open(&scope, argv[2])
