@@ -279,9 +279,19 @@ static void put_back(const struct goro_cold_stack *h, size_t pages)
 			goro_throw("GORO_COLD: a page that was taken cannot be put back");
 }
 
+/* Write what is there. Not by adding 0, which clang makes a load of. */
+static void write_to(unsigned char *p)
+{
+	unsigned char was = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(p, &was, was, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
+		;
+}
+
 /*
  * From the lowest one up, as many as can be had. A page that was shared with a forked child is not
- * the stack's own until it is written to; nothing is stored by that.
+ * the stack's own until it is written to.
  */
 static size_t take_pages(const struct goro_cold_stack *h)
 {
@@ -293,7 +303,7 @@ static size_t take_pages(const struct goro_cold_stack *h)
 		int err = os_page_move(to, from);
 
 		if (err == -EBUSY) {
-			__atomic_fetch_or(from, 0, __ATOMIC_RELAXED);
+			write_to(from);
 			err = os_page_move(to, from);
 		}
 		if (err)
