@@ -328,7 +328,7 @@ static struct goro_error *read_locals(const struct contract *c, struct target *t
 							 .len = sizeof exts[i] };
 		err = t->ops->read(t, reads, n);
 		for (size_t i = 0; i < n && !err; i++) {
-			bool ok;
+			bool ok = false;
 
 			if (!reads[i].ok)
 				err = unreadable("its record of a goroutine", reads[i].address);

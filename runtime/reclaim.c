@@ -96,12 +96,13 @@ static void forget_case(struct goro_waiter *w)
 static goro_mutex *forget_wait(struct m *mp, struct g *gp, uint32_t reason)
 {
 	struct goro_waiter *w = gp->waiting, *next;
-	void *more = w && w->selection ? w->selection->more : NULL;
+	void *more;
 
 	switch (reason) {
 	case GORO_REASON_CHAN_RECV:
 	case GORO_REASON_CHAN_SEND:
 	case GORO_REASON_SELECT:
+		more = w && w->selection ? w->selection->more : NULL;
 		for (; w; w = next) {
 			next = w->next_of_g;
 			forget_case(w);

@@ -16,9 +16,12 @@ static goro_waitgroup parked;
 
 static void holder(void *arg)
 {
+	goro_chan *gone = goro_chan_of(int, 0); /* made here, so that nobody else ever had it */
+
+	(void)arg;
 	goro_mutex_lock(&lock);
 	goro_waitgroup_done(&parked);
-	goro_chan_recv(arg, NULL); /* HOLDER */
+	goro_chan_recv(gone, NULL); /* HOLDER */
 	goro_mutex_unlock(&lock);
 }
 
@@ -57,20 +60,20 @@ static void patient(void *arg)
 	goro_mutex_unlock(&other);
 }
 
-static void start(void (*function)(void *), void *arg)
+static void start(void (*function)(void *))
 {
 	goro_waitgroup_add(&parked, 1);
-	go(function, arg);
+	go(function, NULL);
 	goro_waitgroup_wait(&parked);
 }
 
 int main(void)
 {
-	start(holder, goro_chan_of(int, 0));
-	start(captive, NULL);
-	start(reader, NULL);
-	start(sleeper, NULL);
-	start(patient, NULL);
+	start(holder);
+	start(captive);
+	start(reader);
+	start(sleeper);
+	start(patient);
 	goro_sleep(600 * GORO_SECOND);
 	return 0;
 }
