@@ -202,7 +202,7 @@ static void fork_child(void)
 	must(waitpid(pid, &status, 0) == pid && status == 0, "the child");
 }
 
-static void start(goro_fn *fn, void *arg)
+static __attribute__((noinline)) void start(goro_fn *fn, void *arg)
 {
 	goro_waitgroup_add(&done, 1);
 	goro_go(fn, arg);
@@ -212,7 +212,7 @@ static void start(goro_fn *fn, void *arg)
 static void leavers(void)
 {
 	for (int wave = 0; wave < 20; wave++) {
-		for (int i = 0; i < 3; i++) {
+		for (volatile int i = 0; i < 3; i++) { /* unrolled it would be three sites */
 			goro_waitgroup_add(&done, 1);
 			go(leaver, NULL);
 		}
