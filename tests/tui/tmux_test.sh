@@ -129,7 +129,11 @@ see '^> +300'
 echo "- a proof stays"
 see 'ok +leaky.c'
 key L
-see '300 goroutines are LEAKED; it was stopped for|reachability is unknown'
+if grep -q '__[at]san_init' "$leaky"; then # its heap is all in use, for all that we know
+	see 'nothing is leaked|reachability is unknown'
+else
+	see '300 goroutines are LEAKED; it was stopped for|reachability is unknown'
+fi
 if on_screen 'are LEAKED'; then
 	key Down
 	gone 'are LEAKED'
