@@ -135,11 +135,16 @@ else
 	see '300 goroutines are LEAKED; it was stopped for|reachability is unknown'
 fi
 if on_screen 'are LEAKED'; then
+	resize 120 30 # the first line has room for how long the target is up
+	see ' up [0-9]'
+	up=$(screen | grep -oE 'up [0-9.]+[smh]+')
 	key Down
 	gone 'are LEAKED'
+	gone "$up " # looks that prove nothing have come since
 	see ' LEAKED +leaky.c:[0-9]+ wait_for_an'
 	key Up
 	see 'nothing that can still run has a pointer to it'
+	resize 80 24
 fi
 
 echo "- suspend and go on"
