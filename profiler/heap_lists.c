@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_lists.c - free chunks that look used: in fast bins and in the threads' caches.
+ *
+ * A list is believed only as far as each link leads to a chunk of the right size. A chunk that is
+ * taken for used hides a leak at worst; one taken for free could make one up, and that is why
+ * nothing is guessed here.
+ */
+#include "heap_glibc.h"
+
+enum { MAX_FAST = 1 << 26, TCACHE_CHUNK = 0x290, TCACHE_BINS = 64 };
+
+/* The area with a chunk whose memory begins exactly there. */
+static struct heap_area *area_of(const struct heap *h, uint64_t mem, uint32_t *g)
+{
+	for (size_t i = 0; i < h->nareas; i++) {
+		struct heap_area *a = &h->areas[i];
+
+		if (mem < a->first + 16 || mem >= a->top)
+			continue;
+		*g = heap_granule(a, mem);
+		return mem % 16 == 0 && heap_bit(a->start, *g) ? a : NULL;
+	}
+	return NULL;
+}
+
+static uint64_t size_at(const struct heap_area *a, uint32_t g)
+{
+	return heap_word(a->bytes + (size_t)g * HEAP_GRANULE - 8) & ~7ull;
+}
+
+/* Links are XORed with their own address since 2.32. */
+static uint64_t reveal(uint64_t at, uint64_t value, bool mangled)
+{
+	return mangled ? at >> 12 ^ value : value;
+}
+
+static void mark_free(struct heap_area *a, uint32_t g)
+{
+	if (heap_bit(a->mark, g))
+		return;
+	heap_set(a->mark, g);
+	a->nfree++;
+}
+
+/*
+ * One list of `count` (or as long as it is) chunks of one size. apply: mark them. Links lead to
+ * the chunk's memory, or `before` bytes in front of it.
+ */
+static bool free_list(const struct heap *h, uint64_t link, uint64_t size, size_t count,
+		      unsigned before, bool mangled, bool apply)
+{
+	size_t n = 0;
+
+	while (link && n < count) {
+		uint32_t g;
+		struct heap_area *a = area_of(h, link + before, &g);
+
+		if (!a || size_at(a, g) != size)
+			return false;
+		if (apply)
+			mark_free(a, g);
+		link = reveal(link + before, heap_word(a->bytes + (size_t)g * HEAP_GRANULE),
+			      mangled);
+		n++;
+	}
+	return !link && (count == SIZE_MAX || n == count);
+}
+
+/* Is this object a thread's cache? If so, what is in it is free. */
+static bool free_tcache(const struct heap *h, const uint8_t *object, bool mangled, bool apply)
+{
+	for (size_t i = 0; i < TCACHE_BINS; i++) {
+		uint16_t count;
+
+		memcpy(&count, object + 2 * i, sizeof count);
+		if (!free_list(h, heap_word(object + 2 * TCACHE_BINS + 8 * i), MIN_CHUNK + 16 * i,
+			       count, 0, mangled, apply))
+			return false;
+	}
+	return true;
+}
+
+void heap_mark_tcaches(const struct heap *h)
+{
+	for (size_t i = 0; i < h->nareas; i++) {
+		struct heap_area *a = &h->areas[i];
+		uint64_t words = (a->hi - a->lo) / HEAP_GRANULE / 64 + 1;
+
+		for (uint64_t w = 0; w < words; w++) {
+			for (uint64_t bits = a->start[w] & ~a->mark[w]; bits; bits &= bits - 1) {
+				uint32_t g = (uint32_t)(w * 64 + (uint64_t)__builtin_ctzll(bits));
+				const uint8_t *object = a->bytes + (size_t)g * HEAP_GRANULE;
+
+				if (size_at(a, g) != TCACHE_CHUNK)
+					continue;
+				for (int mangled = 1; mangled >= 0; mangled--) {
+					if (!free_tcache(h, object, mangled, false))
+						continue;
+					free_tcache(h, object, mangled, true);
+					break;
+				}
+			}
+		}
+	}
+}
+
+/* As far as it makes sense: how many. The links here are of chunks, not of memory. */
+static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, bool mangled, bool apply)
+{
+	size_t n = 0;
+
+	while (chunk && n < MAX_FAST) {
+		uint32_t g;
+		struct heap_area *a = area_of(h, chunk + 16, &g);
+
+		if (!a || size_at(a, g) != size || heap_bit(a->mark, g))
+			break;
+		if (apply)
+			mark_free(a, g);
+		chunk = reveal(chunk + 16, heap_word(a->bytes + (size_t)g * HEAP_GRANULE), mangled);
+		n++;
+	}
+	return n;
+}
+
+void heap_mark_fastbins(const struct heap *h, const uint8_t *fastbins)
+{
+	for (uint64_t i = 0; i < NFASTBINS; i++) {
+		uint64_t link = heap_word(fastbins + 8 * i), size = MIN_CHUNK + 16 * i;
+		/* Read in the wrong way, the first link leads nowhere. */
+		bool mangled = fastbin(h, link, size, true, false) >=
+			       fastbin(h, link, size, false, false);
+
+		fastbin(h, link, size, mangled, true);
+	}
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hide_objects.c - in data, bss and objects of malloc.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "hide.h"
+
+void *global;						  /* in bss */
+static void *initialised __attribute__((used)) = &global; /* in data */
+
+static void in_data(void)
+{
+	initialised = new_chan();
+}
+
+static void in_bss(void)
+{
+	static void *far_from_data[10000] __attribute__((used));
+
+	far_from_data[5000] = new_chan();
+}
+
+/* Objects of many kinds of malloc, in a list, the channel in the last. */
+struct node {
+	void *next;
+	char more[];
+};
+
+static void in_heap(void)
+{
+	static const size_t sizes[] = { 24, 100, 1000, 5000, 70000 };
+	void *next = new_chan();
+
+	for (int round = 0; round < 400; round++) {
+		struct node *n = malloc(sizes[round % 5]);
+
+		memset(n, 0, sizes[round % 5]);
+		n->next = next;
+		next = n;
+	}
+	global = next;
+}
+
+static void interior(void)
+{
+	struct node *n = calloc(1, 4000), *last = calloc(1, 24);
+
+	last->next = new_chan();
+	*(void **)(n->more + 2000) = (char *)last + 16;
+	global = n->more + 3900;
+}
+
+static void in_block(void)
+{
+	for (int i = 0; i < NCHANS; i++) {
+		void **block = malloc(1 << 20);
+
+		memset(block, 0, 1 << 20);
+		block[100000] = new_chan();
+		block[0] = global;
+		global = block;
+	}
+}
+
+static void *arena_thread(void *arg)
+{
+	void **chan = arg, **object = malloc(100);
+
+	/* This thread's malloc has an arena of its own. */
+	memset(object, 0, 100);
+	object[3] = *chan;
+	*chan = NULL;
+	__atomic_store_n(&global, object, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void in_arena(void)
+{
+	static void *chan;
+	pthread_t t;
+
+	chan = new_chan();
+	pthread_create(&t, NULL, arena_thread, &chan);
+	pthread_join(t, NULL);
+}
+
+static void in_nodump_block(void)
+{
+	in_block();
+	madvise((void *)((uintptr_t)global & ~(PAGE - 1)), 1 << 20, MADV_DONTDUMP);
+}
+
+/* With r12 to r15 of the moment of setjmp(). */
+static void in_jmp_buf(void)
+{
+	jmp_buf *buf = malloc(sizeof(*buf));
+	void *chan = new_chan();
+
+	memset(buf, 0, sizeof(*buf));
+	__asm__ volatile("" : "+r"(chan));
+	if (!setjmp(*buf))
+		((void **)buf)[5] = chan; /* where r15 is */
+	global = buf;
+}
+
+static void *hidden[4];
+
+static void kept_alive(void)
+{
+	goro_chan *c = new_chan();
+
+	goro_keepalive(c);
+	hidden[0] = (void *)~(uintptr_t)c;
+}
+
+const struct place places_in_objects[] = {
+	{ "data", in_data },
+	{ "bss", in_bss },
+	{ "heap", in_heap },
+	{ "interior", interior },
+	{ "block", in_block },
+	{ "arena", in_arena },
+	{ "jmp_buf", in_jmp_buf },
+	{ "keepalive", kept_alive },
+	{ "nodump_block", in_nodump_block },
+	{ NULL, NULL },
+};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hide_threads.c - in what a foreign thread has: its stack, its registers, its own variables.
+ */
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+#include "hide.h"
+
+static __thread void *tls[200] __attribute__((used));
+
+static void *tls_thread(void *arg)
+{
+	tls[117] = *(void **)arg;
+	*(void **)arg = NULL;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void in_tls(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, tls_thread, &global);
+}
+
+static void *stack_thread(void *arg)
+{
+	void *volatile chan[64] = { 0 };
+
+	chan[31] = *(void **)arg;
+	*(void **)arg = NULL;
+	for (;;) {
+		pause();
+		chan[30] = chan[31];
+	}
+	return NULL;
+}
+
+static void in_foreign_stack(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, stack_thread, &global);
+}
+
+/* A foreign thread that has it in a register of its own and nowhere else. */
+static void *register_thread(void *arg)
+{
+	void **from = arg;
+
+	__asm__ volatile("movq (%0), %%r14\n\t"
+			 "movq $0, (%0)\n\t"
+			 "xorl %%eax, %%eax\n"
+			 "1: addq $1, %%rax\n\t"
+			 "testq %%r14, %%r14\n\t"
+			 "jne 1b"
+			 :
+			 : "r"(from)
+			 : "r14", "rax", "memory");
+	return NULL;
+}
+
+static void in_register(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, register_thread, &global);
+}
+
+/* The same in the upper half of a vector register, at an odd byte. */
+static void *vector_thread(void *arg)
+{
+	static unsigned char bytes[16];
+	void **from = arg;
+
+	memcpy(bytes + 3, from, 8);
+	*from = NULL;
+	__asm__ volatile("movdqu (%0), %%xmm9\n\t"
+			 "pxor %%xmm0, %%xmm0\n\t"
+			 "movdqu %%xmm0, (%0)\n\t"
+			 "movq %%rsp, %%rax\n"
+			 "1: jmp 1b"
+			 :
+			 : "r"(bytes)
+			 : "rax", "memory");
+	return NULL;
+}
+
+static void in_vector(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, vector_thread, &global);
+}
+
+const struct place places_in_threads[] = {
+	{ "tls", in_tls },
+	{ "foreign_stack", in_foreign_stack },
+	{ "register", in_register },
+	{ "vector", in_vector },
+	{ NULL, NULL },
+};
