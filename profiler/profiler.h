@@ -476,6 +476,184 @@ void goro_verdicts_free(struct goro_verdicts *v);
 size_t goro_wait_chain(const struct goro_snapshot *snap, uint64_t id, uint64_t *chain, size_t max,
 		       bool *cycle);
 
+/* ---- all names of a snapshot ----------------------------------------------------------------- */
+
+/*
+ * A monitor draws names that it looked up before: looking one up can wait for the scope's lock,
+ * which a slow read of the target may hold. What is here is plain data for whoever draws.
+ */
+
+/* A stack's lines. Shared by all snapshots that hold an equal stack. */
+struct goro_stack_names {
+	uint64_t hash; /* of its pcs: the same stack in the next snapshot has the same */
+	struct goro_frame *frames; /* leaf first */
+	size_t n, user;		   /* user: first that is not the runtime's */
+	unsigned refs;		   /* private */
+	struct goro_stack_names *next;
+};
+
+struct goro_spawn_name {
+	uint64_t pc; /* 0: main */
+	bool known;
+	struct goro_frame at;
+	const char *entry; /* function that was started there, or NULL */
+};
+
+/* Where a channel was made. */
+struct goro_maker_name {
+	uint64_t pc;
+	struct goro_frame at;
+};
+
+struct goro_names {
+	const struct goro_snapshot *snap;
+	struct goro_stack_names **stacks; /* by stack id */
+	struct goro_spawn_name *spawns;	  /* by rising pc */
+	size_t nspawns;
+	struct goro_maker_name *makers; /* of the channels waited for, by rising pc */
+	size_t nmakers;
+};
+
+/*
+ * Names of one scope's snapshots: what was there in the snapshot before costs no look-up. NULL: out
+ * of memory. Take and free names on one thread; free them before their snapshot and their namer.
+ */
+struct goro_namer;
+struct goro_namer *goro_namer_new(struct goro_scope *scope);
+void goro_namer_free(struct goro_namer *namer);
+struct goro_names *goro_names_take(struct goro_namer *namer, const struct goro_snapshot *snap);
+void goro_names_free(struct goro_namer *namer, struct goro_names *names);
+
+const struct goro_stack_names *goro_names_stack(const struct goro_names *names,
+						const struct goro_info *g); /* or NULL */
+const struct goro_spawn_name *goro_names_spawn(const struct goro_names *names,
+					       const struct goro_info *g); /* or NULL */
+/* The line a goroutine is at in the user's code, or NULL. */
+const struct goro_frame *goro_names_where(const struct goro_names *names,
+					  const struct goro_info *g);
+/* Where an object was made, or NULL. */
+const struct goro_frame *goro_names_maker(const struct goro_names *names,
+					  const struct goro_object *o);
+
+/* "cache.c:240 put", "?" when unknown. */
+void goro_place_text(const struct goro_frame *at, char *buf, size_t size);
+void goro_spawn_text(const struct goro_spawn_name *s, char *buf, size_t size);
+
+/* ---- fields: what can be said of one goroutine ----------------------------------------------- */
+
+/* What goroutines do, in a letter (struct goro_info) or a word of at most six. */
+enum goro_activity {
+	GORO_ACT_RUN,
+	GORO_ACT_READY,
+	GORO_ACT_CHAN,
+	GORO_ACT_SELECT,
+	GORO_ACT_LOCK,
+	GORO_ACT_COND,
+	GORO_ACT_WAITGROUP,
+	GORO_ACT_SEMA,
+	GORO_ACT_IO,
+	GORO_ACT_SLEEP,
+	GORO_ACT_SYSCALL,
+	GORO_ACT_NEW,
+	GORO_ACT_DEAD,
+	GORO_ACT_OTHER,
+	GORO_NACTIVITIES
+};
+
+struct goro_activity_info {
+	char letter;
+	const char *name;
+};
+extern const struct goro_activity_info goro_activities[GORO_NACTIVITIES];
+
+enum goro_activity goro_activity_of(char letter);
+
+/* The columns of gotop's list, and the words that the filter language knows. */
+enum goro_info_field {
+	GORO_F_GID,
+	GORO_F_STATE,
+	GORO_F_FOR,
+	GORO_F_ON,
+	GORO_F_HELD,
+	GORO_F_MEM,
+	GORO_F_HEAP,
+	GORO_F_WORKER,
+	GORO_F_VERDICT,
+	GORO_F_WHERE,
+	GORO_F_SPAWN,
+	GORO_F_STACK,
+	GORO_F_PARENT,
+	GORO_F_NAME,
+	GORO_F_LABEL,
+	GORO_NINFO_FIELDS
+};
+
+enum goro_field_kind {
+	GORO_FIELD_COUNT,
+	GORO_FIELD_DURATION, /* a bare number is seconds */
+	GORO_FIELD_SIZE,     /* a bare number is bytes */
+	GORO_FIELD_VERDICT,  /* ordered: ok suspect likely leaked */
+	GORO_FIELD_TEXT,
+};
+
+/* Goroutines that share this have the same text, so it need be matched only once. */
+enum goro_field_domain { GORO_PER_GOROUTINE, GORO_PER_STACK, GORO_PER_SPAWN };
+
+struct goro_field_info {
+	const char *name;
+	enum goro_field_kind kind;
+	enum goro_field_domain domain;
+	const char *help;
+};
+extern const struct goro_field_info goro_fields[GORO_NINFO_FIELDS];
+
+/* Not for GORO_FIELD_TEXT. */
+uint64_t goro_field_number(const struct goro_names *names, const struct goro_info *g,
+			   enum goro_info_field field);
+void goro_field_text(const struct goro_names *names, const struct goro_info *g,
+		     enum goro_info_field field, char *buf, size_t size);
+
+/* Below 0, 0, above 0; for sorting: by field, then by id. */
+int goro_field_compare(const struct goro_names *names, const struct goro_info *a,
+		       const struct goro_info *b, enum goro_info_field field);
+
+const char *goro_verdict_name(uint32_t verdict); /* "ok", "LEAKED" */
+const char *goro_proof_name(uint32_t proof);	 /* "cycle"; "" for none */
+
+/* Numbers as columns have them: at most six characters for a duration or a size. Return buf. */
+const char *goro_text_count(char *buf, size_t size, uint64_t n);     /* 104,233 */
+const char *goro_text_duration(char *buf, size_t size, uint64_t ns); /* 80us 1.9ms 9m02s 2d03h */
+const char *goro_text_size(char *buf, size_t size, uint64_t bytes);  /* 512 1.2K 81M 5.9G */
+
+/* ---- the filter language --------------------------------------------------------------------- */
+
+/*
+ *	expr   := and { "or" and }
+ *	and    := not { ["and"] not }
+ *	not    := ("not" | "!") not | "(" expr ")" | test
+ *	test   := field op value | field "in" number ".." number | word
+ *	op     := "=" "!=" "~" "!~" ">" ">=" "<" "<="
+ *
+ *	state=lock and for>5s and on~mutex and not spawn~"^net"
+ *
+ * A bare word is a substring of where, spawn or stack. `~` is an extended regular expression. Case
+ * does not matter. Whoever types is not trusted: the length, the nesting and the cost of a regular
+ * expression are bounded.
+ */
+struct goro_filter;
+
+/* NULL for an error, which is then in err: one line that says what and where ("column 7: ..."). An
+ * empty text is an error too: no filter is no struct goro_filter. */
+struct goro_filter *goro_filter_parse(const char *text, char *err, size_t size);
+void goro_filter_free(struct goro_filter *f);
+const char *goro_filter_source(const struct goro_filter *f);
+
+/* Sets keep[i] for each goroutine of the snapshot; returns how many are kept. Judge it before. */
+size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, bool *keep);
+
+/* Case-insensitive substring, as search and bare words have it. */
+bool goro_text_contains(const char *text, const char *word);
+
 /* ---- which processes ------------------------------------------------------------------------- */
 
 struct goro_candidate {

@@ -15,7 +15,7 @@ struct app_options {
 	int64_t interval_ns;
 	const char *sort; /* column, or NULL */
 	bool sort_inverted;
-	struct filter *filter; /* NULL: none; app_run() takes it over */
+	struct goro_filter *filter; /* NULL: none; app_run() takes it over */
 	enum goro_group_key group_key;
 	bool ascii, mouse, color;
 	int64_t (*clock)(void);

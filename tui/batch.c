@@ -184,12 +184,12 @@ int batch_run(const struct app_options *opt, unsigned long iterations)
 	int status;
 
 	if (!opt->target && !opt->child) {
-		filter_free(opt->filter);
+		goro_filter_free(opt->filter);
 		return print_listing(opt);
 	}
 	err = opt->child ? await(&scope, opt->child) : goro_scope_open(&scope, opt->target);
 	if (err) {
-		filter_free(opt->filter);
+		goro_filter_free(opt->filter);
 		return fail(err);
 	}
 	model_init(&m, opt->ascii);

@@ -24,11 +24,11 @@ void groups_free(struct model *m)
 static uint64_t stable_key(const struct frame *f, enum goro_group_key kind,
 			   const struct goro_group *g)
 {
-	const struct stack_names *s;
+	const struct goro_stack_names *s;
 
 	if (kind != GORO_BY_STACK || !g->n)
 		return g->key;
-	s = frame_stack(f, &f->snap->g[g->members[0]]);
+	s = goro_names_stack(f->names, &f->snap->g[g->members[0]]);
 	return s ? s->hash : 0;
 }
 
@@ -94,7 +94,7 @@ void groups_count_mark(struct model *m)
 		return;
 	if (m->filter) {
 		keep = xcalloc(m->mark->snap->ng, sizeof(*keep));
-		filter_apply(m->filter, m->mark, keep);
+		goro_filter_apply(m->filter, m->mark->names, keep);
 	}
 	groups = goro_groups(m->mark->snap, m->group_key, &n);
 	m->marks = xcalloc(n, sizeof(*m->marks));
@@ -254,7 +254,7 @@ void groups_fill(struct model *m)
 			continue;
 		row->g = g;
 		for (size_t k = 0; k < g->n; k++)
-			row->counts[activity_of(f->snap->g[g->members[k]].letter)]++;
+			row->counts[goro_activity_of(f->snap->g[g->members[k]].letter)]++;
 		row->since_mark = (int64_t)g->n - (int64_t)marked(m, row->key);
 		used++;
 	}

@@ -14,7 +14,7 @@ void input_open(struct model *m, int kind)
 	memset(in, 0, sizeof(*in));
 	in->kind = kind;
 	if (kind == INPUT_FILTER && m->filter)
-		snprintf(in->text, sizeof(in->text), "%s", filter_source(m->filter));
+		snprintf(in->text, sizeof(in->text), "%s", goro_filter_source(m->filter));
 	in->len = in->at = strlen(in->text);
 }
 
@@ -83,12 +83,12 @@ static void insert(struct input *in, int key)
 static void check(struct model *m)
 {
 	struct input *in = &m->input;
-	struct filter *f;
+	struct goro_filter *f;
 
 	in->error[0] = '\0';
 	if (in->kind == INPUT_FILTER && in->len) {
-		f = filter_parse(in->text, in->error, sizeof(in->error));
-		filter_free(f);
+		f = goro_filter_parse(in->text, in->error, sizeof(in->error));
+		goro_filter_free(f);
 	} else if (in->kind == INPUT_SEARCH && in->len) {
 		struct table *t = model_table(m);
 
@@ -169,13 +169,13 @@ static enum input_result enter_id(struct model *m, uint64_t *id)
 enum input_result input_enter(struct model *m, uint64_t *id)
 {
 	struct input *in = &m->input;
-	struct filter *f = NULL;
+	struct goro_filter *f = NULL;
 
 	if (in->kind == INPUT_GOTO)
 		return enter_id(m, id);
 	if (in->kind == INPUT_FILTER) {
 		if (in->text[strspn(in->text, " \t")]) {
-			f = filter_parse(in->text, in->error, sizeof(in->error));
+			f = goro_filter_parse(in->text, in->error, sizeof(in->error));
 			if (!f)
 				return INPUT_RESULT_NONE;
 		}

@@ -2,7 +2,6 @@
 /* main.c - gotop's command line. */
 #define _GNU_SOURCE
 #include "app.h"
-#include "filter.h"
 #include "launch.h"
 #include "model.h"
 #include "util.h"
@@ -88,8 +87,8 @@ static void parse_filter(struct argp_state *state, struct arguments *a, const ch
 {
 	char err[256];
 
-	filter_free(a->app.filter);
-	a->app.filter = filter_parse(arg, err, sizeof(err));
+	goro_filter_free(a->app.filter);
+	a->app.filter = goro_filter_parse(arg, err, sizeof(err));
 	if (!a->app.filter)
 		argp_error(state, "bad filter '%s': %s", arg, err);
 }

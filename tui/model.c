@@ -32,7 +32,7 @@ void model_free(struct model *m)
 {
 	groups_free(m);
 	listing_free(m->listing);
-	filter_free(m->filter);
+	goro_filter_free(m->filter);
 	goro_error_free(m->explain);
 	source_free(&m->source);
 	free(m->read_error);
@@ -55,7 +55,7 @@ const char *group_key_name(enum goro_group_key key)
 
 static bool member(const struct model *m, const struct goro_info *g)
 {
-	const struct stack_names *s;
+	const struct goro_stack_names *s;
 
 	if (!m->in_group)
 		return true;
@@ -63,7 +63,7 @@ static bool member(const struct model *m, const struct goro_info *g)
 	case GORO_BY_SPAWN:
 		return g->spawn_pc == m->in_group_key;
 	case GORO_BY_STACK:
-		s = frame_stack(m->frame, g);
+		s = goro_names_stack(m->frame->names, g);
 		return (s ? s->hash : 0) == m->in_group_key;
 	case GORO_BY_STATE:
 		return state_key(g) == m->in_group_key;
@@ -78,7 +78,8 @@ static int by_list_column(const void *a, const void *b, void *arg)
 	const uint32_t *x = a, *y = b;
 	const struct model *m = arg;
 	const struct goro_info *g = m->frame->snap->g;
-	int order = field_compare(m->frame, &g[*x], &g[*y], list_field(m->list_table.sort));
+	int order =
+		goro_field_compare(m->frame->names, &g[*x], &g[*y], list_field(m->list_table.sort));
 
 	return table_rising(&m->list_table) ? order : -order;
 }
@@ -99,7 +100,7 @@ static void fill_list(struct model *m)
 			m->list[n++] = (uint32_t)i;
 	t->n = n;
 	/* The snapshot is by rising id already. */
-	if (n && !(list_field(t->sort) == F_GID && table_rising(t)))
+	if (n && !(list_field(t->sort) == GORO_F_GID && table_rising(t)))
 		qsort_r(m->list, n, sizeof(*m->list), by_list_column, m);
 	for (size_t i = 0; i < n; i++)
 		if (m->frame->snap->g[m->list[i]].id == m->list_selected)
@@ -121,7 +122,7 @@ static void fill_keep(struct model *m)
 	if (!m->filter)
 		return;
 	m->keep = xcalloc(m->frame->snap->ng, sizeof(*m->keep));
-	m->nkept = filter_apply(m->filter, m->frame, m->keep);
+	m->nkept = goro_filter_apply(m->filter, m->frame->names, m->keep);
 }
 
 static void fill_switch_rates(struct model *m, const struct frame *old)
@@ -217,9 +218,9 @@ void model_refresh(struct model *m)
 	view_new_frame(m);
 }
 
-void model_set_filter(struct model *m, struct filter *f)
+void model_set_filter(struct model *m, struct goro_filter *f)
 {
-	filter_free(m->filter);
+	goro_filter_free(m->filter);
 	m->filter = f;
 	m->ntracks = 0;
 	groups_count_mark(m);
@@ -319,10 +320,10 @@ void model_group_name(const struct model *m, const struct group_row *row, char *
 
 	switch (m->group_key) {
 	case GORO_BY_SPAWN:
-		spawn_text(frame_spawn(m->frame, first), buf, size);
+		goro_spawn_text(goro_names_spawn(m->frame->names, first), buf, size);
 		return;
 	case GORO_BY_STACK:
-		place_text(frame_where(m->frame, first), buf, size);
+		goro_place_text(goro_names_where(m->frame->names, first), buf, size);
 		return;
 	case GORO_BY_STATE:
 		snprintf(buf, size, "%s", goro_state_text(first));
@@ -389,7 +390,8 @@ void model_say(struct model *m, bool bad, const char *fmt, ...)
 
 void model_row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
-	static const enum field parts[] = { F_STATE, F_ON, F_VERDICT, F_WHERE, F_SPAWN };
+	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
+						      GORO_F_WHERE, GORO_F_SPAWN };
 	const struct goro_info *g;
 	size_t used;
 
@@ -409,7 +411,7 @@ void model_row_text(const struct model *m, size_t row, char *buf, size_t size)
 	used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
 	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
 		buf[used++] = ' ';
-		field_text(m->frame, g, parts[i], buf + used, size - used);
+		goro_field_text(m->frame->names, g, parts[i], buf + used, size - used);
 		used += strlen(buf + used);
 	}
 }
@@ -425,7 +427,7 @@ bool model_search(struct model *m, size_t from, int step)
 	for (size_t tries = 0; tries < t->n; tries++) {
 		row = (row + t->n) % t->n;
 		model_row_text(m, row, text, sizeof(text));
-		if (text_contains(text, m->search)) {
+		if (goro_text_contains(text, m->search)) {
 			t->selected = row;
 			model_note_selection(m);
 			return true;

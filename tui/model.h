@@ -9,8 +9,6 @@
 #define GOTOP_MODEL_H
 
 #include "feed.h"
-#include "field.h"
-#include "filter.h"
 #include "source.h"
 #include "table.h"
 
@@ -30,7 +28,7 @@ struct track {
 struct group_row {
 	uint64_t key; /* stable from frame to frame */
 	struct goro_group *g;
-	uint32_t counts[NACTIVITIES];
+	uint32_t counts[GORO_NACTIVITIES];
 	int64_t since_mark;
 	double rate; /* goroutines per second */
 	const struct track *track;
@@ -85,7 +83,7 @@ struct model {
 	int64_t times[HISTORY]; /* when each was */
 	double *switch_rates;	/* per P, switches per second */
 
-	struct filter *filter;
+	struct goro_filter *filter;
 	bool *keep; /* per goroutine of the frame; NULL: all */
 	size_t nkept;
 
@@ -142,7 +140,7 @@ void model_listing(struct model *m, struct listing *l);
 
 /* Recompute rows after a choice changed. */
 void model_refresh(struct model *m);
-void model_set_filter(struct model *m, struct filter *f);
+void model_set_filter(struct model *m, struct goro_filter *f);
 void model_set_group_key(struct model *m, enum goro_group_key key);
 void model_mark(struct model *m);
 

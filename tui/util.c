@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-static void *or_die(void *p)
+void *or_die(void *p)
 {
 	if (!p) {
 		fputs("gotop: out of memory\n", stderr);
@@ -53,21 +53,6 @@ int64_t clock_cpu(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-const char *fmt_count(struct text *buf, uint64_t n)
-{
-	char digits[24];
-	size_t len = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, n);
-	char *out = buf->s;
-
-	for (size_t i = 0; i < len; i++) {
-		if (i && (len - i) % 3 == 0)
-			*out++ = ',';
-		*out++ = digits[i];
-	}
-	*out = '\0';
-	return buf->s;
-}
-
 const char *fmt_delta(struct text *buf, int64_t n)
 {
 	struct text abs;
@@ -91,57 +76,6 @@ const char *fmt_rate(struct text *buf, double per_second)
 	if (magnitude > 1e15)
 		magnitude = 1e15;
 	return fmt_delta(buf, (int64_t)(per_second < 0 ? -magnitude - 0.5 : magnitude + 0.5));
-}
-
-const char *fmt_duration(struct text *buf, uint64_t ns)
-{
-	uint64_t us = ns / 1000, ms = us / 1000, s = ms / 1000, m = s / 60, h = m / 60, d = h / 24;
-	char *p = buf->s;
-	size_t n = sizeof(buf->s);
-
-	if (us == 0)
-		snprintf(p, n, "%" PRIu64 "ns", ns);
-	else if (ms == 0)
-		snprintf(p, n, "%" PRIu64 "us", us);
-	else if (ms < 10)
-		snprintf(p, n, "%" PRIu64 ".%" PRIu64 "ms", ms, us / 100 % 10);
-	else if (s == 0)
-		snprintf(p, n, "%" PRIu64 "ms", ms);
-	else if (s < 10)
-		snprintf(p, n, "%" PRIu64 ".%" PRIu64 "s", s, ms / 100 % 10);
-	else if (m == 0)
-		snprintf(p, n, "%" PRIu64 "s", s);
-	else if (h == 0)
-		snprintf(p, n, "%" PRIu64 "m%02" PRIu64 "s", m, s % 60);
-	else if (d == 0)
-		snprintf(p, n, "%" PRIu64 "h%02" PRIu64 "m", h, m % 60);
-	else if (d < 100)
-		snprintf(p, n, "%" PRIu64 "d%02" PRIu64 "h", d, h % 24);
-	else
-		snprintf(p, n, "%" PRIu64 "d", d);
-	return buf->s;
-}
-
-const char *fmt_size(struct text *buf, uint64_t bytes)
-{
-	static const char units[] = "BKMGTPE";
-	uint64_t tenths = bytes * 10;
-	int u = 0;
-
-	if (bytes > UINT64_MAX / 10)
-		tenths = bytes / 1024 * 10, u = 1;
-	while (tenths >= 10240 && units[u + 1]) {
-		tenths /= 1024;
-		u++;
-	}
-	if (u == 0)
-		snprintf(buf->s, sizeof(buf->s), "%" PRIu64, tenths / 10);
-	else if (tenths < 100)
-		snprintf(buf->s, sizeof(buf->s), "%" PRIu64 ".%" PRIu64 "%c", tenths / 10,
-			 tenths % 10, units[u]);
-	else
-		snprintf(buf->s, sizeof(buf->s), "%" PRIu64 "%c", tenths / 10, units[u]);
-	return buf->s;
 }
 
 void fmt_sparkline(char *buf, size_t size, const uint32_t *values, size_t n, size_t width,

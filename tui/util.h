@@ -2,11 +2,12 @@
 /*
  * util.h - memory that is there or the program ends, a clock, and how numbers look.
  *
- * The formats are made for columns: at most six characters for a duration or a size, never
- * rounded up into the next unit (999.9us is "999us", not "1000us").
+ * The formats are made for columns; those of counts, durations and sizes are profiler.h's.
  */
 #ifndef GOTOP_UTIL_H
 #define GOTOP_UTIL_H
+
+#include "profiler.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +19,7 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+void *or_die(void *p); /* p, unless it is NULL */
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
@@ -33,11 +35,23 @@ struct text {
 	char s[32];
 };
 
-const char *fmt_count(struct text *buf, uint64_t n);	   /* 104,233 */
 const char *fmt_delta(struct text *buf, int64_t n);	   /* +16,204  0  -3 */
 const char *fmt_rate(struct text *buf, double per_second); /* +23  +0.5  0 */
-const char *fmt_duration(struct text *buf, uint64_t ns);   /* 80us 1.9ms 8.2s 9m02s 2d03h */
-const char *fmt_size(struct text *buf, uint64_t bytes);	   /* 512 1.2K 81M 5.9G */
+
+static inline const char *fmt_count(struct text *buf, uint64_t n)
+{
+	return goro_text_count(buf->s, sizeof(buf->s), n);
+}
+
+static inline const char *fmt_duration(struct text *buf, uint64_t ns)
+{
+	return goro_text_duration(buf->s, sizeof(buf->s), ns);
+}
+
+static inline const char *fmt_size(struct text *buf, uint64_t bytes)
+{
+	return goro_text_size(buf->s, sizeof(buf->s), bytes);
+}
 
 /*
  * The last `width` of n values as a line of bars, oldest first. The scale runs over the values' own

@@ -47,7 +47,7 @@ void picker_columns(struct table *t);
 void groups_show_heap(struct table *t, bool known);
 void list_show_heap(struct table *t, bool known);
 int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b);
-enum field list_field(int column);
+enum goro_info_field list_field(int column);
 cell_fn groups_cell, list_cell, picker_cell;
 
 /* ---- the goroutine screen ---- */

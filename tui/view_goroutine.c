@@ -13,7 +13,7 @@ size_t goroutine_frames(const struct model *m, const struct goro_frame **ret, si
 			size_t *hidden)
 {
 	const struct goro_info *g = model_goroutine(m, m->gid);
-	const struct stack_names *s = g ? frame_stack(m->frame, g) : NULL;
+	const struct goro_stack_names *s = g ? goro_names_stack(m->frame->names, g) : NULL;
 	size_t n = 0, all = 0;
 
 	for (size_t i = 0; s && i < s->n; i++)
@@ -55,12 +55,12 @@ static enum role role_of_verdict(uint32_t verdict)
 }
 
 /* A name or labels, if it has them. */
-static size_t carried(const struct frame *f, const struct goro_info *g, enum field field,
+static size_t carried(const struct frame *f, const struct goro_info *g, enum goro_info_field field,
 		      const char *before, struct segment *seg)
 {
 	char text[256];
 
-	field_text(f, g, field, text, sizeof(text));
+	goro_field_text(f->names, g, field, text, sizeof(text));
 	if (!text[0])
 		return 0;
 	seg->rank = 1;
@@ -78,29 +78,29 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 
 	snprintf(seg[n].text, sizeof(seg[n].text), "g%s", fmt_count(&t, g->id));
 	seg[n++].role = ROLE_TITLE;
-	seg[n].role = (enum role)activities[activity_of(g->letter)].role;
+	seg[n].role = (enum role)activity_roles[goro_activity_of(g->letter)];
 	snprintf(seg[n].text, sizeof(seg[n].text), "%s%s%s", goro_state_text(g),
 		 g->wait_ns ? " " : "", g->wait_ns ? fmt_duration(&t, g->wait_ns) : "");
 	n++;
 	if (g->verdict) {
 		seg[n].role = role_of_verdict(g->verdict);
-		snprintf(seg[n].text, sizeof(seg[n].text), "%s (%s)", verdict_name(g->verdict),
-			 proof_name(g->proof));
+		snprintf(seg[n].text, sizeof(seg[n].text), "%s (%s)", goro_verdict_name(g->verdict),
+			 goro_proof_name(g->proof));
 		n++;
 	}
-	spawn_text(frame_spawn(m->frame, g), spawn, sizeof(spawn));
+	goro_spawn_text(goro_names_spawn(m->frame->names, g), spawn, sizeof(spawn));
 	seg[n].rank = 1;
 	snprintf(seg[n].text, sizeof(seg[n].text), g->parent ? "spawned %.100s by g%s" : "%.100s",
 		 spawn, fmt_count(&t, g->parent));
 	n++;
-	n += carried(m->frame, g, F_NAME, "name ", &seg[n]);
-	n += carried(m->frame, g, F_LABEL, "", &seg[n]);
+	n += carried(m->frame, g, GORO_F_NAME, "name ", &seg[n]);
+	n += carried(m->frame, g, GORO_F_LABEL, "", &seg[n]);
 	screen_segments(s, y, 0, s->w, seg, n);
 	if (h < 14)
 		return 1;
 	if (m->frame->snap->heap)
 		snprintf(heap, sizeof(heap), "   heap %s",
-			 fmt_size(&t, field_number(m->frame, g, F_HEAP)));
+			 fmt_size(&t, goro_field_number(m->frame->names, g, GORO_F_HEAP)));
 	screen_printf(s, y + 1, 0, s->w, ROLE_TEXT,
 		      "stack %s used, %s in RAM, %s reserved   holds %u lock%s   worker %u%s",
 		      fmt_size(&t, g->stack_used), fmt_size(&t2, g->stack_resident),
@@ -258,26 +258,26 @@ static void chain_line(const struct model *m, uint64_t id, const char *mark, str
 		line_out(o, ROLE_LEAKED, text);
 		return;
 	}
-	field_text(m->frame, g, F_ON, on, sizeof(on));
-	field_text(m->frame, g, F_WHERE, where, sizeof(where));
+	goro_field_text(m->frame->names, g, GORO_F_ON, on, sizeof(on));
+	goro_field_text(m->frame->names, g, GORO_F_WHERE, where, sizeof(where));
 	snprintf(text, sizeof(text), "g%-7s %-6s %6s  %s%s%s%s", fmt_count(&t, id),
-		 activities[activity_of(g->letter)].name,
+		 goro_activities[goro_activity_of(g->letter)].name,
 		 g->wait_ns ? fmt_duration(&t2, g->wait_ns) : "-", strcmp(on, "-") == 0 ? "" : on,
 		 strcmp(on, "-") == 0 ? "" : "  ", strcmp(where, "?") == 0 ? "" : where, mark);
-	line_out(o, (enum role)activities[activity_of(g->letter)].role, text);
+	line_out(o, (enum role)activity_roles[goro_activity_of(g->letter)], text);
 }
 
 static void object_lines(const struct model *m, const struct goro_info *g, struct out *o)
 {
 	const struct goro_object *obj = goro_snapshot_object(m->frame->snap, g->wait_object);
-	const struct goro_frame *made = obj ? frame_maker(m->frame, obj) : NULL;
+	const struct goro_frame *made = obj ? goro_names_maker(m->frame->names, obj) : NULL;
 	char place[200], text[320];
 	struct text t;
 
 	if (!obj || !obj->valid)
 		return;
 	if (made) {
-		place_text(made, place, sizeof(place));
+		goro_place_text(made, place, sizeof(place));
 		snprintf(text, sizeof(text), "the channel was made at %s", place);
 		line_out(o, ROLE_TEXT, text);
 	}
@@ -296,7 +296,8 @@ static void evidence_out(const struct model *m, const struct goro_info *g, struc
 
 	if (!g->verdict || !v || g->finding >= v->n)
 		return;
-	snprintf(text, sizeof(text), "%s (%s)", verdict_name(g->verdict), proof_name(g->proof));
+	snprintf(text, sizeof(text), "%s (%s)", goro_verdict_name(g->verdict),
+		 goro_proof_name(g->proof));
 	line_out(o, role_of_verdict(g->verdict), text);
 	for (p = v->findings[g->finding].evidence; p && *p;) {
 		size_t n = text_line(p, o->w - 2);

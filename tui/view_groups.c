@@ -75,16 +75,16 @@ static int compare_u64(uint64_t a, uint64_t b)
 static int compare_names(const struct model *m, const struct group_row *a,
 			 const struct group_row *b)
 {
-	static const enum field by[] = {
-		[GORO_BY_SPAWN] = F_SPAWN,
-		[GORO_BY_STACK] = F_WHERE,
-		[GORO_BY_STATE] = F_STATE,
-		[GORO_BY_NONE] = F_GID,
+	static const enum goro_info_field by[] = {
+		[GORO_BY_SPAWN] = GORO_F_SPAWN,
+		[GORO_BY_STACK] = GORO_F_WHERE,
+		[GORO_BY_STATE] = GORO_F_STATE,
+		[GORO_BY_NONE] = GORO_F_GID,
 	};
 	const struct goro_info *g = m->frame->snap->g;
 
-	return field_compare(m->frame, &g[a->g->members[0]], &g[b->g->members[0]],
-			     by[m->group_key]);
+	return goro_field_compare(m->frame->names, &g[a->g->members[0]], &g[b->g->members[0]],
+				  by[m->group_key]);
 }
 
 int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b)
@@ -117,7 +117,7 @@ static int next_share(const uint32_t *counts, const int *letters)
 	double greatest = 0;
 	int best = -1;
 
-	for (int a = 0; a < NACTIVITIES; a++) {
+	for (int a = 0; a < GORO_NACTIVITIES; a++) {
 		double share = (double)counts[a] / (letters[a] + 1);
 
 		if (counts[a] && !letters[a])
@@ -133,7 +133,7 @@ static int next_share(const uint32_t *counts, const int *letters)
 /* A letter for each share of the group, the commonest first; what is there gets at least one. */
 static void states_bar(const struct group_row *row, struct cell_text *out)
 {
-	int letters[NACTIVITIES] = { 0 }, used = 0;
+	int letters[GORO_NACTIVITIES] = { 0 }, used = 0;
 
 	for (int i = 0, a; i < BAR && (a = next_share(row->counts, letters)) >= 0; i++)
 		letters[a]++;
@@ -141,14 +141,14 @@ static void states_bar(const struct group_row *row, struct cell_text *out)
 	for (;;) {
 		int best = 0;
 
-		for (int a = 1; a < NACTIVITIES; a++)
+		for (int a = 1; a < GORO_NACTIVITIES; a++)
 			if (letters[a] && (!letters[best] || row->counts[a] > row->counts[best]))
 				best = a;
 		if (!letters[best])
 			break;
 		for (; letters[best]; letters[best]--) {
-			out->role_room[used] = (uint8_t)activities[best].role;
-			out->text[used++] = activities[best].letter;
+			out->role_room[used] = (uint8_t)activity_roles[best];
+			out->text[used++] = goro_activities[best].letter;
 		}
 	}
 	out->text[used] = '\0';
@@ -202,7 +202,7 @@ void groups_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 		strcpy(out->text, fmt_size(&t, r->g->heap.bytes));
 		break;
 	case C_VERDICT:
-		strcpy(out->text, verdict_name(r->g->verdict));
+		strcpy(out->text, goro_verdict_name(r->g->verdict));
 		out->role = verdict_role(r->g->verdict);
 		break;
 	case C_TREND:
@@ -283,7 +283,7 @@ static void refresh(struct model *m)
 /* "wait sess.c:131 < watch_session sess.c:94": the user's frames, leaf first. */
 static void stack_line(const struct model *m, const struct goro_info *g, char *buf, size_t size)
 {
-	const struct stack_names *s = frame_stack(m->frame, g);
+	const struct goro_stack_names *s = goro_names_stack(m->frame->names, g);
 	char place[256];
 	size_t used = 0;
 
@@ -295,7 +295,7 @@ static void stack_line(const struct model *m, const struct goro_info *g, char *b
 	for (size_t i = s->user < s->n ? s->user : 0; i < s->n && used + 1 < size; i++) {
 		if (s->frames[i].runtime && i > s->user)
 			continue;
-		place_text(&s->frames[i], place, sizeof(place));
+		goro_place_text(&s->frames[i], place, sizeof(place));
 		int n = snprintf(buf + used, size - used, "%s%s", used ? " < " : "", place);
 		used += n > 0 ? (size_t)n : 0;
 		/* What the C library does to call main is of no interest. */
@@ -323,7 +323,7 @@ static void evidence_lines(struct box *b, const struct goro_finding *f)
 	char label[32], line[512];
 	const char *p = f->evidence ? f->evidence : "";
 
-	snprintf(label, sizeof(label), "%-8s ", verdict_name(f->verdict));
+	snprintf(label, sizeof(label), "%-8s ", goro_verdict_name(f->verdict));
 	do {
 		size_t n = text_line(p, b->w - 9);
 
@@ -350,15 +350,16 @@ static void draw_detail(const struct model *m, struct screen *s, int y, int h)
 	screen_box(s, y, 0, h, s->w, title);
 	for (size_t i = 0; i < TOP_STACKS && d->stacks[i].n; i++) {
 		snprintf(label, sizeof(label), "%9s %-6s  ", fmt_count(&t, d->stacks[i].n),
-			 activities[activity_of(d->stacks[i].example->letter)].name);
+			 goro_activities[goro_activity_of(d->stacks[i].example->letter)].name);
 		stack_line(m, d->stacks[i].example, text, sizeof(text));
 		box_line(&b, ROLE_TEXT, label, text);
 	}
 	if (d->finding)
 		evidence_lines(&b, d->finding);
-	const struct spawn_name *sp = frame_spawn(m->frame, &m->frame->snap->g[row->g->members[0]]);
+	const struct goro_spawn_name *sp =
+		goro_names_spawn(m->frame->names, &m->frame->snap->g[row->g->members[0]]);
 	if (m->group_key == GORO_BY_SPAWN && sp && sp->known) {
-		place_text(&sp->at, text, sizeof(text));
+		goro_place_text(&sp->at, text, sizeof(text));
 		box_line(&b, ROLE_TEXT, "spawned  ", text);
 	}
 	if (row->track) {
@@ -430,7 +431,7 @@ static void status(const struct model *m, char *buf, size_t size)
 		 fmt_count(&shown, m->nkept), m->filter ? " of " : "",
 		 m->filter ? fmt_count(&all, m->frame->snap->ng) : "", c->id,
 		 table_rising(&m->group_table) ? "^" : "v", m->filter ? "  filter: " : "",
-		 m->filter ? filter_source(m->filter) : "");
+		 m->filter ? goro_filter_source(m->filter) : "");
 }
 
 const struct view_ops groups_ops = {

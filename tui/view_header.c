@@ -112,15 +112,15 @@ static void draw_counts(const struct model *m, struct screen *s, int y)
 	add(&l, 2, m->rate > 0.05 ? ROLE_LIKELY : ROLE_DIM, "%s/s", fmt_rate(&t, m->rate));
 	fmt_sparkline(spark, sizeof(spark), m->history, m->nhistory, width, s->ascii);
 	add(&l, 1, ROLE_RUN, "%s", spark);
-	for (int a = 0; a < NACTIVITIES; a++) {
+	for (int a = 0; a < GORO_NACTIVITIES; a++) {
 		int rank = 3;
 
 		/* Where there is no room for all, the greatest counts stay. */
-		for (int b = 0; b < NACTIVITIES; b++)
+		for (int b = 0; b < GORO_NACTIVITIES; b++)
 			rank += f->counts[b] > f->counts[a];
-		if (f->counts[a] || a == ACT_RUN || a == ACT_READY)
-			add(&l, rank, (enum role)activities[a].role, "%s %s", activities[a].name,
-			    fmt_count(&t, f->counts[a]));
+		if (f->counts[a] || a == GORO_ACT_RUN || a == GORO_ACT_READY)
+			add(&l, rank, (enum role)activity_roles[a], "%s %s",
+			    goro_activities[a].name, fmt_count(&t, f->counts[a]));
 	}
 	screen_segments(s, y, 0, s->w, l.seg, l.n);
 }

@@ -59,14 +59,14 @@ static size_t make(struct line *lines)
 	n = add(lines, n, false, "field op value", "op: = != ~ !~ (regular expression) > >= < <=");
 	n = add(lines, n, false, "field in 1..9", "from, to");
 	n = add(lines, n, false, "and or not ( )", "state=lock and for>5s and not spawn~\"^net\"");
-	for (int i = 0; i < NFIELDS; i++)
-		n = add(lines, n, false, fields[i].name, fields[i].help);
+	for (int i = 0; i < GORO_NINFO_FIELDS; i++)
+		n = add(lines, n, false, goro_fields[i].name, goro_fields[i].help);
 	n = add(lines, n, false, "", "");
 	n = add(lines, n, true, "STATES", "letter in the bars, name in the filter");
-	for (int a = 0; a < ACT_OTHER; a++) {
-		char letter[2] = { activities[a].letter, '\0' };
+	for (int a = 0; a < GORO_ACT_OTHER; a++) {
+		char letter[2] = { goro_activities[a].letter, '\0' };
 
-		n = add(lines, n, false, letter, activities[a].name);
+		n = add(lines, n, false, letter, goro_activities[a].name);
 	}
 	return n;
 }

@@ -46,13 +46,13 @@ void list_show_heap(struct table *t, bool known)
 	t->hidden = known ? 0 : 1u << C_HEAP;
 }
 
-enum field list_field(int column)
+enum goro_info_field list_field(int column)
 {
-	static const enum field of[] = {
-		[C_GID] = F_GID,	 [C_STATE] = F_STATE, [C_FOR] = F_FOR,
-		[C_ON] = F_ON,		 [C_HELD] = F_HELD,   [C_MEM] = F_MEM,
-		[C_WORKER] = F_WORKER,	 [C_SPAWN] = F_SPAWN, [C_WHERE] = F_WHERE,
-		[C_VERDICT] = F_VERDICT, [C_HEAP] = F_HEAP,
+	static const enum goro_info_field of[] = {
+		[C_GID] = GORO_F_GID,	      [C_STATE] = GORO_F_STATE, [C_FOR] = GORO_F_FOR,
+		[C_ON] = GORO_F_ON,	      [C_HELD] = GORO_F_HELD,	[C_MEM] = GORO_F_MEM,
+		[C_WORKER] = GORO_F_WORKER,   [C_SPAWN] = GORO_F_SPAWN, [C_WHERE] = GORO_F_WHERE,
+		[C_VERDICT] = GORO_F_VERDICT, [C_HEAP] = GORO_F_HEAP,
 	};
 
 	return of[column];
@@ -65,14 +65,14 @@ void list_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 	const struct model *m = ctx;
 	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
 
-	field_text(m->frame, g, list_field(column), out->text, sizeof(out->text));
+	goro_field_text(m->frame->names, g, list_field(column), out->text, sizeof(out->text));
 	if (column == C_STATE)
-		out->role = (enum role)activities[activity_of(g->letter)].role;
+		out->role = (enum role)activity_roles[goro_activity_of(g->letter)];
 	else if (column == C_VERDICT && g->verdict < ARRAY_LEN(verdict_roles))
 		out->role = verdict_roles[g->verdict];
 	if (column == C_WHERE && g->torn)
 		strcpy(out->text, "(ran while it was read)");
-	else if (column == C_WHERE && !frame_where(m->frame, g))
+	else if (column == C_WHERE && !goro_names_where(m->frame->names, g))
 		strcpy(out->text, g->letter == 'r'   ? "(running)"
 				  : g->letter == 'n' ? "(has not run yet)"
 						     : "?");
@@ -107,7 +107,7 @@ static void status(const struct model *m, char *buf, size_t size)
 	snprintf(buf, size, "%s of %s G  sort: %s %s%s%.160s", fmt_count(&shown, t->n),
 		 fmt_count(&all, m->frame->snap->ng), columns[t->sort].id,
 		 table_rising(t) ? "^" : "v", m->filter ? "  filter: " : "",
-		 m->filter ? filter_source(m->filter) : "");
+		 m->filter ? goro_filter_source(m->filter) : "");
 }
 
 const struct view_ops list_ops = {

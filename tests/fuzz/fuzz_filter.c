@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_filter.c - gotop's filter language: parsed, applied, and its source parsed again.
+ * fuzz_filter.c - the filter language: parsed, applied, and its source parsed again.
  */
 #include "fake_scope.h"
-#include "filter.h"
+#include "frame.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,17 +31,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct frame *frame = the_frame();
 	char *text = strndup((const char *)data, size), err[128];
 	bool *keep = calloc(frame->snap->ng + 1, sizeof(*keep));
-	struct filter *f = text && keep ? filter_parse(text, err, sizeof(err)) : NULL;
+	struct goro_filter *f = text && keep ? goro_filter_parse(text, err, sizeof(err)) : NULL;
 
 	if (f) {
-		struct filter *again = filter_parse(filter_source(f), err, sizeof(err));
+		struct goro_filter *again =
+			goro_filter_parse(goro_filter_source(f), err, sizeof(err));
 
 		if (!again)
 			abort();
-		filter_free(again);
-		filter_apply(f, frame, keep);
+		goro_filter_free(again);
+		goro_filter_apply(f, frame->names, keep);
 	}
-	filter_free(f);
+	goro_filter_free(f);
 	free(keep);
 	free(text);
 	return 0;

@@ -2,7 +2,6 @@
 /* Keys and clicks through the real app loop and the real feed thread, over the fake target. */
 #include "app.h"
 #include "fake_scope.h"
-#include "filter.h"
 #include "script_term.h"
 #include "util.h"
 
@@ -323,7 +322,7 @@ static void test_options(void **state)
 	(void)state;
 	opt.sort = "site";
 	opt.group_key = GORO_BY_STATE;
-	opt.filter = filter_parse("not state=chan", err, sizeof(err));
+	opt.filter = goro_filter_parse("not state=chan", err, sizeof(err));
 	RUN(opt, "see by: state", "see filter: not state=chan", "see sort: site ^", "key q");
 	opt.sort = "for";
 	opt.group_key = GORO_BY_NONE;

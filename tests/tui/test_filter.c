@@ -3,7 +3,7 @@
  * to do. */
 #define _GNU_SOURCE
 #include "fake_scope.h"
-#include "filter.h"
+#include "frame.h"
 #include "util.h"
 
 #include <locale.h>
@@ -61,18 +61,18 @@ static int tear_down(void **state)
 static size_t kept(const char *text)
 {
 	char err[256];
-	struct filter *f = filter_parse(text, err, sizeof(err));
+	struct goro_filter *f = goro_filter_parse(text, err, sizeof(err));
 	bool *keep = xcalloc(frame->snap->ng, sizeof(*keep));
 	size_t n, counted = 0;
 
 	if (!f)
 		fail_msg("'%s': %s", text, err);
-	n = filter_apply(f, frame, keep);
+	n = goro_filter_apply(f, frame->names, keep);
 	for (size_t i = 0; i < frame->snap->ng; i++)
 		counted += keep[i];
 	assert_int_equal(n, counted);
 	free(keep);
-	filter_free(f);
+	goro_filter_free(f);
 	return n;
 }
 
@@ -187,7 +187,7 @@ static void test_refuses(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char err[256] = "";
-		struct filter *f = filter_parse(cases[i].text, err, sizeof(err));
+		struct goro_filter *f = goro_filter_parse(cases[i].text, err, sizeof(err));
 
 		if (f)
 			fail_msg("'%s' was taken", cases[i].text);
@@ -221,15 +221,15 @@ static void test_bounded(void **state)
 	for (size_t p = 0; p < ARRAY_LEN(parts); p++)
 		for (size_t t = 0; t < ARRAY_LEN(times); t++) {
 			char *text = repeat(parts[p], times[t]);
-			struct filter *f = filter_parse(text, err, sizeof(err));
+			struct goro_filter *f = goro_filter_parse(text, err, sizeof(err));
 
 			assert_true(strlen(err) < sizeof(err));
 			assert_int_equal(f == NULL, err[0] != '\0');
-			filter_free(f);
+			goro_filter_free(f);
 			free(text);
 		}
 	char *deep = repeat("(", 66);
-	assert_null(filter_parse(deep, err, sizeof(err)));
+	assert_null(goro_filter_parse(deep, err, sizeof(err)));
 	assert_non_null(strstr(err, "nested deeper than 64"));
 	free(deep);
 	assert_true(kept("where~((((a*)*)*)*)*$ or stack~(x+x+)+y") > 0);
@@ -239,9 +239,9 @@ static void test_bounded(void **state)
 static void test_search_text(void **state)
 {
 	(void)state;
-	assert_true(text_contains("Cache.c:240 LRU_touch", "lru"));
-	assert_true(text_contains("anything", ""));
-	assert_false(text_contains("cache.c", "cache_c"));
+	assert_true(goro_text_contains("Cache.c:240 LRU_touch", "lru"));
+	assert_true(goro_text_contains("anything", ""));
+	assert_false(goro_text_contains("cache.c", "cache_c"));
 }
 
 int main(void)

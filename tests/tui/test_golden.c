@@ -163,9 +163,9 @@ static void filtered(void)
 	char err[256];
 
 	set_up(&r, 3);
-	model_set_filter(&r.m, filter_parse("state=lock and for>5s", err, sizeof(err)));
+	model_set_filter(&r.m, goro_filter_parse("state=lock and for>5s", err, sizeof(err)));
 	shoot_all(&r, "groups-filter");
-	model_set_filter(&r.m, filter_parse("no_such_function", err, sizeof(err)));
+	model_set_filter(&r.m, goro_filter_parse("no_such_function", err, sizeof(err)));
 	shoot_all(&r, "groups-none");
 	tear_down(&r);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From frames to rows: the selection follows its item, history and rates, groups, marks. */
 #include "fake_scope.h"
-#include "filter.h"
 #include "screen.h"
 #include "util.h"
 #include "view.h"
@@ -196,7 +195,7 @@ static void test_mark(void **state)
 static void set_filter(const char *text)
 {
 	char err[128];
-	struct filter *f = filter_parse(text, err, sizeof(err));
+	struct goro_filter *f = goro_filter_parse(text, err, sizeof(err));
 
 	assert_non_null(f);
 	model_set_filter(&m, f);
@@ -255,15 +254,15 @@ static void test_activity_counts(void **state)
 	(void)state;
 	tick();
 	f = m.frame;
-	assert_int_equal(f->counts[ACT_RUN], 1);
-	assert_int_equal(f->counts[ACT_READY], 1);
-	assert_int_equal(f->counts[ACT_CHAN], 1002);
-	assert_int_equal(f->counts[ACT_LOCK], 10);
-	assert_int_equal(f->counts[ACT_SLEEP], 12);
-	assert_int_equal(f->counts[ACT_NEW], 1);
-	assert_int_equal(f->counts[ACT_SELECT], 1);
-	assert_int_equal(f->counts[ACT_OTHER], 0);
-	assert_int_equal(activity_of('%'), ACT_OTHER);
+	assert_int_equal(f->counts[GORO_ACT_RUN], 1);
+	assert_int_equal(f->counts[GORO_ACT_READY], 1);
+	assert_int_equal(f->counts[GORO_ACT_CHAN], 1002);
+	assert_int_equal(f->counts[GORO_ACT_LOCK], 10);
+	assert_int_equal(f->counts[GORO_ACT_SLEEP], 12);
+	assert_int_equal(f->counts[GORO_ACT_NEW], 1);
+	assert_int_equal(f->counts[GORO_ACT_SELECT], 1);
+	assert_int_equal(f->counts[GORO_ACT_OTHER], 0);
+	assert_int_equal(goro_activity_of('%'), GORO_ACT_OTHER);
 }
 
 /* One goroutine among a thousand that does something else is still seen in the bar. */
@@ -286,9 +285,9 @@ static void test_states_bar(void **state)
 		struct cell_text cell;
 
 		memset(m.groups[0].counts, 0, sizeof(m.groups[0].counts));
-		m.groups[0].counts[ACT_CHAN] = cases[i].chan;
-		m.groups[0].counts[ACT_RUN] = cases[i].run;
-		m.groups[0].counts[ACT_LOCK] = cases[i].lock;
+		m.groups[0].counts[GORO_ACT_CHAN] = cases[i].chan;
+		m.groups[0].counts[GORO_ACT_RUN] = cases[i].run;
+		m.groups[0].counts[GORO_ACT_LOCK] = cases[i].lock;
 		groups_cell(&m, 0, column, &cell);
 		assert_string_equal(cell.text, cases[i].bar);
 		assert_int_equal(cell.roles[7] == ROLE_RUN, cell.text[7] == 'r');

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * filter_parse.c - from text to a tree.
+ * expr_parse.c - from text to a tree.
  *
  * Recursive descent over a text of at most MAX_TEXT bytes, into at most MAX_NODES nodes, at most
  * MAX_DEPTH deep. A bare word becomes one test for each of its three fields.
@@ -8,21 +8,20 @@
  * Regular expressions are POSIX, which has two features that let a short text take all memory or
  * time: interval expressions a{1,255} and back-references. Both are refused.
  */
-#define _GNU_SOURCE
-#include "filter.h"
-#include "filter_node.h"
-#include "util.h"
+#include "expr_node.h"
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
 #define MAX_TEXT  1024
 #define MAX_DEPTH 64
 
 struct parser {
-	struct filter *f;
+	struct goro_filter *f;
 	const char *text, *p;
 	int depth;
 	char *err;
@@ -156,44 +155,44 @@ static bool parse_op(struct parser *ps, enum op *op)
 }
 
 /* "5s" "1.5ms" "64K" "1,000" "leaked" as the field has it. */
-static bool parse_number(struct parser *ps, const char *at, enum field field, const char *text,
-			 uint64_t *ret)
+static bool parse_number(struct parser *ps, const char *at, enum goro_info_field field,
+			 const char *text, uint64_t *ret)
 {
 	static const struct {
 		const char *unit;
-		enum field_kind kind;
+		enum goro_field_kind kind;
 		double scale;
 	} units[] = {
-		{ "ns", FIELD_DURATION, 1 },
-		{ "us", FIELD_DURATION, 1e3 },
-		{ "ms", FIELD_DURATION, 1e6 },
-		{ "s", FIELD_DURATION, 1e9 },
-		{ "m", FIELD_DURATION, 60e9 },
-		{ "h", FIELD_DURATION, 3600e9 },
-		{ "d", FIELD_DURATION, 86400e9 },
-		{ "", FIELD_DURATION, 1e9 },
-		{ "K", FIELD_SIZE, 1024.0 },
-		{ "M", FIELD_SIZE, 1048576.0 },
-		{ "G", FIELD_SIZE, 1073741824.0 },
-		{ "B", FIELD_SIZE, 1 },
-		{ "", FIELD_SIZE, 1 },
-		{ "", FIELD_COUNT, 1 },
+		{ "ns", GORO_FIELD_DURATION, 1 },
+		{ "us", GORO_FIELD_DURATION, 1e3 },
+		{ "ms", GORO_FIELD_DURATION, 1e6 },
+		{ "s", GORO_FIELD_DURATION, 1e9 },
+		{ "m", GORO_FIELD_DURATION, 60e9 },
+		{ "h", GORO_FIELD_DURATION, 3600e9 },
+		{ "d", GORO_FIELD_DURATION, 86400e9 },
+		{ "", GORO_FIELD_DURATION, 1e9 },
+		{ "K", GORO_FIELD_SIZE, 1024.0 },
+		{ "M", GORO_FIELD_SIZE, 1048576.0 },
+		{ "G", GORO_FIELD_SIZE, 1073741824.0 },
+		{ "B", GORO_FIELD_SIZE, 1 },
+		{ "", GORO_FIELD_SIZE, 1 },
+		{ "", GORO_FIELD_COUNT, 1 },
 	};
-	enum field_kind kind = fields[field].kind;
+	enum goro_field_kind kind = goro_fields[field].kind;
 	char digits[64];
 	size_t n = 0;
 	char *end;
 
-	if (kind == FIELD_VERDICT) {
-		for (size_t i = 0; i < ARRAY_LEN(verdict_names); i++)
-			if (strcasecmp(text, verdict_names[i]) == 0) {
+	if (kind == GORO_FIELD_VERDICT) {
+		for (uint32_t i = 0; i <= GORO_VERDICT_LEAKED; i++)
+			if (strcasecmp(text, goro_verdict_name(i)) == 0) {
 				*ret = i;
 				return true;
 			}
 		fail(ps, at, "verdict is one of ok suspect likely leaked, not '%.40s'", text);
 		return false;
 	}
-	if (field == F_WORKER && (*text == 'W' || *text == 'w'))
+	if (field == GORO_F_WORKER && (*text == 'W' || *text == 'w'))
 		text++;
 	while (n + 1 < sizeof(digits) && (isdigit((unsigned char)*text) || strchr(".,", *text)) &&
 	       *text) {
@@ -212,10 +211,10 @@ static bool parse_number(struct parser *ps, const char *at, enum field field, co
 			return true;
 		}
 	}
-	fail(ps, at, "%s needs a %s", fields[field].name,
-	     kind == FIELD_DURATION ? "time such as 300us, 5s, 2m or 1h"
-	     : kind == FIELD_SIZE   ? "size such as 512, 64K or 1M"
-				    : "number");
+	fail(ps, at, "%s needs a %s", goro_fields[field].name,
+	     kind == GORO_FIELD_DURATION ? "time such as 300us, 5s, 2m or 1h"
+	     : kind == GORO_FIELD_SIZE	 ? "size such as 512, 64K or 1M"
+					 : "number");
 	return false;
 }
 
@@ -259,9 +258,9 @@ static struct node *range_test(struct parser *ps, struct node *n)
 
 	skip_blanks(ps);
 	at = ps->p;
-	if (fields[n->field].kind == FIELD_TEXT)
+	if (goro_fields[n->field].kind == GORO_FIELD_TEXT)
 		return fail(ps, at, "'in' needs a field that is a number, %s is text",
-			    fields[n->field].name);
+			    goro_fields[n->field].name);
 	if (!value(ps, text, sizeof(text)))
 		return NULL;
 	dots = strstr(text, "..");
@@ -285,10 +284,10 @@ static struct node *field_test(struct parser *ps, struct node *n)
 		return NULL;
 	if (n->op == OP_MATCH || n->op == OP_NOMATCH)
 		return compile(ps, at, n);
-	if (fields[n->field].kind == FIELD_TEXT) {
+	if (goro_fields[n->field].kind == GORO_FIELD_TEXT) {
 		if (n->op == OP_EQ || n->op == OP_NE)
 			return n;
-		return fail(ps, at, "%s is text: use = != ~ !~", fields[n->field].name);
+		return fail(ps, at, "%s is text: use = != ~ !~", goro_fields[n->field].name);
 	}
 	return parse_number(ps, at, n->field, n->value, &n->number) ? n : NULL;
 }
@@ -298,8 +297,9 @@ static struct node *unknown_field(struct parser *ps, const char *at, const char 
 	char list[160];
 	size_t used = 0;
 
-	for (int i = 0; i < NFIELDS; i++)
-		used += (size_t)snprintf(list + used, sizeof(list) - used, " %s", fields[i].name);
+	for (int i = 0; i < GORO_NINFO_FIELDS; i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used, " %s",
+					 goro_fields[i].name);
 	return fail(ps, at, "no field '%.40s'; there are:%s", name, list);
 }
 
@@ -317,11 +317,11 @@ static struct node *join(struct parser *ps, enum node_kind kind, struct node *le
 
 static struct node *bare_word(struct parser *ps, struct node *n)
 {
-	static const enum field others[] = { F_WHERE, F_STACK };
+	static const enum goro_info_field others[] = { GORO_F_WHERE, GORO_F_STACK };
 	struct node *all = n;
 
 	n->op = OP_WORD;
-	n->field = F_SPAWN;
+	n->field = GORO_F_SPAWN;
 	for (size_t i = 0; all && i < ARRAY_LEN(others); i++) {
 		struct node *other = new_node(ps, NODE_TEST);
 
@@ -360,20 +360,20 @@ static struct node *test(struct parser *ps)
 	n->value[len] = '\0';
 	ps->p += len;
 	after = ps->p;
-	for (field = 0; field < NFIELDS; field++)
-		if (strcasecmp(fields[field].name, n->value) == 0)
+	for (field = 0; field < GORO_NINFO_FIELDS; field++)
+		if (strcasecmp(goro_fields[field].name, n->value) == 0)
 			break;
-	if (field < NFIELDS && keyword(ps, "in")) {
-		n->field = (enum field)field;
+	if (field < GORO_NINFO_FIELDS && keyword(ps, "in")) {
+		n->field = (enum goro_info_field)field;
 		return range_test(ps, n);
 	}
 	if (!parse_op(ps, &n->op)) {
 		ps->p = after;
 		return bare_word(ps, n);
 	}
-	if (field == NFIELDS)
+	if (field == GORO_NINFO_FIELDS)
 		return unknown_field(ps, at, n->value);
-	n->field = (enum field)field;
+	n->field = (enum goro_info_field)field;
 	return field_test(ps, n);
 }
 
@@ -446,7 +446,7 @@ static struct node *parse_or(struct parser *ps)
 	return n;
 }
 
-struct filter *filter_parse(const char *text, char *err, size_t size)
+struct goro_filter *goro_filter_parse(const char *text, char *err, size_t size)
 {
 	struct parser ps = { .text = text, .p = text, .err = err, .err_size = size };
 
@@ -455,8 +455,14 @@ struct filter *filter_parse(const char *text, char *err, size_t size)
 		snprintf(err, size, "longer than %d characters", MAX_TEXT);
 		return NULL;
 	}
-	ps.f = xcalloc(1, sizeof(*ps.f));
-	ps.f->source = xstrdup(text);
+	ps.f = calloc(1, sizeof(*ps.f));
+	if (ps.f)
+		ps.f->source = strdup(text);
+	if (!ps.f || !ps.f->source) {
+		goro_filter_free(ps.f);
+		snprintf(err, size, "out of memory");
+		return NULL;
+	}
 	ps.f->root = parse_or(&ps);
 	if (!ps.failed) {
 		skip_blanks(&ps);
@@ -464,13 +470,13 @@ struct filter *filter_parse(const char *text, char *err, size_t size)
 			fail(&ps, ps.p, "'%c' does not belong here", *ps.p);
 	}
 	if (ps.failed) {
-		filter_free(ps.f);
+		goro_filter_free(ps.f);
 		return NULL;
 	}
 	return ps.f;
 }
 
-void filter_free(struct filter *f)
+void goro_filter_free(struct goro_filter *f)
 {
 	if (!f)
 		return;
@@ -481,7 +487,7 @@ void filter_free(struct filter *f)
 	free(f);
 }
 
-const char *filter_source(const struct filter *f)
+const char *goro_filter_source(const struct goro_filter *f)
 {
 	return f->source;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* filter_node.h - a parsed filter, between filter_parse.c, which makes it, and filter.c. */
-#ifndef GOTOP_FILTER_NODE_H
-#define GOTOP_FILTER_NODE_H
+/* expr_node.h - a parsed filter, between expr_parse.c, which makes it, and expr.c. */
+#ifndef GORO_EXPR_NODE_H
+#define GORO_EXPR_NODE_H
 
-#include "field.h"
+#include "profiler.h"
 
 #include <regex.h>
 
@@ -19,20 +19,20 @@ struct node {
 	enum node_kind kind;
 	struct node *left, *right;
 	/* NODE_TEST */
-	enum field field;
+	enum goro_info_field field;
 	enum op op;
 	uint64_t number, upto;
 	char value[MAX_VALUE];
 	bool has_regex;
 	regex_t regex;
-	uint8_t *memo; /* while filter_apply runs: 0 not known, 1 no, 2 yes */
+	uint8_t *memo; /* while goro_filter_apply() runs: 0 not known, 1 no, 2 yes */
 };
 
-struct filter {
+struct goro_filter {
 	char *source;
 	struct node *root;
 	struct node nodes[MAX_NODES];
 	size_t nnodes;
 };
 
-#endif /* GOTOP_FILTER_NODE_H */
+#endif /* GORO_EXPR_NODE_H */
