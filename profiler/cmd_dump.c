@@ -14,6 +14,7 @@ static const enum goro_group_key key_ids[] = { GORO_BY_SPAWN, GORO_BY_STACK, GOR
 struct options {
 	const char *target, *at;
 	int format, key;
+	struct goro_filter *filter; /* or NULL */
 };
 
 static const struct argp_option options[] = {
@@ -24,6 +25,8 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "group", 'g', "KEY", 0,
 	  "text: group by spawn site (spawn, the default), by stack, by state, or not (none)", 0 },
+	{ "filter", 'F', "EXPR", 0,
+	  "only goroutines for which EXPR holds, e.g. 'state=lock and for>5s': see gotop(1)", 0 },
 	CMD_AT_OPTION,
 	{ 0 },
 };
@@ -32,6 +35,16 @@ static const char doc[] = "Show all goroutines of a process with their stacks.\v
 			  "Exit status:\n"
 			  "  0    done\n" //
 	STATUS_HELP_TARGET;
+
+static struct goro_filter *parse_filter(const char *arg)
+{
+	char error[256];
+	struct goro_filter *f = goro_filter_parse(arg, error, sizeof error);
+
+	if (!f)
+		exit(cmd_usage("dump", "bad filter '%s': %s", arg, error));
+	return f;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -47,6 +60,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'g':
 		o->key = cmd_one_of("dump", "group by", arg, keys);
 		return 0;
+	case 'F':
+		goro_filter_free(o->filter);
+		o->filter = parse_filter(arg);
+		return 0;
 	case ARGP_KEY_END:
 		if (o->target)
 			cmd_refuse_terminal("dump", formats[o->format]);
@@ -54,6 +71,50 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	default:
 		return cmd_parse_target("dump", key, arg, &o->target);
 	}
+}
+
+/* Leave out what the filter does not keep. It asks for names and verdicts. */
+static struct goro_error *thin_out(struct goro_scope *scope, struct goro_snapshot *snap,
+				   struct goro_filter *filter)
+{
+	bool *keep = calloc(snap->ng + 1, sizeof *keep);
+	struct goro_namer *namer = goro_namer_new(scope);
+	struct goro_names *names = namer ? goro_names_take(namer, snap) : NULL;
+	bool ok = keep && names;
+
+	if (ok)
+		goro_filter_apply(filter, names, keep);
+	if (namer) {
+		goro_names_free(namer, names);
+		goro_namer_free(namer);
+	}
+	ok = ok && goro_snapshot_keep(snap, keep);
+	free(keep);
+	return ok ? NULL : &goro_enomem;
+}
+
+static struct goro_error *put(const struct options *o, struct goro_scope *scope,
+			      struct goro_snapshot *snap)
+{
+	const struct report_filter filter = { o->filter ? goro_filter_source(o->filter) : NULL,
+					      snap->ng };
+	const struct report_filter *only = o->filter ? &filter : NULL;
+	const struct report r = { stdout, scope, snap, o->format == 0 && cmd_colour(stdout) };
+	struct goro_error *err = NULL;
+
+	if (o->filter)
+		err = thin_out(scope, snap, o->filter);
+	if (err)
+		return err;
+	if (o->format == 1)
+		report_dump_json(&r, only);
+	else if (o->format == 2)
+		report_dump_go(&r);
+	else if (o->format > 2)
+		err = cmd_put_profile(scope, snap, PROFILE_GOROUTINE, formats[o->format]);
+	else
+		report_dump_text(&r, key_ids[o->key], only);
+	return err;
 }
 
 int cmd_dump(int argc, char **argv)
@@ -71,7 +132,8 @@ int cmd_dump(int argc, char **argv)
 	err = cmd_open_target(o.target, o.at, &scope);
 	if (err)
 		return cmd_fail("dump", err);
-	if (o.format == 0 && key_ids[o.key] != GORO_BY_NONE)
+	/* A crowd is one for all; a filter asks each. */
+	if (o.format == 0 && key_ids[o.key] != GORO_BY_NONE && !o.filter)
 		goro_scope_summarize(scope);
 	err = goro_scope_snapshot(scope, &snap);
 	if (err)
@@ -80,17 +142,9 @@ int cmd_dump(int argc, char **argv)
 		return cmd_fail("dump", err);
 	/* What was read is worth showing, also when the target ends before a second look. */
 	goro_error_free(goro_scope_judge(scope, snap, &proofs_only, &verdicts));
-	const struct report r = { stdout, scope, snap, o.format == 0 && cmd_colour(stdout) };
-
-	if (o.format == 1)
-		report_dump_json(&r);
-	else if (o.format == 2)
-		report_dump_go(&r);
-	else if (o.format > 2)
-		err = cmd_put_profile(scope, snap, PROFILE_GOROUTINE, formats[o.format]);
-	else
-		report_dump_text(&r, key_ids[o.key]);
+	err = put(&o, scope, snap);
 	goro_verdicts_free(verdicts);
+	goro_filter_free(o.filter);
 	if (err) {
 		goro_snapshot_free(snap);
 		goro_scope_close(scope);

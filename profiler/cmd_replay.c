@@ -82,11 +82,11 @@ static struct goro_error *show(const struct options *o, struct goro_scope *scope
 	const struct report r = { stdout, scope, snap, o->format == 0 && cmd_colour(stdout) };
 
 	if (o->format == 1) {
-		report_dump_json(&r);
+		report_dump_json(&r, NULL);
 	} else {
 		if (!first)
 			putchar('\n');
-		report_dump_text(&r, key_ids[o->key]);
+		report_dump_text(&r, key_ids[o->key], NULL);
 	}
 	goro_verdicts_free(verdicts);
 	goro_snapshot_free(snap);

@@ -126,3 +126,43 @@ size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, 
 	}
 	return kept;
 }
+
+/* Only stacks that somebody still has, numbered from 0 again. */
+static bool keep_stacks(struct goro_snapshot *snap)
+{
+	uint32_t *to = calloc(snap->nstacks + 1, sizeof *to), n = 0;
+
+	if (!to)
+		return false;
+	for (size_t i = 0; i < snap->ng; i++)
+		if (snap->g[i].stack_id < snap->nstacks)
+			to[snap->g[i].stack_id] = 1;
+	for (size_t i = 0; i < snap->nstacks; i++) {
+		if (!to[i])
+			continue;
+		snap->stacks[n] = snap->stacks[i];
+		to[i] = n++;
+	}
+	for (size_t i = 0; i < snap->ng; i++)
+		if (snap->g[i].stack_id < snap->nstacks)
+			snap->g[i].stack_id = to[snap->g[i].stack_id];
+	snap->nstacks = n;
+	free(to);
+	return true;
+}
+
+bool goro_snapshot_keep(struct goro_snapshot *snap, const bool *keep)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snap->ng; i++) {
+		if (!keep[i])
+			continue;
+		snap->g[n] = snap->g[i];
+		if (snap->heap)
+			snap->heap[n] = snap->heap[i];
+		n++;
+	}
+	snap->ng = n;
+	return keep_stacks(snap);
+}

@@ -7,7 +7,7 @@ _goro_commands='ps dump stack leaks reclaim waits profile sched metrics check ru
 _goro_options() {
 	case $1 in
 	ps) echo --all --format --help ;;
-	dump) echo --at --format --group --help ;;
+	dump) echo --at --filter --format --group --help ;;
 	stack) echo --at --help ;;
 	leaks) echo --at --baseline --fail-on --for --format --max-pause --no-stop --suppress --suspect-age --why --write-baseline --help ;;
 	reclaim) echo --max-pause --help ;;

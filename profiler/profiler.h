@@ -651,6 +651,10 @@ const char *goro_filter_source(const struct goro_filter *f);
 /* Sets keep[i] for each goroutine of the snapshot; returns how many are kept. Judge it before. */
 size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, bool *keep);
 
+/* Leave goroutines, and the stacks of none, out of a snapshot. What refers to places in it (names,
+ * verdicts) is void then, and to be freed before. False: out of memory. */
+bool goro_snapshot_keep(struct goro_snapshot *snap, const bool *keep);
+
 /* Case-insensitive substring, as search and bare words have it. */
 bool goro_text_contains(const char *text, const char *word);
 

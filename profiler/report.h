@@ -80,8 +80,16 @@ json_t *report_heap_json(const struct report *r);
 
 /* ---- whole reports --------------------------------------------------------------------------- */
 
-void report_dump_text(const struct report *r, enum goro_group_key key);
-void report_dump_json(const struct report *r);
+/* What is left out of a dump: the snapshot holds only what a filter kept. */
+struct report_filter {
+	const char *text;
+	size_t of; /* goroutines before */
+};
+
+/* filter: NULL: there is none. */
+void report_dump_text(const struct report *r, enum goro_group_key key,
+		      const struct report_filter *filter);
+void report_dump_json(const struct report *r, const struct report_filter *filter);
 void report_dump_go(const struct report *r);
 
 void report_stack_text(const struct report *r, const struct goro_info *g);

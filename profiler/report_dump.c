@@ -36,7 +36,7 @@ static void put_crash(const struct report *r)
 		fputs("which ran no goroutine\n", r->out);
 }
 
-static void put_summary(const struct report *r)
+static void put_summary(const struct report *r, const struct report_filter *filter)
 {
 	const struct goro_snapshot *s = r->snap;
 	struct goro_group *states;
@@ -52,6 +52,11 @@ static void put_summary(const struct report *r)
 	report_source(r->out, s);
 	fputc('\n', r->out);
 	fprintf(r->out, "%zu goroutine%s", goro_snapshot_count(s), plural(goro_snapshot_count(s)));
+	if (filter) {
+		fprintf(r->out, " of %zu match \"", filter->of);
+		report_put(r->out, filter->text);
+		fputc('"', r->out);
+	}
 	states = goro_groups(s, GORO_BY_STATE, &n);
 	for (size_t i = 0; states && i < n; i++)
 		fprintf(r->out, "%s %zu %s", i ? "," : ":", states[i].n,
@@ -204,12 +209,13 @@ static void put_one(const struct report *r, const struct goro_info *g)
 	fputc('\n', r->out);
 }
 
-void report_dump_text(const struct report *r, enum goro_group_key key)
+void report_dump_text(const struct report *r, enum goro_group_key key,
+		      const struct report_filter *filter)
 {
 	struct goro_group *groups;
 	size_t n = 0;
 
-	put_summary(r);
+	put_summary(r, filter);
 	fputc('\n', r->out);
 	if (key == GORO_BY_NONE) {
 		for (size_t i = 0; i < r->snap->ng; i++)
@@ -225,10 +231,18 @@ void report_dump_text(const struct report *r, enum goro_group_key key)
 	put_trust(r);
 }
 
-void report_dump_json(const struct report *r)
+void report_dump_json(const struct report *r, const struct report_filter *filter)
 {
 	if (!report_json_begin(r))
 		return;
+	if (filter) {
+		fputs(",\n\"filter\":", r->out);
+		report_json_element(
+			r->out,
+			json_pack("{s:o, s:I, s:I}", "expression", report_json_string(filter->text),
+				  "kept", (json_int_t)r->snap->ng, "of", (json_int_t)filter->of),
+			true);
+	}
 	fputs(",\n\"goroutines\":[", r->out);
 	for (size_t i = 0; i < r->snap->ng; i++)
 		report_json_element(r->out, report_json_goroutine(r, &r->snap->g[i]), i == 0);

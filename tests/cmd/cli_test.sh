@@ -139,6 +139,40 @@ named_are_parked() {
 }
 
 # What goroutines carry with them is shown everywhere, and cannot break what it stands in.
+dump_filter() {
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" dump --filter 'state=lock' "$pid"
+	has "$out" '2 goroutines of 3 match "state=lock": 2 sync.Mutex.Lock'
+	has "$out" "$(at abba FIRST)"
+	hasnot "$out" "the main goroutine"
+	run 0 "$GORO" dump -g none -F 'not verdict=leaked' "$pid"
+	has "$out" "goroutine 1 [sleep"
+	hasnot "$out" "$(at abba FIRST)"
+	run 0 "$GORO" dump --format json -F 'stack~usleep or gid=1' "$pid"
+	same "$(json filter.expression)" "stack~usleep or gid=1"
+	same "$(json filter.kept)" 1
+	same "$(json filter.of)" 3
+	same "$(json goroutines)" 1
+	same "$(json goroutines.0.id)" 1
+	same "$(json stacks)" 1
+	same "$(json goroutines.0.stack_id)" 0
+	same "$(json stacks.0.id)" 0
+	run 0 "$GORO" dump --format go -F 'gid>1' "$pid"
+	has "$out" "goroutine 2 ["
+	hasnot "$out" "goroutine 1 ["
+	run 0 "$GORO" dump --format folded -F 'gid>1' "$pid"
+	same "$(awk '{ n += $NF } END { print n }' "$out")" 2
+	# Nothing is an answer, too.
+	run 0 "$GORO" dump -F no_such_function "$pid"
+	has "$out" '0 goroutines of 3 match "no_such_function"'
+	# What is wrong, with its column; the target need not be there.
+	run 2 "$GORO" dump -F 'gid>1 and for>5x' 1
+	same "$(cat "$err")" "goro: dump: bad filter 'gid>1 and for>5x': column 15: for needs a time such as 300us, 5s, 2m or 1h"
+	run 2 "$GORO" dump -F '' 1
+	has "$err" "column 1: a condition is missing"
+}
+
 names_and_labels() {
 	start named
 	eventually named_are_parked

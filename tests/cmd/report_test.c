@@ -100,7 +100,12 @@ static void make_program(struct fake *f)
 
 static void dump_by_spawn(const struct report *r)
 {
-	report_dump_text(r, GORO_BY_SPAWN);
+	report_dump_text(r, GORO_BY_SPAWN, NULL);
+}
+
+static void dump_json(const struct report *r)
+{
+	report_dump_json(r, NULL);
 }
 
 static void dump_as_text(void **state)
@@ -184,7 +189,7 @@ static void dump_as_json(void **state)
 	f.g[0].stack_hi = 8192;
 	f.g[0].stack_lo = 4096;
 	f.g[0].stack_used = 512;
-	expect(&f, report_dump_json,
+	expect(&f, dump_json,
 	       "{\"schema_version\":1,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
 	       "\"time_ns\":1700000000000000000,\"uptime_ns\":95000000000,\"rss\":3145728,"
 	       "\"reclaimed\":0,"
