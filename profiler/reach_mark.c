@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach_mark.c - what a word points to is marked, and is to be searched; see reach.c.
+ */
+#include "reach_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reach_skip.h"
+
+static void push(struct run *r, struct todo what)
+{
+	if (r->ntodo == r->todo_cap) {
+		size_t cap = r->todo_cap ? r->todo_cap * 2 : 4096;
+		struct todo *bigger = realloc(r->todo, cap * sizeof *bigger);
+
+		if (!bigger) {
+			r->no_memory = true;
+			return;
+		}
+		r->todo = bigger;
+		r->todo_cap = cap;
+	}
+	r->todo[r->ntodo++] = what;
+}
+
+static void note_origin(struct run *r, uint64_t key, uint64_t at)
+{
+	if (r->norigins == r->origins_cap) {
+		size_t cap = r->origins_cap ? r->origins_cap * 2 : 4096;
+		struct origin *bigger = realloc(r->origins, cap * sizeof *bigger);
+
+		if (!bigger) {
+			r->no_memory = true;
+			return;
+		}
+		r->origins = bigger;
+		r->origins_cap = cap;
+	}
+	r->origins[r->norigins] = (struct origin){ key, r->here };
+	r->origins[r->norigins++].from.at = at;
+}
+
+void reach_search_goroutine(struct run *r, uint32_t g)
+{
+	if (r->searched[g])
+		return;
+	r->searched[g] = true;
+	push(r, (struct todo){ .kind = ZONE_STACK, .index = g });
+}
+
+static void wake(struct run *r, uint32_t g, uint64_t key)
+{
+	if (r->retaining || r->alive[g] || (r->view->never && r->view->never[g]))
+		return;
+	if (reach_skips("fixpoint"))
+		return;
+	r->alive[g] = true;
+	if (r->view->why && r->view->snap->g[g].id == r->view->why)
+		r->why_key = key;
+	reach_search_goroutine(r, g);
+}
+
+/* Who waits for what begins at key can be woken. */
+static void wake_watchers(struct run *r, uint64_t key)
+{
+	size_t lo = 0, hi = r->nwatch;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (r->watch[mid].key < key)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (; lo < r->nwatch && r->watch[lo].key == key; lo++)
+		wake(r, r->watch[lo].g, key);
+}
+
+static void mark_object(struct run *r, const struct zone *z, uint64_t v, uint64_t at)
+{
+	struct heap_area *a = &r->heap.areas[z->index];
+	uint32_t g = heap_find(a, v);
+	uint64_t key;
+
+	if (g == UINT32_MAX || heap_bit(a->mark, g) ||
+	    (reach_skips("interior") && v != a->lo + (uint64_t)g * HEAP_GRANULE) ||
+	    (reach_skips("arenas") && z->index))
+		return;
+	heap_set(a->mark, g);
+	key = a->lo + (uint64_t)g * HEAP_GRANULE;
+	if (r->view->why)
+		note_origin(r, key, at);
+	push(r, (struct todo){ ZONE_AREA, z->index, g });
+	if (heap_bit(r->watched[z->index], g))
+		wake_watchers(r, key);
+}
+
+static void mark_block(struct run *r, const struct zone *z, uint64_t at)
+{
+	if (r->block_marked[z->index])
+		return;
+	r->block_marked[z->index] = true;
+	if (r->view->why)
+		note_origin(r, z->lo, at);
+	push(r, (struct todo){ .kind = ZONE_BLOCK, .index = z->index });
+	wake_watchers(r, z->lo);
+}
+
+/* A pointer into a stack: who has it can read all that lies there, and what waits there. */
+static void mark_stack(struct run *r, const struct zone *z, uint64_t at)
+{
+	if (r->searched[z->index])
+		return;
+	if (r->view->why)
+		note_origin(r, z->lo, at);
+	reach_search_goroutine(r, z->index);
+	wake_watchers(r, z->lo);
+}
+
+void reach_visit(struct run *r, uint64_t v, uint64_t at)
+{
+	const struct zone *z = zones_find(&r->zones, v);
+
+	if (!z)
+		return;
+	if (z->kind == ZONE_AREA)
+		mark_object(r, z, v, at);
+	else if (z->kind == ZONE_BLOCK)
+		mark_block(r, z, at);
+	else
+		mark_stack(r, z, at);
+}
+
+void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64_t at)
+{
+	const uint64_t lo = r->zones.lo, span = r->zones.span;
+
+	for (size_t i = 0; i + 8 <= size; i += 8) {
+		uint64_t v;
+
+		memcpy(&v, bytes + i, sizeof v);
+		if (v - lo < span)
+			reach_visit(r, v, at + i);
+	}
+}

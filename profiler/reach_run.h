@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach_run.h - one search for what nothing can reach: what the files reach*.c share.
+ *
+ * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
+ * reach_search.c goes through the words of what was marked, reach_chain.c says why somebody can be
+ * woken. reach.c is the order in which they do it, and says why that is a proof.
+ */
+#ifndef GORO_REACH_RUN_H
+#define GORO_REACH_RUN_H
+
+#include "heap.h"
+#include "reach.h"
+#include "reach_roots.h"
+#include "reach_zones.h"
+
+#define REACH_WINDOW (1u << 20) /* bytes of memory that was not copied, read at a time */
+
+/* A goroutine that waits for an object, under the name by which marking finds it. */
+struct watch {
+	uint64_t key; /* address of the object's start, or of the stack's lowest byte in use */
+	uint32_t g;
+};
+
+/* Something that was marked and is to be searched. */
+struct todo {
+	enum zone_kind kind;
+	uint32_t index, granule;
+};
+
+/* For the chain: who was marked from where. */
+struct origin {
+	uint64_t key;
+	struct reach_link from;
+};
+
+struct run {
+	const struct reach_view *view;
+	struct reach *ret;
+	struct heap heap;
+	struct zones zones;
+	uint64_t **watched; /* of each area: bit of the first granule of what is waited for */
+	bool *block_marked;
+	struct watch *watch; /* sorted by key */
+	size_t nwatch, watch_cap;
+
+	/* Of each goroutine. */
+	bool *candidate;
+	bool *alive;	 /* it runs, or could be woken */
+	bool *searched;	 /* its stack and record were */
+	uint64_t *from;	 /* lowest address of its stack that is in use; 0: it has none */
+	uint8_t **stack; /* copy of [from, stack_hi), or NULL: not read in advance */
+	uint8_t *slab;
+	size_t slab_size;
+	uint8_t *records;
+
+	struct todo *todo;
+	size_t ntodo, todo_cap;
+	bool retaining; /* the second phase: nobody becomes alive any more */
+	bool no_memory;
+	uint8_t *window;
+
+	/* The chain. */
+	struct origin *origins;
+	size_t norigins, origins_cap;
+	struct reach_link here; /* what is being searched; `at` is that of its first word */
+	uint64_t why_key;
+};
+
+/* ---- reach_mark.c -----------------------------------------------------------------------------
+ */
+
+/* Have goroutine g's stack and record searched, once. */
+void reach_search_goroutine(struct run *r, uint32_t g);
+/* Mark what v points to, if that is anything; it was found at `at`. */
+void reach_visit(struct run *r, uint64_t v, uint64_t at);
+/* All aligned words of some bytes that lie at `at` in the target. */
+void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
+
+/* ---- reach_search.c ---------------------------------------------------------------------------
+ */
+
+/* Read records, and of stacks what is small, many at once. */
+struct goro_error *reach_preload(struct run *r);
+/* Everything that is a root, then all that was marked and what it leads to. */
+struct goro_error *reach_search_roots(struct run *r, const struct roots *roots);
+struct goro_error *reach_drain(struct run *r);
+
+/* ---- reach_candidates.c -----------------------------------------------------------------------
+ */
+
+/* Once the zones are known: everybody else is alive from the start. */
+void reach_choose_candidates(struct run *r, const struct roots *roots);
+
+/* ---- reach_chain.c ----------------------------------------------------------------------------
+ */
+
+/* From a root to what view->why waits for. False: no memory. */
+bool reach_find_chain(struct run *r);
+
+#endif /* GORO_REACH_RUN_H */

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach_search.c - the words of roots, and of what was marked; see reach.c.
+ */
+#include "reach_run.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "reach_skip.h"
+#include "target_absent.h"
+
+#define PRELOAD 16384u /* bytes of a stack that are read with many others at once */
+#define BATCH	512u
+
+/* ---- what was marked --------------------------------------------------------------------------
+ */
+
+/* Memory that was not copied: its own pages, a window at a time. */
+static struct goro_error *search_memory(struct run *r, uint64_t lo, uint64_t hi)
+{
+	struct goro_error *err = NULL;
+
+	lo = (lo + 7) & ~7ull;
+	for (uint64_t at = lo, end; at < hi && !err; at = end) {
+		uint8_t own[REACH_WINDOW / HEAP_PAGE + 1];
+		uint64_t page = at & ~(uint64_t)(HEAP_PAGE - 1);
+
+		end = hi - page > REACH_WINDOW ? page + REACH_WINDOW : hi;
+		if (!r->view->t->ops->own_pages ||
+		    !r->view->t->ops->own_pages(r->view->t, page,
+						(end + HEAP_PAGE - 1) & ~(uint64_t)(HEAP_PAGE - 1),
+						own))
+			memset(own, 1, sizeof own);
+		for (uint64_t a = page, stop; a < end && !err; a = stop) {
+			uint64_t from = a > at ? a : at;
+
+			for (stop = a; stop < end && own[(stop - page) / HEAP_PAGE];)
+				stop += HEAP_PAGE;
+			if (stop == a) {
+				stop += HEAP_PAGE;
+				continue;
+			}
+			stop = stop < end ? stop : end;
+			if (from >= stop)
+				continue;
+			memset(r->window, 0, stop - from);
+			err = heap_load_run(r->view->t, from, stop, r->window);
+			reach_search_words(r, r->window, stop - from, from);
+		}
+	}
+	return err;
+}
+
+static void search_record(struct run *r, uint32_t g)
+{
+	const struct goro_info *info = &r->view->snap->g[g];
+	const struct facts *facts = r->view->facts;
+	const uint8_t *record = r->records + g * (size_t)facts->record_size;
+	size_t stale = info->state == GORO_STATE_WAITING ? facts->record_size : facts->record_wait;
+
+	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
+	reach_search_words(r, record, stale, info->record);
+	if (stale + 8 < facts->record_size)
+		reach_search_words(r, record + stale + 8, facts->record_size - stale - 8,
+				   info->record + stale + 8);
+}
+
+static struct goro_error *search_stack(struct run *r, uint32_t g)
+{
+	const struct goro_info *info = &r->view->snap->g[g];
+	bool skip = reach_skips("stacks") && !r->candidate[g];
+	struct goro_error *err = NULL;
+
+	search_record(r, g);
+	if (!reach_skips("locals"))
+		reach_visit(r, r->view->facts->locals[g], info->record);
+	r->here.kind = REACH_STACK;
+	if (r->stack[g] && !skip)
+		reach_search_words(r, r->stack[g], info->stack_hi - r->from[g], r->from[g]);
+	else if (r->from[g] && !skip)
+		err = search_memory(r, r->from[g], info->stack_hi);
+	return err;
+}
+
+struct goro_error *reach_drain(struct run *r)
+{
+	struct goro_error *err = NULL;
+
+	while (r->ntodo && !err && !r->no_memory) {
+		struct todo t = r->todo[--r->ntodo];
+
+		if (t.kind == ZONE_AREA) {
+			const struct heap_area *a = &r->heap.areas[t.index];
+			uint64_t at = a->lo + (uint64_t)t.granule * HEAP_GRANULE;
+			size_t size;
+			const uint8_t *bytes = heap_object(a, t.granule, &size);
+
+			r->ret->objects++;
+			r->ret->object_bytes += size;
+			r->here = (struct reach_link){ .kind = REACH_OBJECT,
+						       .object = at,
+						       .size = size };
+			reach_search_words(r, bytes, size, at);
+		} else if (t.kind == ZONE_BLOCK) {
+			const struct heap_block *b = &r->heap.blocks[t.index];
+
+			r->ret->objects++;
+			r->ret->object_bytes += b->hi - b->lo - 16;
+			r->here = (struct reach_link){ .kind = REACH_OBJECT,
+						       .object = b->lo,
+						       .size = b->hi - b->lo };
+			err = reach_skips("blocks") ? NULL : search_memory(r, b->lo, b->hi);
+		} else {
+			err = search_stack(r, t.index);
+		}
+	}
+	return r->no_memory && !err ? &goro_enomem : err;
+}
+/* ---- reading goroutines in advance --------------------------------------------------------------
+ */
+
+static struct goro_error *read_batch(struct run *r, struct target_read *reads, size_t n)
+{
+	struct goro_error *err = r->view->t->ops->read(r->view->t, reads, n);
+
+	for (size_t i = 0; i < n && !err; i++) {
+		if (!reads[i].ok)
+			memset(reads[i].to, 0, reads[i].len);
+	}
+	return err;
+}
+
+struct goro_error *reach_preload(struct run *r)
+{
+	const struct goro_snapshot *snap = r->view->snap;
+	size_t size = r->view->facts->record_size, used = 0, n = 0;
+	struct target_read reads[BATCH];
+	struct goro_error *err = NULL;
+
+	if (reach_skips("cold"))
+		target_absent_free(r->view->t);
+	for (size_t i = 0; i < snap->ng; i++) {
+		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
+
+		r->slab_size += len <= PRELOAD ? len : 0;
+	}
+	r->slab = mmap(NULL, r->slab_size + 1, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r->slab == MAP_FAILED)
+		r->slab = NULL;
+	if (!r->slab)
+		return &goro_enomem;
+	for (size_t i = 0; i < snap->ng && !err; i++) {
+		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
+
+		reads[n++] = (struct target_read){ .address = snap->g[i].record,
+						   .to = r->records + i * size,
+						   .len = size };
+		if (len && len <= PRELOAD) {
+			r->stack[i] = r->slab + used;
+			used += len;
+			reads[n++] = (struct target_read){ .address = r->from[i],
+							   .to = r->stack[i],
+							   .len = len };
+		}
+		if (n < BATCH - 1 && i + 1 < snap->ng)
+			continue;
+		err = read_batch(r, reads, n);
+		n = 0;
+	}
+	return err;
+}
+/* ---- the roots ----------------------------------------------------------------------------------
+ */
+
+struct goro_error *reach_search_roots(struct run *r, const struct roots *roots)
+{
+	struct goro_error *err = NULL;
+
+	r->here = (struct reach_link){ .kind = REACH_MEMORY };
+	for (size_t i = 0; i < roots->n && !err; i++) {
+		r->ret->root_bytes += roots->v[i].hi - roots->v[i].lo;
+		err = search_memory(r, roots->v[i].lo, roots->v[i].hi);
+	}
+	for (size_t i = 0; i < r->view->nthreads && !err; i++) {
+		const struct target_thread *t = &r->view->threads[i];
+
+		r->here = (struct reach_link){ .kind = REACH_REGISTERS, .id = (uint64_t)t->tid };
+		if (!reach_skips("registers"))
+			reach_search_words(r, (const uint8_t *)t->regs, t->nregs * sizeof *t->regs,
+					   0);
+		/* In the middle of a copy a pointer may begin at any byte of a register. */
+		for (size_t k = 0;
+		     !roots->idle[i] && k < 8 && k < t->vector_size && !reach_skips("vector"); k++)
+			reach_search_words(r, t->vector + k, t->vector_size - k, 0);
+	}
+	return err;
+}
