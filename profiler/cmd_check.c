@@ -48,27 +48,29 @@ static const struct argp_option options[] = {
 
 static const char doc[] =
 	"Run CMD and look at its goroutines when it ends.\v"
-	"A finding is a goroutine that is left over when main has ended and the grace period is\n"
-	"over, one that is stuck for ever (see `goro leaks'), or a deadlock of all. Every program\n"
-	"that CMD starts is checked as well, if it has a goro runtime. After --timeout only what\n"
-	"is stuck for ever is a finding.\n"
+	"A finding is a goroutine that is left over when main has ended and the grace\n"
+	"period is over, one that is stuck for ever (see `goro leaks'), or a deadlock\n"
+	"of all. Every program that CMD starts is checked as well, if it has a goro\n"
+	"runtime. After --timeout only what is stuck for ever is a finding.\n"
 	"\n"
-	"With GORO_LOCKORDER=1 in the environment, locks that CMD takes in both orders are\n"
-	"findings too, even if they caused no deadlock this time; and with GORO_DEBUG=pthread\n"
-	"goroutines that wait while they hold a pthread mutex, which belongs to a thread.\n"
+	"With GORO_LOCKORDER=1 in the environment, locks that CMD takes in both orders\n"
+	"are findings too, even if they caused no deadlock this time; and with\n"
+	"GORO_DEBUG=pthread goroutines that wait while they hold a pthread mutex, which\n"
+	"belongs to a thread.\n"
 	"\n"
 	"CMD's input, output and status are its own; the report goes to stderr.\n"
-	"A DURATION is a number and a unit: 500ms, 2s, 1m. What the files of --suppress and\n"
-	"--baseline look like is in goro(1).\n"
+	"A DURATION is a number and a unit: 500ms, 2s, 1m. What the files of --suppress\n"
+	"and --baseline look like is in goro(1).\n"
 	"\n"
 	"Exit status:\n"
-	"  23   findings (see --fail-on) that are neither suppressed nor in the baseline\n"
+	"  23   findings (see --fail-on), neither suppressed nor in the baseline\n"
 	"  2    wrong usage\n"
 	"  6    the check could not be set up, or its report not be written\n"
 	"  124  CMD was killed after --timeout, and there are no findings\n"
 	"  126  CMD cannot be run\n"
 	"  127  CMD was not found\n"
-	"  else that of CMD; 128+N if signal N killed it; with --repeat the first that is not 0";
+	"  else that of CMD; 128+N if signal N killed it; with --repeat the first that\n"
+	"       is not 0";
 
 static void allow(struct check_options *check, const char *glob)
 {

@@ -800,6 +800,9 @@ manual_is_true() {
 	for command in $commands; do
 		run 0 "$GORO" "$command" --help
 		options=$(grep -oE -- '--[a-z-]+' "$out" | grep -vE -- '--(help|usage|version)$' | sort -u)
+		# What is laid out in columns must fit, or the terminal's edge takes it apart.
+		ARGP_HELP_FMT=rmargin=1000 "$GORO" "$command" --help | sed '1,/corresponding short/d' |
+			grep -E '.{79}' && fail "$command --help has lines that are too long"
 		sed -n "/^\.SS $command /,/^\.S[SH] /p" "$MANUAL" | sed 's/\\-/-/g' >"$scratch/section"
 		[ -s "$scratch/section" ] || fail "$command is not in the manual"
 		for option in $options; do
