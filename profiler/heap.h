@@ -10,6 +10,7 @@
 #define GORO_HEAP_H
 
 #include "facts.h"
+#include "sparse.h"
 #include "target.h"
 
 /*
@@ -18,10 +19,11 @@
  * free. `covers[p]`: the granule in which the chunk begins that covers the start of page p.
  */
 struct heap_area {
-	uint64_t lo, hi;      /* of the mapping: what lies outside of chunks is the allocator's */
-	uint64_t first, top;  /* addresses of the first chunk and of the end of the last */
-	const uint8_t *bytes; /* copy of [lo, hi) */
-	bool borrowed;	      /* it is the view's */
+	uint64_t lo, hi;     /* of the mapping: what lies outside of chunks is the allocator's */
+	uint64_t first, top; /* addresses of the first chunk and of the end of the last */
+	struct sparse words; /* copy of [lo, hi) */
+	struct sparse_store own; /* that holds it, unless it is the view's */
+	uint32_t *pages;
 	uint64_t *start, *mark;
 	uint32_t *covers;
 	size_t nchunks, nfree;
@@ -57,16 +59,31 @@ struct goro_error *heap_read(struct heap *h, struct target *t, const struct targ
 void heap_free(struct heap *h);
 
 /* The first granule of the chunk that address lies in, or UINT32_MAX. */
-uint32_t heap_find(const struct heap_area *a, uint64_t address);
-
-/* The object that begins there, as bytes of the copy. */
-static inline const uint8_t *heap_object(const struct heap_area *a, uint32_t granule, size_t *size)
+static inline uint32_t heap_find(const struct heap_area *a, uint64_t address)
 {
-	const uint8_t *at = a->bytes + (size_t)granule * HEAP_GRANULE;
-	uint64_t head = *(const uint64_t *)(const void *)(at - 8);
+	uint64_t g = (address - a->lo) / HEAP_GRANULE, w = g / 64, bits;
+	uint64_t page = g / (HEAP_PAGE / HEAP_GRANULE);
 
-	*size = (head & ~7ull) - 8;
-	return at;
+	if (address < a->first + 16 || address >= a->top + 8)
+		return UINT32_MAX;
+	bits = a->start[w] & ~0ull >> (63 - g % 64);
+	while (!bits && w > page * (HEAP_PAGE / HEAP_GRANULE / 64))
+		bits = a->start[--w];
+	if (!bits)
+		return a->covers[page];
+	return (uint32_t)(w * 64 + 63 - (uint64_t)__builtin_clzll(bits));
+}
+
+/* The aligned word there; 0 outside. */
+static inline uint64_t heap_word_at(const struct heap_area *a, uint64_t address)
+{
+	return address - a->lo < a->hi - a->lo ? sparse_word(&a->words, address) : 0;
+}
+
+/* How long the object is that begins there. */
+static inline size_t heap_size(const struct heap_area *a, uint32_t granule)
+{
+	return (heap_word_at(a, a->lo + (uint64_t)granule * HEAP_GRANULE - 8) & ~7ull) - 8;
 }
 
 static inline bool heap_bit(const uint64_t *map, uint64_t i)

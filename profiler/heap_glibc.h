@@ -39,10 +39,11 @@ static inline uint32_t heap_granule(const struct heap_area *a, uint64_t address)
 
 void *heap_map(size_t size);
 
-/* heap_walk.c: copy [lo, hi), in which the chunks will be; and find them from `first` to `top`. */
+/* heap_load.c: copy [lo, hi), in which the chunks will be. */
 struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, uint64_t lo,
 				  uint64_t hi);
 void heap_area_free(struct heap_area *a);
+/* heap_walk.c: find them from `first` to `top`. */
 bool heap_area_walk(struct heap_area *a, uint64_t first, uint64_t top, bool fence);
 
 /* heap_lists.c: mark what is free and looks used. `fastbins`: of an arena. */

@@ -26,7 +26,7 @@ static struct heap_area *area_of(const struct heap *h, uint64_t mem, uint32_t *g
 
 static uint64_t size_at(const struct heap_area *a, uint32_t g)
 {
-	return heap_word(a->bytes + (size_t)g * HEAP_GRANULE - 8) & ~7ull;
+	return heap_word_at(a, a->lo + (uint64_t)g * HEAP_GRANULE - 8) & ~7ull;
 }
 
 /* Links are XORed with their own address since 2.32. */
@@ -60,7 +60,7 @@ static bool free_list(const struct heap *h, uint64_t link, uint64_t size, size_t
 			return false;
 		if (apply)
 			mark_free(a, g);
-		link = reveal(link + before, heap_word(a->bytes + (size_t)g * HEAP_GRANULE),
+		link = reveal(link + before, heap_word_at(a, a->lo + (uint64_t)g * HEAP_GRANULE),
 			      mangled);
 		n++;
 	}
@@ -90,10 +90,12 @@ void heap_mark_tcaches(const struct heap *h)
 		for (uint64_t w = 0; w < words; w++) {
 			for (uint64_t bits = a->start[w] & ~a->mark[w]; bits; bits &= bits - 1) {
 				uint32_t g = (uint32_t)(w * 64 + (uint64_t)__builtin_ctzll(bits));
-				const uint8_t *object = a->bytes + (size_t)g * HEAP_GRANULE;
+				uint8_t object[TCACHE_CHUNK - 8];
 
 				if (size_at(a, g) != TCACHE_CHUNK)
 					continue;
+				sparse_get(&a->words, a->lo + (uint64_t)g * HEAP_GRANULE,
+					   sizeof object, object);
 				for (int mangled = 1; mangled >= 0; mangled--) {
 					if (!free_tcache(h, object, mangled, false))
 						continue;
@@ -118,7 +120,8 @@ static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, bool 
 			break;
 		if (apply)
 			mark_free(a, g);
-		chunk = reveal(chunk + 16, heap_word(a->bytes + (size_t)g * HEAP_GRANULE), mangled);
+		chunk = reveal(chunk + 16, heap_word_at(a, a->lo + (uint64_t)g * HEAP_GRANULE),
+			       mangled);
 		n++;
 	}
 	return n;

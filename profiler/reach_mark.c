@@ -79,23 +79,52 @@ static void wake_watchers(struct run *r, uint64_t key)
 		wake(r, r->watch[lo].g, key);
 }
 
-static void mark_object(struct run *r, const struct zone *z, uint64_t v, uint64_t at)
+static void mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 {
-	struct heap_area *a = &r->heap.areas[z->index];
+	struct heap_area *a = &r->heap.areas[area];
 	uint32_t g = heap_find(a, v);
 	uint64_t key;
 
 	if (g == UINT32_MAX || heap_bit(a->mark, g) ||
 	    (reach_skips("interior") && v != a->lo + (uint64_t)g * HEAP_GRANULE) ||
-	    (reach_skips("arenas") && z->index))
+	    (reach_skips("arenas") && area))
 		return;
 	heap_set(a->mark, g);
 	key = a->lo + (uint64_t)g * HEAP_GRANULE;
 	if (r->view->why)
 		note_origin(r, key, at);
-	push(r, (struct todo){ ZONE_AREA, z->index, g });
-	if (heap_bit(r->watched[z->index], g))
+	push(r, (struct todo){ ZONE_AREA, area, g });
+	if (heap_bit(r->watched[area], g))
 		wake_watchers(r, key);
+}
+
+/* Not at once: what tells whether it is marked is not in the processor's cache, probably. */
+static void see_object(struct run *r, uint32_t area, uint64_t v)
+{
+	const struct heap_area *a = &r->heap.areas[area];
+	struct seen *s = &r->seen[r->next_seen++ % REACH_SEEN];
+	const struct seen before = *s;
+
+	__builtin_prefetch(&a->start[(v - a->lo) / HEAP_GRANULE / 64]);
+	__builtin_prefetch(&a->mark[(v - a->lo) / HEAP_GRANULE / 64]);
+	*s = (struct seen){ v, area };
+	if (before.address)
+		mark_object(r, before.area, before.address, 0);
+}
+
+bool reach_mark_seen(struct run *r)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < REACH_SEEN; i++) {
+		const struct seen s = r->seen[i];
+
+		r->seen[i] = (struct seen){ 0 };
+		any |= s.address != 0;
+		if (s.address)
+			mark_object(r, s.area, s.address, 0);
+	}
+	return any;
 }
 
 static void mark_block(struct run *r, const struct zone *z, uint64_t at)
@@ -126,8 +155,10 @@ void reach_visit(struct run *r, uint64_t v, uint64_t at)
 
 	if (!z)
 		return;
-	if (z->kind == ZONE_AREA)
-		mark_object(r, z, v, at);
+	if (z->kind == ZONE_AREA && !r->view->why)
+		see_object(r, z->index, v);
+	else if (z->kind == ZONE_AREA)
+		mark_object(r, z->index, v, at);
 	else if (z->kind == ZONE_BLOCK)
 		mark_block(r, z, at);
 	else

@@ -28,6 +28,18 @@ struct todo {
 	uint32_t index, granule;
 };
 
+/*
+ * What a word may have pointed to in the heap, and what is to be searched next: each waits a moment
+ * while the processor fetches what will be looked at. Objects lie anywhere, and this is where
+ * nearly all of the time would go.
+ */
+enum { REACH_SEEN = 8, REACH_AHEAD = 8 };
+
+struct seen {
+	uint64_t address; /* 0: none */
+	uint32_t area;
+};
+
 /* For the chain: who was marked from where. */
 struct origin {
 	uint64_t key;
@@ -56,6 +68,10 @@ struct run {
 
 	struct todo *todo;
 	size_t ntodo, todo_cap;
+	struct todo ahead[REACH_AHEAD];
+	unsigned first_ahead, nahead;
+	struct seen seen[REACH_SEEN];
+	unsigned next_seen;
 	bool retaining; /* the second phase: nobody becomes alive any more */
 	bool no_memory;
 	uint8_t *window;
@@ -74,6 +90,8 @@ struct run {
 void reach_search_goroutine(struct run *r, uint32_t g);
 /* Mark what v points to, if that is anything; it was found at `at`. */
 void reach_visit(struct run *r, uint64_t v, uint64_t at);
+/* Mark what still waits for that. False: there was nothing. */
+bool reach_mark_seen(struct run *r);
 /* All aligned words of some bytes that lie at `at` in the target. */
 void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
 

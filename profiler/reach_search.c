@@ -83,40 +83,108 @@ static struct goro_error *search_stack(struct run *r, uint32_t g)
 	return err;
 }
 
+static void search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size)
+{
+	const uint64_t lo = r->zones.lo, span = r->zones.span, end = at + size;
+
+	for (uint64_t p = at, next; p < end; p = next) {
+		const struct sparse_block *b = sparse_block(&a->words, p);
+		unsigned line = p / 512 % SPARSE_LINES, bit = p / 8 % 64;
+		const uint64_t *v;
+		uint64_t bits;
+
+		next = b ? (p | 511) + 1 : (p | (HEAP_PAGE - 1)) + 1;
+		if (!b)
+			continue;
+		bits = b->map[line] >> bit << bit;
+		if (next > end && end % 512)
+			bits &= (UINT64_C(1) << end / 8 % 64) - 1;
+		v = sparse_words(b, line, bit);
+		for (; bits; bits &= bits - 1, v++) {
+			if (*v - lo < span)
+				reach_visit(r, *v,
+					    (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(bits));
+		}
+	}
+}
+
+static void search_area(struct run *r, const struct todo *t)
+{
+	const struct heap_area *a = &r->heap.areas[t->index];
+	uint64_t at = a->lo + (uint64_t)t->granule * HEAP_GRANULE;
+	size_t size = heap_size(a, t->granule);
+
+	r->ret->objects++;
+	r->ret->object_bytes += size;
+	r->here = (struct reach_link){ .kind = REACH_OBJECT, .object = at, .size = size };
+	search_object(r, a, at, size);
+}
+
+static struct goro_error *search_block(struct run *r, uint32_t index)
+{
+	const struct heap_block *b = &r->heap.blocks[index];
+
+	r->ret->objects++;
+	r->ret->object_bytes += b->hi - b->lo - 16;
+	r->here =
+		(struct reach_link){ .kind = REACH_OBJECT, .object = b->lo, .size = b->hi - b->lo };
+	return reach_skips("blocks") ? NULL : search_memory(r, b->lo, b->hi);
+}
+
+/* Where an object's page is, first; once that is there, its words. */
+static void fetch(const struct run *r, const struct todo *t, bool words)
+{
+	const struct heap_area *a = &r->heap.areas[t->index];
+	uint64_t at = a->lo + (uint64_t)t->granule * HEAP_GRANULE - 8;
+	const struct sparse_block *b = t->kind == ZONE_AREA ? sparse_block(&a->words, at) : NULL;
+
+	if (!b)
+		return;
+	if (words) {
+		__builtin_prefetch(sparse_words(b, at / 512 % SPARSE_LINES, at / 8 % 64));
+	} else {
+		__builtin_prefetch(&b->map[at / 512 % SPARSE_LINES]);
+		__builtin_prefetch(b->before);
+	}
+}
+
+static bool next_todo(struct run *r, struct todo *ret)
+{
+	for (; r->nahead < REACH_AHEAD && r->ntodo; r->nahead++) {
+		struct todo *t = &r->ahead[(r->first_ahead + r->nahead) % REACH_AHEAD];
+
+		*t = r->todo[--r->ntodo];
+		fetch(r, t, false);
+	}
+	if (!r->nahead)
+		return false;
+	if (r->nahead > REACH_AHEAD / 2)
+		fetch(r, &r->ahead[(r->first_ahead + REACH_AHEAD / 2) % REACH_AHEAD], true);
+	*ret = r->ahead[r->first_ahead++ % REACH_AHEAD];
+	r->nahead--;
+	return true;
+}
+
 struct goro_error *reach_drain(struct run *r)
 {
 	struct goro_error *err = NULL;
+	struct todo t;
 
-	while (r->ntodo && !err && !r->no_memory) {
-		struct todo t = r->todo[--r->ntodo];
-
-		if (t.kind == ZONE_AREA) {
-			const struct heap_area *a = &r->heap.areas[t.index];
-			uint64_t at = a->lo + (uint64_t)t.granule * HEAP_GRANULE;
-			size_t size;
-			const uint8_t *bytes = heap_object(a, t.granule, &size);
-
-			r->ret->objects++;
-			r->ret->object_bytes += size;
-			r->here = (struct reach_link){ .kind = REACH_OBJECT,
-						       .object = at,
-						       .size = size };
-			reach_search_words(r, bytes, size, at);
-		} else if (t.kind == ZONE_BLOCK) {
-			const struct heap_block *b = &r->heap.blocks[t.index];
-
-			r->ret->objects++;
-			r->ret->object_bytes += b->hi - b->lo - 16;
-			r->here = (struct reach_link){ .kind = REACH_OBJECT,
-						       .object = b->lo,
-						       .size = b->hi - b->lo };
-			err = reach_skips("blocks") ? NULL : search_memory(r, b->lo, b->hi);
-		} else {
-			err = search_stack(r, t.index);
+	while (!err && !r->no_memory) {
+		if (next_todo(r, &t)) {
+			if (t.kind == ZONE_AREA)
+				search_area(r, &t);
+			else if (t.kind == ZONE_BLOCK)
+				err = search_block(r, t.index);
+			else
+				err = search_stack(r, t.index);
+		} else if (!reach_mark_seen(r)) {
+			break;
 		}
 	}
 	return r->no_memory && !err ? &goro_enomem : err;
 }
+
 /* ---- reading goroutines in advance --------------------------------------------------------------
  */
 

@@ -80,6 +80,7 @@ struct target_frozen {
 
 struct target;
 struct thread_sample; /* target_sample.h */
+struct sparse;	      /* sparse.h */
 
 /* What ended it. */
 struct target_crash {
@@ -112,10 +113,10 @@ struct target_ops {
 	 */
 	bool (*own_pages)(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own);
 	/*
-	 * [lo, hi) of a view that is a copy already: its own pages, and zeroes for others. NULL:
-	 * there is none; read it.
+	 * [lo, hi) of a view that is a copy already: its own pages, and zeroes for others. False:
+	 * there is none; read it. NULL: never.
 	 */
-	const uint8_t *(*direct)(struct target *t, uint64_t lo, uint64_t hi);
+	bool (*sparse)(struct target *t, uint64_t lo, uint64_t hi, struct sparse *ret);
 	/*
 	 * A consistent view: of a process a copy, of a core file itself. Fails with 6 when there
 	 * can be none, with the reason. NULL: there is none of this kind of target. The one

@@ -69,8 +69,9 @@ void process_track_end(struct process_track *t);
 bool process_track_fill(const struct process_track *t, const struct target_read *r);
 /* Set own[] of the pages that are known to be its own, and clear it of those that are not. */
 void process_track_own(const struct process_track *t, uint64_t lo, uint64_t hi, uint8_t *own);
-/* The bytes themselves; NULL: not all are known. */
-const uint8_t *process_track_at(const struct process_track *t, uint64_t lo, uint64_t hi);
+/* All of it without a copy; false: not all is known. */
+bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t hi,
+			  struct sparse *ret);
 
 /* ---- target_process_unseen.c -------------------------------------------------------------------
  */

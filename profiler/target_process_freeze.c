@@ -160,11 +160,11 @@ static bool frozen_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t
 	return true;
 }
 
-static const uint8_t *frozen_direct(struct target *t, uint64_t lo, uint64_t hi)
+static bool frozen_sparse(struct target *t, uint64_t lo, uint64_t hi, struct sparse *ret)
 {
 	struct frozen *f = (struct frozen *)t;
 
-	return f->sh->tracked ? process_track_at(f->track, lo, hi) : NULL;
+	return f->sh->tracked && process_track_sparse(f->track, lo, hi, ret);
 }
 
 static void frozen_resident(struct target *t, struct target_range *v, size_t n)
@@ -214,7 +214,7 @@ static const struct target_ops frozen_ops = {
 	.open_file = frozen_open_file,
 	.resident = frozen_resident,
 	.own_pages = frozen_own_pages,
-	.direct = frozen_direct,
+	.sparse = frozen_sparse,
 	.usage = frozen_usage,
 	.close = frozen_close,
 };

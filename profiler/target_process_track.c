@@ -20,6 +20,7 @@
  * that may have such (target_process_unseen.c) is not looked at in this way. What other processes
  * may write to is not copied here.
  */
+#include "sparse.h"
 #include "target_process.h"
 
 #include <dirent.h>
@@ -72,14 +73,15 @@ enum { UNKNOWN = 0, OWN = 1, NONE = 2, COPIED = 3 /* while it ran */ };
 enum { RUNS = 8192, BATCH = 512, PAGE = 4096, ROUNDS = 5 };
 
 #define PIECE	   (UINT64_C(4) << 20)	/* for which the process's memory map is held */
+#define WINDOW	   (UINT64_C(1) << 19)	/* stays in the processor's cache */
 #define MOST_SPACE (UINT64_C(64) << 30) /* of its address space */
 #define FEW_BYTES  (UINT64_C(256) << 10)
 
 /* A private map. All of it lies in shared memory between keeper and us. */
 struct held {
 	uint64_t lo, hi;
-	uint64_t at, state; /* offsets: of its bytes, of one byte of state for each page */
-	bool file;	    /* what is not its own is the file's, else zeroes */
+	uint64_t pages, state; /* offsets: of what sparse.h says of each page, of a byte of state */
+	bool file;	       /* what is not its own is the file's, else zeroes */
 	bool readable;
 	bool registered;
 };
@@ -88,13 +90,14 @@ struct process_track {
 	size_t size, n;
 	int uffd, pagemap, pid; /* the keeper's */
 	struct target *live;
+	struct sparse_store store; /* behind it all */
 	uint64_t not_own; /* what the kernel can tell of pages that hold nothing of its own */
 	struct held v[];
 };
 
-static uint8_t *bytes_of(const struct process_track *t, const struct held *h)
+static uint32_t *pages_of(const struct process_track *t, const struct held *h)
 {
-	return (uint8_t *)t + h->at;
+	return (void *)((uint8_t *)t + h->pages);
 }
 
 static uint8_t *state_of(const struct process_track *t, const struct held *h)
@@ -113,7 +116,7 @@ static bool is_held(const struct target_map *m)
 struct process_track *process_track_room(const struct target_maps *maps)
 {
 	struct process_track *t;
-	uint64_t size = sizeof *t + PAGE, space = 0;
+	uint64_t size = sizeof *t, space = 0, bytes = 0;
 
 	for (size_t i = 0; i < maps->n; i++) {
 		const struct target_map *m = &maps->v[i];
@@ -121,16 +124,20 @@ struct process_track *process_track_room(const struct target_maps *maps)
 		if (!is_held(m))
 			continue;
 		space += m->hi - m->lo;
-		size += sizeof(struct held) + (m->readable ? m->hi - m->lo : 0) +
-			(m->hi - m->lo) / PAGE + PAGE;
+		bytes += m->readable ? m->hi - m->lo : 0;
+		size += sizeof(struct held) + (m->hi - m->lo) / PAGE * (1 + sizeof(uint32_t));
 	}
 	if (space > MOST_SPACE || sysconf(_SC_PAGESIZE) != PAGE)
 		return NULL;
-	t = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		 0);
+	size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	bytes = sparse_room(bytes) * sizeof(uint64_t);
+	t = mmap(NULL, size + bytes, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t == MAP_FAILED)
 		return NULL;
-	t->size = size;
+	t->size = size + bytes;
+	t->store = (struct sparse_store){ .words = (void *)((uint8_t *)t + size),
+					  .room = bytes / sizeof(uint64_t) };
 	t->uffd = t->pagemap = -1;
 	for (size_t i = 0; i < maps->n; i++) {
 		const struct target_map *m = &maps->v[i];
@@ -143,15 +150,12 @@ struct process_track *process_track_room(const struct target_maps *maps)
 	}
 	size = sizeof *t + t->n * sizeof *t->v;
 	for (size_t i = 0; i < t->n; i++) {
-		struct held *h = &t->v[i];
-
-		h->state = size;
-		size += (h->hi - h->lo) / PAGE;
+		t->v[i].pages = size;
+		size += (t->v[i].hi - t->v[i].lo) / PAGE * sizeof(uint32_t);
 	}
-	size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 	for (size_t i = 0; i < t->n; i++) {
-		t->v[i].at = size;
-		size += t->v[i].readable ? t->v[i].hi - t->v[i].lo : 0;
+		t->v[i].state = size;
+		size += (t->v[i].hi - t->v[i].lo) / PAGE;
 	}
 	return t;
 }
@@ -233,13 +237,16 @@ static int scan(const struct process_track *t, const struct page_run *range, boo
 	return n < 0 ? -1 : n;
 }
 
-/* Many pieces at once. False: some could not be read. */
+/* Many pieces at once, by way of a window. */
 struct copier {
-	const struct process_track *t;
+	struct process_track *t;
 	struct target_read v[BATCH];
-	size_t n;
+	size_t n, used; /* of the window */
 	uint64_t bytes;
+	bool full; /* there is no room for some */
 };
+
+static uint8_t window[WINDOW];
 
 static const struct held *held_of(const struct process_track *t, uint64_t address)
 {
@@ -262,55 +269,64 @@ static void drop(const struct process_track *t, const struct held *h, uint64_t l
 	uint8_t *state = state_of(t, h) + (lo - h->lo) / PAGE, *end = state + (hi - lo) / PAGE;
 
 	for (uint8_t *s = state; s < end && (s = memchr(s, COPIED, (size_t)(end - s))); s++) {
-		memset(bytes_of(t, h) + (lo - h->lo) + (uint64_t)(s - state) * PAGE, 0, PAGE);
+		pages_of(t, h)[(lo - h->lo) / PAGE + (uint64_t)(s - state)] = 0;
 		*s = NONE;
 	}
 }
 
 /* What its owner cannot read either holds nothing that counts. */
-static void lose(const struct process_track *t, uint64_t address)
+static void lose(const struct process_track *t, const struct held *h, uint64_t address)
 {
-	const struct held *h = held_of(t, address);
-
-	if (!h)
-		return;
-	memset(bytes_of(t, h) + (address - h->lo), 0, PAGE);
+	pages_of(t, h)[(address - h->lo) / PAGE] = 0;
 	state_of(t, h)[(address - h->lo) / PAGE] = NONE;
+}
+
+/* One page that could not be read with others: it, or one of them, is the reason. */
+static bool read_page(const struct process_track *t, uint64_t address, void *to)
+{
+	struct target_read page = { .address = address, .to = to, .len = PAGE };
+
+	goro_error_free(process_read_pid(t->live, t->pid, &page, 1));
+	return page.ok;
 }
 
 static void flush(struct copier *c)
 {
 	goro_error_free(process_read_pid(c->t->live, c->t->pid, c->v, c->n));
 	for (size_t i = 0; i < c->n; i++) {
-		/* One page of many may be the reason. */
-		for (size_t at = 0; !c->v[i].ok && at < c->v[i].len; at += PAGE) {
-			struct target_read page = { .address = c->v[i].address + at,
-						    .to = (uint8_t *)c->v[i].to + at,
-						    .len = PAGE };
+		const struct held *h = held_of(c->t, c->v[i].address);
+		uint8_t *bytes = c->v[i].to;
 
-			goro_error_free(process_read_pid(c->t->live, c->t->pid, &page, 1));
-			if (!page.ok)
-				lose(c->t, page.address);
+		for (size_t at = 0; h && at < c->v[i].len; at += PAGE) {
+			uint64_t address = c->v[i].address + at;
+
+			if (!c->v[i].ok && !read_page(c->t, address, bytes + at))
+				lose(c->t, h, address);
+			else
+				c->full |= !sparse_put(&c->t->store,
+						       &pages_of(c->t, h)[(address - h->lo) / PAGE],
+						       bytes + at);
 		}
 	}
-	c->n = 0;
+	c->n = c->used = 0;
 }
 
-static void copy(struct copier *c, const struct held *h, uint64_t lo, uint64_t hi)
+static void copy(struct copier *c, uint64_t lo, uint64_t hi)
 {
 	c->bytes += hi - lo;
 	for (uint64_t end; lo < hi; lo = end) {
-		end = hi - lo > PIECE ? lo + PIECE : hi;
+		end = hi - lo > WINDOW - c->used ? lo + (WINDOW - c->used) : hi;
 		c->v[c->n++] = (struct target_read){ .address = lo,
-						     .to = bytes_of(c->t, h) + (lo - h->lo),
+						     .to = window + c->used,
 						     .len = end - lo };
-		if (c->n == BATCH || end - lo == PIECE)
+		c->used += end - lo;
+		if (c->n == BATCH || c->used == WINDOW)
 			flush(c);
 	}
 }
 
 /* Mark what it has (the first time), or has written since, and copy it. */
-static bool copy_round(const struct process_track *t, bool first, uint64_t *bytes)
+static bool copy_round(struct process_track *t, bool first, uint64_t *bytes)
 {
 	static struct page_run runs[RUNS];
 	struct copier c = { .t = t };
@@ -333,13 +349,13 @@ static bool copy_round(const struct process_track *t, bool first, uint64_t *byte
 			for (int k = 0; k < n; k++) {
 				memset(state_of(t, h) + (runs[k].lo - h->lo) / PAGE, COPIED,
 				       (runs[k].hi - runs[k].lo) / PAGE);
-				copy(&c, h, runs[k].lo, runs[k].hi);
+				copy(&c, runs[k].lo, runs[k].hi);
 			}
 		}
 	}
 	flush(&c);
 	*bytes = c.bytes;
-	return c.bytes != 0;
+	return c.bytes != 0 && !c.full;
 }
 
 /* Older kernels refuse a question with a category that they do not know. */
@@ -383,7 +399,7 @@ bool process_track_begin(struct process_track *t, struct target *live, int dir, 
 	}
 	/* What it writes meanwhile is copied again, as long as that gets less. */
 	for (int round = 0; round < ROUNDS; round++) {
-		if (!copy_round(t, round == 0, &bytes) && round == 0)
+		if (!copy_round(t, round == 0, &bytes) && (round == 0 || bytes))
 			return false;
 		if (bytes < FEW_BYTES || bytes > before / 2)
 			break;
@@ -408,7 +424,7 @@ static void keep(struct copier *c, const struct held *h, const struct page_run *
 		     end++)
 			state[end] = OWN;
 		if (stale)
-			copy(c, h, h->lo + i * PAGE, h->lo + end * PAGE);
+			copy(c, h->lo + i * PAGE, h->lo + end * PAGE);
 	}
 }
 
@@ -478,6 +494,8 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 	}
 	drop(t, h, done, m->hi);
 	flush(&c);
+	if (c.full)
+		return TRACKED_TOO_MUCH;
 	*budget -= c.bytes;
 	return TRACKED_ALL;
 }
@@ -509,6 +527,19 @@ void process_track_end(struct process_track *t)
 /* ---- our side ---------------------------------------------------------------------------------
  */
 
+static struct sparse sparse_of(const struct process_track *t, const struct held *h)
+{
+	return (struct sparse){ h->lo, h->hi, pages_of(t, h), t->store.words };
+}
+
+static void get(const struct process_track *t, const struct held *h, uint64_t at, size_t len,
+		void *to)
+{
+	const struct sparse all = sparse_of(t, h);
+
+	sparse_get(&all, at, len, to);
+}
+
 bool process_track_fill(const struct process_track *t, const struct target_read *r)
 {
 	uint64_t at = r->address, hi = at + r->len, end;
@@ -522,7 +553,7 @@ bool process_track_fill(const struct process_track *t, const struct target_read 
 		end = end < hi ? end : hi;
 		state = h ? state_of(t, h)[(at - h->lo) / PAGE] : UNKNOWN;
 		if (h && h->readable && state == OWN)
-			memcpy(to, bytes_of(t, h) + (at - h->lo), end - at);
+			get(t, h, at, end - at, to);
 		else if (h && h->readable && state == NONE && !h->file)
 			memset(to, 0, end - at);
 		else
@@ -546,15 +577,17 @@ void process_track_own(const struct process_track *t, uint64_t lo, uint64_t hi, 
 	}
 }
 
-const uint8_t *process_track_at(const struct process_track *t, uint64_t lo, uint64_t hi)
+bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t hi,
+			  struct sparse *ret)
 {
 	const struct held *h = held_of(t, lo);
 	const uint8_t *state;
 
 	if (!h || hi > h->hi || h->file || !h->readable)
-		return NULL;
+		return false;
 	state = state_of(t, h) + (lo - h->lo) / PAGE;
 	if (memchr(state, UNKNOWN, (hi - lo) / PAGE) || memchr(state, COPIED, (hi - lo) / PAGE))
-		return NULL;
-	return bytes_of(t, h) + (lo - h->lo);
+		return false;
+	*ret = sparse_of(t, h);
+	return true;
 }

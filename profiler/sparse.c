@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sparse.c - see sparse.h.
+ */
+#include "sparse.h"
+
+#include <string.h>
+
+enum { LINE = 512, WORDS = SPARSE_PAGE / 8, HEAD = sizeof(struct sparse_block) / 8 };
+
+size_t sparse_room(uint64_t bytes)
+{
+	/* The first word stands for nothing. */
+	return (size_t)(bytes / SPARSE_PAGE + 1) * (WORDS + HEAD) + 1;
+}
+
+static size_t count_of(const struct sparse_block *b)
+{
+	return b->before[SPARSE_LINES - 1] + sparse_count(b->map[SPARSE_LINES - 1]);
+}
+
+bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
+{
+	struct sparse_block head;
+	uint64_t words[WORDS];
+	size_t n = 0, at = *page;
+	struct sparse_block *old = at ? (void *)(s->words + at) : NULL;
+
+	for (unsigned line = 0; line < SPARSE_LINES; line++) {
+		uint64_t map = 0;
+
+		head.before[line] = (uint16_t)n;
+		for (unsigned bit = 0; bit < 64; bit++) {
+			uint64_t v;
+
+			memcpy(&v, bytes + line * 512 + bit * 8, sizeof v);
+			words[n] = v;
+			n += v != 0;
+			map |= (uint64_t)(v != 0) << bit;
+		}
+		head.map[line] = map;
+	}
+	*page = 0;
+	if (!n)
+		return true;
+	if (!old || count_of(old) < n) {
+		at = s->used ? s->used : 1;
+		if (n + HEAD > s->room || at > s->room - n - HEAD || at > UINT32_MAX)
+			return false;
+		s->used = at + n + HEAD;
+	}
+	memcpy(s->words + at, &head, sizeof head);
+	memcpy(s->words + at + HEAD, words, n * 8);
+	*page = (uint32_t)at;
+	return true;
+}
+
+static void get_line(const struct sparse *s, uint64_t at, uint8_t *to)
+{
+	const struct sparse_block *b = sparse_block(s, at);
+	const uint64_t *v = b ? b->words + b->before[at / LINE % SPARSE_LINES] : NULL;
+
+	memset(to, 0, LINE);
+	for (uint64_t bits = b ? b->map[at / LINE % SPARSE_LINES] : 0; bits; bits &= bits - 1, v++)
+		memcpy(to + (unsigned)__builtin_ctzll(bits) * 8, v, 8);
+}
+
+void sparse_get(const struct sparse *s, uint64_t address, size_t len, void *to)
+{
+	uint8_t bytes[LINE], *out = to;
+
+	for (uint64_t at = address, hi = address + len, end; at < hi; at = end) {
+		uint64_t line = at & ~(uint64_t)(LINE - 1);
+
+		end = line + LINE < hi ? line + LINE : hi;
+		if (end - at == LINE) {
+			get_line(s, at, out + (at - address));
+			continue;
+		}
+		get_line(s, line, bytes);
+		memcpy(out + (at - address), bytes + (at - line), end - at);
+	}
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sparse.h - a copy of another process's memory in which words that are zero take no room.
+ *
+ * Memory that nobody has touched yet is what costs most about a copy: the kernel hands it out page
+ * by page, and clears each. Heaps and stacks are full of zeros, so most of that can be left out,
+ * and who looks for pointers has fewer words to look at. Nothing is lost: every byte can be had.
+ *
+ * A page is a block in a store: a bitmap of its words that are not zero, how many come before each
+ * 64 of them, and the words.
+ *
+ * Rejected: to keep only what may be a pointer (runtimes' and malloc's structures are read from the
+ * same copy); a general compressor (one word could not be had without its neighbours).
+ */
+#ifndef GORO_SPARSE_H
+#define GORO_SPARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPARSE_PAGE  4096u
+#define SPARSE_LINES 8u /* of 64 words, in a page */
+
+/* `words` is memory that costs nothing until it is used: see sparse_room(). */
+struct sparse_store {
+	uint64_t *words;
+	size_t used, room;
+};
+
+/* [lo, hi), page by page: where its block begins in the store. 0: all of it is zero. */
+struct sparse {
+	uint64_t lo, hi;
+	const uint32_t *pages;
+	const uint64_t *words;
+};
+
+struct sparse_block {
+	uint64_t map[SPARSE_LINES];
+	uint16_t before[SPARSE_LINES];
+	uint64_t words[];
+};
+
+/* Words of a store that hold that many bytes in any case. */
+size_t sparse_room(uint64_t bytes);
+
+/* Put one page into the store, in the place of what *page says. False: there is no room. */
+bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes);
+
+/* Any bytes of it. */
+void sparse_get(const struct sparse *s, uint64_t address, size_t len, void *to);
+
+/* Bits that are set: compilers make a call of it where the machine may lack the instruction. */
+static inline unsigned sparse_count(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555;
+	v = (v & 0x3333333333333333) + (v >> 2 & 0x3333333333333333);
+	return (unsigned)(((v + (v >> 4)) & 0x0f0f0f0f0f0f0f0f) * 0x0101010101010101 >> 56);
+}
+
+static inline const struct sparse_block *sparse_block(const struct sparse *s, uint64_t address)
+{
+	uint32_t at = s->pages[(address - s->lo) / SPARSE_PAGE];
+
+	return at ? (const struct sparse_block *)(const void *)(s->words + at) : NULL;
+}
+
+/* The words of a line, from that bit on. */
+static inline const uint64_t *sparse_words(const struct sparse_block *b, unsigned line,
+					   unsigned bit)
+{
+	return b->words + b->before[line] + sparse_count(b->map[line] & ((UINT64_C(1) << bit) - 1));
+}
+
+/* The aligned word there. */
+static inline uint64_t sparse_word(const struct sparse *s, uint64_t address)
+{
+	const struct sparse_block *b = sparse_block(s, address);
+	unsigned line = address / 512 % SPARSE_LINES, bit = address / 8 % 64;
+
+	return b && b->map[line] >> bit & 1 ? *sparse_words(b, line, bit) : 0;
+}
+
+#endif /* GORO_SPARSE_H */
