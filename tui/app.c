@@ -95,7 +95,7 @@ static void input_done(struct app *a)
 
 	switch (input_enter(m, &id)) {
 	case INPUT_RESULT_GOTO:
-		command_open_goroutine(m, id);
+		model_open_goroutine(m, id);
 		break;
 	case INPUT_RESULT_NONE:
 		break;
@@ -120,7 +120,7 @@ static void on_key(struct app *a, int key)
 			term_mouse(true);
 		return;
 	}
-	command_run(a, keys_command(key, view_ops(m->view)->bit), 0);
+	command_run(a, keys_command(key, view_bit(m->view)), key);
 	if (m->input.kind != INPUT_NONE)
 		term_mouse(false);
 }

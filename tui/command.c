@@ -47,25 +47,14 @@ static void attach_selected(struct app *a)
 	feed_attach_pid(a->feed, m->picker_selected);
 }
 
-void command_open_goroutine(struct model *m, uint64_t id)
-{
-	m->gid = id;
-	m->frame_selected = 0;
-	m->runtime_frames = false;
-	model_go(m, VIEW_GOROUTINE);
-	view_new_frame(m);
-}
-
 static void open_selected(struct app *a)
 {
 	struct model *m = &a->m;
 
 	if (m->view == VIEW_PICKER)
 		attach_selected(a);
-	else if (m->view == VIEW_GROUPS)
-		model_open_group(m);
-	else if (m->view == VIEW_LIST && m->list_table.selected < m->list_table.n)
-		command_open_goroutine(m, m->frame->snap->g[m->list[m->list_table.selected]].id);
+	else if (view_ops(m->view)->open && m->frame)
+		view_ops(m->view)->open(m);
 }
 
 static void back(struct app *a)
@@ -84,6 +73,8 @@ static void back(struct app *a)
 
 static void show_all(struct model *m, enum view_id view)
 {
+	if (view == NVIEWS)
+		return;
 	if (view == VIEW_LIST && (m->in_group || m->view != VIEW_LIST)) {
 		m->in_group = false;
 		model_refresh(m);
@@ -121,7 +112,7 @@ static void sort_by(struct model *m, int column)
 {
 	struct table *t = model_table(m);
 
-	if (!t || m->view == VIEW_PICKER || column < 0 || !t->columns[column].id)
+	if (!t || !(view_traits(m->view) & HAS_SORT) || column < 0 || !t->columns[column].id)
 		return;
 	if (column == t->sort)
 		t->invert = !t->invert;
@@ -149,7 +140,7 @@ static void follow_chain(struct model *m)
 	bool cycle;
 
 	if (m->frame && goro_wait_chain(m->frame->snap, m->gid, chain, 2, &cycle) == 2)
-		command_open_goroutine(m, chain[1]);
+		model_open_goroutine(m, chain[1]);
 	else
 		model_say(m, true, "it waits for no other goroutine that is known");
 }
@@ -288,11 +279,6 @@ void command_quit(struct app *a, bool kill_child)
 	a->kill_child = kill_child;
 }
 
-static void toggle_view(struct model *m)
-{
-	show_all(m, m->view == VIEW_GROUPS ? VIEW_LIST : VIEW_GROUPS);
-}
-
 void command_run(struct app *a, enum command c, long arg)
 {
 	struct model *m = &a->m;
@@ -319,13 +305,12 @@ void command_run(struct app *a, enum command c, long arg)
 		return open_selected(a);
 	case CMD_BACK:
 		return back(a);
-	case CMD_GROUPS:
-		return show_all(m, VIEW_GROUPS);
-	case CMD_LIST:
-		return show_all(m, VIEW_LIST);
+	case CMD_SCREEN:
+		return show_all(m, view_by_digit((int)arg));
 	case CMD_TAB:
+		return show_all(m, view_beside(m->view, 1));
 	case CMD_BACKTAB:
-		return toggle_view(m);
+		return show_all(m, view_beside(m->view, -1));
 	case CMD_GROUP_KEY:
 		return model_set_group_key(m, (enum goro_group_key)((m->group_key + 1) % 3));
 	case CMD_SORT_NEXT:

@@ -24,7 +24,6 @@ struct app {
 void command_run(struct app *a, enum command c, long arg);
 
 void command_move(struct model *m, long by); /* the selected row or frame, or the page of help */
-void command_open_goroutine(struct model *m, uint64_t id);
 void command_list_processes(struct app *a);
 void command_proved(struct model *m); /* the frame on show is the answer to CMD_PROVE */
 void command_quit(struct app *a, bool kill_child);

@@ -25,27 +25,26 @@ const struct binding bindings[] = {
 	  NULL,
 	  "open: attach, members of a group, one goroutine" },
 	{ CMD_BACK, IN_ALL, { KEY_ESC_, KEY_BACKSPACE_ }, NULL, "back to the screen before" },
-	{ CMD_GROUPS, IN_DATA, { '1' }, NULL, "screen 1: groups" },
-	{ CMD_LIST, IN_DATA, { '2' }, NULL, "screen 2: every goroutine" },
+	{ CMD_SCREEN, IN_DATA, { KEY_DIGIT_ }, NULL, "the screen of that number, see the bar" },
 	{ CMD_TAB, IN_DATA, { KEY_TAB_ }, NULL, "next screen" },
 	{ CMD_BACKTAB, IN_DATA, { KEY_BACKTAB_ }, NULL, "screen before" },
 	{ CMD_SEARCH, IN_TABLES, { KEY_F3_, '/' }, "Search", "search as you type" },
 	{ CMD_SEARCH_NEXT, IN_TABLES, { 'n' }, NULL, "next hit" },
 	{ CMD_SEARCH_PREV, IN_TABLES, { 'N' }, NULL, "hit before" },
-	{ CMD_FILTER, IN_GROUPS | IN_LIST, { KEY_F4_, 'f' }, "Filter", "filter, see below" },
-	{ CMD_CLEAR_FILTER, IN_GROUPS | IN_LIST, { '\\' }, NULL, "clear the filter" },
+	{ CMD_FILTER, IN_FILTERED, { KEY_F4_, 'f' }, "Filter", "filter, see below" },
+	{ CMD_CLEAR_FILTER, IN_FILTERED, { '\\' }, NULL, "clear the filter" },
 	{ CMD_GROUP_KEY,
 	  IN_GROUPS,
 	  { KEY_F5_, 'g' },
 	  "Group",
 	  "group by spawn site, stack, state in turn" },
 	{ CMD_SORT_NEXT,
-	  IN_GROUPS | IN_LIST,
+	  IN_SORTED,
 	  { KEY_F6_, '>' },
 	  "Sort",
 	  "sort by the next column (or click its title)" },
-	{ CMD_SORT_PREV, IN_GROUPS | IN_LIST, { '<' }, NULL, "sort by the column before" },
-	{ CMD_INVERT, IN_GROUPS | IN_LIST, { 'I' }, NULL, "invert the order" },
+	{ CMD_SORT_PREV, IN_SORTED, { '<' }, NULL, "sort by the column before" },
+	{ CMD_INVERT, IN_SORTED, { 'I' }, NULL, "invert the order" },
 	{ CMD_MARK,
 	  IN_GROUPS,
 	  { KEY_F7_, 'm' },
@@ -77,13 +76,20 @@ const struct binding bindings[] = {
 };
 const size_t nbindings = ARRAY_LEN(bindings);
 
+static bool matches(int bound, int key)
+{
+	if (bound == KEY_DIGIT_ && key >= '1' && key <= '9')
+		return true;
+	return bound == key && key != KEY_NONE;
+}
+
 enum command keys_command(int key, unsigned where)
 {
 	for (size_t i = 0; i < nbindings; i++) {
 		if (!(bindings[i].where & where))
 			continue;
 		for (size_t k = 0; k < ARRAY_LEN(bindings[i].keys); k++)
-			if (bindings[i].keys[k] == key && key != KEY_NONE)
+			if (matches(bindings[i].keys[k], key))
 				return bindings[i].command;
 	}
 	return CMD_NONE;
@@ -100,7 +106,7 @@ static const struct {
 	{ KEY_PGUP_, "PgUp" },	   { KEY_PGDN_, "PgDn" },
 	{ KEY_HOME_, "Home" },	   { KEY_END_, "End" },
 	{ KEY_DELETE_, "Del" },	   { KEY_BACKSPACE_, "Backspace" },
-	{ KEY_BACKTAB_, "S-Tab" },
+	{ KEY_BACKTAB_, "S-Tab" }, { KEY_DIGIT_, "1..9" },
 };
 
 const char *keys_name(int key, char *buf)

@@ -8,6 +8,8 @@
 #ifndef GOTOP_KEYS_H
 #define GOTOP_KEYS_H
 
+#include "screens.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -39,6 +41,7 @@ enum key {
 	KEY_BACKSPACE_,
 	KEY_DELETE_,
 	KEY_BACKTAB_,
+	KEY_DIGIT_, /* in a binding: 1 to 9 */
 };
 #define KEY_CTRL(c) ((c)&0x1f)
 
@@ -54,8 +57,7 @@ enum command {
 	CMD_BOTTOM,
 	CMD_OPEN,
 	CMD_BACK,
-	CMD_GROUPS,
-	CMD_LIST,
+	CMD_SCREEN, /* arg: the digit of its tab, as a character */
 	CMD_TAB,
 	CMD_BACKTAB,
 	CMD_GROUP_KEY,
@@ -92,18 +94,6 @@ enum command {
 	CMD_SORT_BY, /* arg: column */
 };
 
-/* Where a binding holds: a bit per screen. */
-enum view_bit {
-	IN_PICKER = 1,
-	IN_GROUPS = 2,
-	IN_LIST = 4,
-	IN_GOROUTINE = 8,
-	IN_HELP = 16,
-	IN_TABLES = IN_PICKER | IN_GROUPS | IN_LIST,
-	IN_DATA = IN_GROUPS | IN_LIST | IN_GOROUTINE,
-	IN_ALL = 31,
-};
-
 struct binding {
 	enum command command;
 	unsigned where;
@@ -115,6 +105,7 @@ struct binding {
 extern const struct binding bindings[];
 extern const size_t nbindings;
 
+/* A command that a key can give takes that key as its argument. */
 enum command keys_command(int key, unsigned where);
 
 /* "Enter", "F5", "^C", "PgUp", "g": into buf of 16 bytes. */

@@ -26,10 +26,12 @@ void model_init(struct model *m, bool ascii)
 	groups_columns(&m->group_table);
 	list_columns(&m->list_table);
 	picker_columns(&m->picker_table);
+	views_begin(m);
 }
 
 void model_free(struct model *m)
 {
+	views_end(m);
 	groups_free(m);
 	listing_free(m->listing);
 	goro_filter_free(m->filter);
@@ -159,6 +161,7 @@ void model_frame(struct model *m, struct frame *f)
 	struct frame *old = m->frame;
 
 	m->frame = f;
+	m->version++;
 	m->ticks++;
 	groups_show_heap(&m->group_table, f->snap->heap);
 	list_show_heap(&m->list_table, f->snap->heap);
@@ -190,6 +193,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	out[0] = m->frame;
 	out[1] = m->mark != m->frame ? m->mark : NULL;
 	m->frame = m->mark = NULL;
+	m->version++;
 	groups_free(m);
 	free(m->list);
 	m->list = NULL;
@@ -210,6 +214,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 
 void model_refresh(struct model *m)
 {
+	m->version++;
 	fill_keep(m);
 	groups_fill(m);
 	groups_rates(m);
@@ -265,40 +270,17 @@ void model_listing(struct model *m, struct listing *l)
 
 struct table *model_table(struct model *m)
 {
-	switch (m->view) {
-	case VIEW_PICKER:
-		return &m->picker_table;
-	case VIEW_GROUPS:
-		return &m->group_table;
-	case VIEW_LIST:
-		return &m->list_table;
-	default:
-		return NULL;
-	}
+	const struct view_ops *v = view_ops(m->view);
+
+	return v->table ? v->table(m) : NULL;
 }
 
 void model_note_selection(struct model *m)
 {
-	size_t row;
+	const struct view_ops *v = view_ops(m->view);
 
-	switch (m->view) {
-	case VIEW_PICKER:
-		row = m->picker_table.selected;
-		if (m->listing && row < m->listing->n)
-			m->picker_selected = m->listing->c[row].pid;
-		break;
-	case VIEW_GROUPS:
-		if (m->group_table.selected < m->group_table.n)
-			m->group_selected = m->groups[m->group_table.selected].key;
-		m->group_chosen = true;
-		break;
-	case VIEW_LIST:
-		if (m->list_table.selected < m->list_table.n)
-			m->list_selected = m->frame->snap->g[m->list[m->list_table.selected]].id;
-		break;
-	default:
-		break;
-	}
+	if (v->select)
+		v->select(m);
 	view_new_frame(m);
 }
 
@@ -354,6 +336,15 @@ bool model_open_group(struct model *m)
 	return true;
 }
 
+void model_open_goroutine(struct model *m, uint64_t id)
+{
+	m->gid = id;
+	m->frame_selected = 0;
+	m->runtime_frames = false;
+	model_go(m, VIEW_GOROUTINE);
+	view_new_frame(m);
+}
+
 void model_go(struct model *m, enum view_id view)
 {
 	if (m->view == view)
@@ -388,34 +379,6 @@ void model_say(struct model *m, bool bad, const char *fmt, ...)
 
 /* ---- search ---------------------------------------------------------------------------------- */
 
-void model_row_text(const struct model *m, size_t row, char *buf, size_t size)
-{
-	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
-						      GORO_F_WHERE, GORO_F_SPAWN };
-	const struct goro_info *g;
-	size_t used;
-
-	buf[0] = '\0';
-	if (m->view == VIEW_PICKER) {
-		const struct goro_candidate *c = &m->listing->c[row];
-
-		snprintf(buf, size, "%d %s %s", c->pid, c->name ? c->name : "",
-			 c->command ? c->command : "");
-		return;
-	}
-	if (m->view == VIEW_GROUPS) {
-		model_group_name(m, &m->groups[row], buf, size);
-		return;
-	}
-	g = &m->frame->snap->g[m->list[row]];
-	used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
-	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
-		buf[used++] = ' ';
-		goro_field_text(m->frame->names, g, parts[i], buf + used, size - used);
-		used += strlen(buf + used);
-	}
-}
-
 bool model_search(struct model *m, size_t from, int step)
 {
 	struct table *t = model_table(m);
@@ -426,7 +389,7 @@ bool model_search(struct model *m, size_t from, int step)
 		return false;
 	for (size_t tries = 0; tries < t->n; tries++) {
 		row = (row + t->n) % t->n;
-		model_row_text(m, row, text, sizeof(text));
+		view_ops(m->view)->row_text(m, row, text, sizeof(text));
 		if (goro_text_contains(text, m->search)) {
 			t->selected = row;
 			model_note_selection(m);

@@ -9,10 +9,9 @@
 #define GOTOP_MODEL_H
 
 #include "feed.h"
+#include "screens.h"
 #include "source.h"
 #include "table.h"
-
-enum view_id { VIEW_PICKER, VIEW_GROUPS, VIEW_LIST, VIEW_GOROUTINE, VIEW_HELP, NVIEWS };
 
 #define HISTORY	    64
 #define TRACK_TICKS 16
@@ -120,6 +119,8 @@ struct model {
 
 	size_t help_top, help_lines, help_height;
 
+	void *state[NVIEWS]; /* private to the screens, see view_state() */
+	uint64_t version;    /* of frame, filter and verdicts: rows that are older are void */
 	enum view_id view, back[8];
 	int nback;
 	struct input input;
@@ -154,14 +155,13 @@ const struct goro_info *model_goroutine(const struct model *m, uint64_t id);
 const char *group_key_name(enum goro_group_key key);
 void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size);
 bool model_open_group(struct model *m); /* the selected one */
+void model_open_goroutine(struct model *m, uint64_t id);
 
 void model_go(struct model *m, enum view_id view); /* remember the one before */
 bool model_back(struct model *m);
 void model_say(struct model *m, bool bad, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Text by which search finds a row of the view on show. */
-void model_row_text(const struct model *m, size_t row, char *buf, size_t size);
 /* Select the next hit from `from` in a direction; false if there is none. */
 bool model_search(struct model *m, size_t from, int step);
 

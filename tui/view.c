@@ -3,16 +3,76 @@
 #include "view.h"
 #include "util.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static const struct view_ops *const views[NVIEWS] = {
-	[VIEW_PICKER] = &picker_ops,	   [VIEW_GROUPS] = &groups_ops, [VIEW_LIST] = &list_ops,
-	[VIEW_GOROUTINE] = &goroutine_ops, [VIEW_HELP] = &help_ops,
-};
+#define VIEW_OPS(id, name, traits) [VIEW_##id] = &name##_ops,
+static const struct view_ops *const views[NVIEWS] = { GOTOP_SCREENS(VIEW_OPS) };
+#undef VIEW_OPS
+
+#define VIEW_TRAITS(id, name, traits) [VIEW_##id] = (traits),
+static const unsigned view_trait[NVIEWS] = { GOTOP_SCREENS(VIEW_TRAITS) };
+#undef VIEW_TRAITS
 
 const struct view_ops *view_ops(enum view_id view)
 {
 	return views[view];
+}
+
+unsigned view_traits(enum view_id view)
+{
+	return view_trait[view];
+}
+
+enum view_id view_by_digit(int digit)
+{
+	int n = '0';
+
+	for (int v = 0; v < NVIEWS; v++)
+		if (views[v]->tab && ++n == digit)
+			return (enum view_id)v;
+	return NVIEWS;
+}
+
+enum view_id view_by_name(const char *name)
+{
+	for (int v = 0; v < NVIEWS; v++)
+		if (views[v]->tab && strcasecmp(views[v]->tab, name) == 0)
+			return (enum view_id)v;
+	return NVIEWS;
+}
+
+enum view_id view_beside(enum view_id view, int step)
+{
+	int v = (int)view;
+
+	/* From a screen without a tab of its own, like one goroutine's: to the first. */
+	if (!views[view]->tab)
+		return view_by_digit('1');
+	do
+		v = (v + step + NVIEWS) % NVIEWS;
+	while (!views[v]->tab);
+	return (enum view_id)v;
+}
+
+void views_begin(struct model *m)
+{
+	for (int v = 0; v < NVIEWS; v++) {
+		if (views[v]->state)
+			m->state[v] = xcalloc(1, views[v]->state);
+		if (views[v]->begin)
+			views[v]->begin(m);
+	}
+}
+
+void views_end(struct model *m)
+{
+	for (int v = 0; v < NVIEWS; v++) {
+		if (views[v]->end)
+			views[v]->end(m);
+		free(m->state[v]);
+		m->state[v] = NULL;
+	}
 }
 
 void view_new_frame(struct model *m)
@@ -21,40 +81,40 @@ void view_new_frame(struct model *m)
 		views[m->view]->refresh(m);
 }
 
-static int tab(struct screen *s, int y, int x, const char *label, bool on, enum command command)
+/* "[3 Waits]" is on, " 4 Leaks " is not; where there is no room, " 4 ". */
+static int draw_tab(struct screen *s, int y, int x, enum view_id view, int digit, bool on,
+		    bool brief)
 {
-	char text[32];
+	char text[48];
 	int w;
 
-	snprintf(text, sizeof(text), on ? "[%s]" : " %s ", label);
+	if (on)
+		snprintf(text, sizeof(text), "[%c %s]", digit, views[view]->tab);
+	else if (brief)
+		snprintf(text, sizeof(text), " %c ", digit);
+	else
+		snprintf(text, sizeof(text), " %c %s ", digit, views[view]->tab);
 	w = screen_put(s, y, x, s->w - x, on ? ROLE_TITLE : ROLE_DIM, text);
-	screen_hot(s, y, x, w, (int)command, 0);
+	screen_hot(s, y, x, w, CMD_SCREEN, digit);
 	return w;
 }
 
 static void draw_tabs(const struct model *m, struct screen *s, int y)
 {
-	char text[320] = "";
-	struct text t;
-	int x = 0;
+	char title[320] = "";
+	int x = 0, all = 0, digit = '0';
 
-	x += tab(s, y, x, "1 Groups", m->view == VIEW_GROUPS, CMD_GROUPS);
-	x += tab(s, y, x, "2 List", m->view == VIEW_LIST, CMD_LIST);
-	if (m->view == VIEW_GROUPS) {
-		int64_t ago = m->frame && m->mark ? m->frame->snap->time - m->mark->snap->time : 0;
-
-		snprintf(text, sizeof(text), "by: %s  mark: %s ago", group_key_name(m->group_key),
-			 fmt_duration(&t,
-				      (uint64_t)(ago > 0 ? ago / NSEC_PER_SEC * NSEC_PER_SEC : 0)));
-		if (ago < NSEC_PER_SEC)
-			snprintf(text, sizeof(text), "by: %s  mark: now",
-				 group_key_name(m->group_key));
-	} else if (m->view == VIEW_LIST && m->in_group) {
-		snprintf(text, sizeof(text), "in: %s", m->in_group_name);
-	} else if (m->view == VIEW_GOROUTINE) {
-		snprintf(text, sizeof(text), "g%s  < > before, next", fmt_count(&t, m->gid));
-	}
-	screen_put_right(s, y, x + 2, s->w - x - 2, ROLE_DIM, text);
+	if (views[m->view]->title)
+		views[m->view]->title(m, title, sizeof(title));
+	for (int v = 0; v < NVIEWS; v++)
+		all += views[v]->tab ? (int)strlen(views[v]->tab) + 4 : 0;
+	if (title[0])
+		all += 2 + (screen_width(s, title) < 24 ? screen_width(s, title) : 24);
+	for (int v = 0; v < NVIEWS; v++)
+		if (views[v]->tab)
+			x += draw_tab(s, y, x, (enum view_id)v, ++digit, m->view == (enum view_id)v,
+				      all > s->w);
+	screen_put_right(s, y, x + 2, s->w - x - 2, ROLE_DIM, title);
 }
 
 static void clear_line(struct screen *s, int y)
@@ -135,7 +195,7 @@ static int bar_width(const struct binding *b)
 /* What is last in the table, to quit, has its place also where there is not room for all. */
 static void draw_bar(const struct model *m, struct screen *s, int y)
 {
-	unsigned where = views[m->view]->bit;
+	unsigned where = view_bit(m->view);
 	char name[16];
 	int x = 0, last = 0;
 
@@ -166,7 +226,8 @@ static void too_small(struct screen *s)
 void view_draw(struct model *m, struct screen *s)
 {
 	const struct view_ops *v = views[m->view];
-	int top = v->has_header ? header_height(m, s->h) + 1 : 0;
+	bool has_header = view_trait[m->view] & HAS_DATA;
+	int top = has_header ? header_height(m, s->h) + 1 : 0;
 	int body = s->h - top - 2;
 
 	screen_clear(s);
@@ -175,7 +236,7 @@ void view_draw(struct model *m, struct screen *s)
 		return;
 	}
 	v->layout(m, s->w, body);
-	if (v->has_header) {
+	if (has_header) {
 		header_draw(m, s, top > 3);
 		draw_tabs(m, s, top - 1);
 	}

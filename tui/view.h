@@ -2,8 +2,7 @@
 /*
  * view.h - screens. A view is a pure function from the model to cells, one file each.
  *
- * To add one: a view_id in model.h, a bit in keys.h, a view_NAME.c with its ops, and its line in
- * the table in view.c.
+ * To add one: a view_NAME.c with its ops, and its line in the table of screens.h.
  */
 #ifndef GOTOP_VIEW_H
 #define GOTOP_VIEW_H
@@ -15,21 +14,56 @@
 #define MIN_HEIGHT 12
 
 struct view_ops {
-	unsigned bit;	 /* IN_... */
-	bool has_header; /* the header and the tabs above it */
+	const char *tab; /* its name in the bar, whose lower case --screen takes; or NULL */
+	size_t state;	 /* bytes of its private state: zeroed, see view_state() */
+	/* The private state was made, is to be emptied. */
+	void (*begin)(struct model *m);
+	void (*end)(struct model *m);
 	/* Something that it shows has changed: frame, selection, the view itself. */
 	void (*refresh)(struct model *m);
 	/* Before drawing: fit tables to a body of this size. */
 	void (*layout)(struct model *m, int w, int h);
 	/* Draw the body: lines y .. y+h-1. */
 	void (*draw)(const struct model *m, struct screen *s, int y, int h);
-	/* Status line's left part. */
+	/* Status line's left part, and the right end of the bar of tabs (may be NULL). */
 	void (*status)(const struct model *m, char *buf, size_t size);
+	void (*title)(const struct model *m, char *buf, size_t size);
+
+	/* With HAS_TABLE: its rows. */
+	struct table *(*table)(struct model *m);
+	cell_fn *cell;
+	/* Text by which search finds a row. */
+	void (*row_text)(const struct model *m, size_t row, char *buf, size_t size);
+	/* The table's row was selected: remember what it stands for. */
+	void (*select)(struct model *m);
+	void (*open)(struct model *m); /* Enter; or NULL */
+	/* In batch mode: lines that it draws; NULL: its table is printed. */
+	int (*lines)(const struct model *m);
 };
 
-extern const struct view_ops picker_ops, groups_ops, list_ops, goroutine_ops, help_ops;
+#define VIEW_OPS(id, name, traits) extern const struct view_ops name##_ops;
+GOTOP_SCREENS(VIEW_OPS)
+#undef VIEW_OPS
 
 const struct view_ops *view_ops(enum view_id view);
+unsigned view_traits(enum view_id view);
+static inline unsigned view_bit(enum view_id view)
+{
+	return 1u << view;
+}
+
+/* The view of a tab: by its digit, by its name, and the next in the bar. NVIEWS: there is none. */
+enum view_id view_by_digit(int digit);
+enum view_id view_by_name(const char *name);
+enum view_id view_beside(enum view_id view, int step);
+
+/* The private state of a view. */
+static inline void *view_state(const struct model *m, enum view_id view)
+{
+	return m->state[view];
+}
+void views_begin(struct model *m);
+void views_end(struct model *m);
 
 void view_new_frame(struct model *m);
 void view_draw(struct model *m, struct screen *s);

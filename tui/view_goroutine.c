@@ -414,9 +414,15 @@ static void status(const struct model *m, char *buf, size_t size)
 		snprintf(buf, size, "Esc back");
 }
 
+static void title(const struct model *m, char *buf, size_t size)
+{
+	struct text t;
+
+	snprintf(buf, size, "g%s  < > before, next", fmt_count(&t, m->gid));
+}
+
 const struct view_ops goroutine_ops = {
-	.bit = IN_GOROUTINE,
-	.has_header = true,
+	.title = title,
 	.refresh = refresh,
 	.layout = layout,
 	.draw = draw,

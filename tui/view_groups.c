@@ -434,9 +434,48 @@ static void status(const struct model *m, char *buf, size_t size)
 		 m->filter ? goro_filter_source(m->filter) : "");
 }
 
+static void title(const struct model *m, char *buf, size_t size)
+{
+	int64_t ago = m->frame && m->mark ? m->frame->snap->time - m->mark->snap->time : 0;
+	struct text t;
+
+	if (ago < NSEC_PER_SEC)
+		snprintf(buf, size, "by: %s  mark: now", group_key_name(m->group_key));
+	else
+		snprintf(buf, size, "by: %s  mark: %s ago", group_key_name(m->group_key),
+			 fmt_duration(&t, (uint64_t)(ago / NSEC_PER_SEC * NSEC_PER_SEC)));
+}
+
+static struct table *table(struct model *m)
+{
+	return &m->group_table;
+}
+
+static void row_text(const struct model *m, size_t row, char *buf, size_t size)
+{
+	model_group_name(m, &m->groups[row], buf, size);
+}
+
+static void select_row(struct model *m)
+{
+	if (m->group_table.selected < m->group_table.n)
+		m->group_selected = m->groups[m->group_table.selected].key;
+	m->group_chosen = true;
+}
+
+static void open_row(struct model *m)
+{
+	model_open_group(m);
+}
+
 const struct view_ops groups_ops = {
-	.bit = IN_GROUPS,
-	.has_header = true,
+	.tab = "Groups",
+	.table = table,
+	.cell = groups_cell,
+	.row_text = row_text,
+	.select = select_row,
+	.open = open_row,
+	.title = title,
 	.refresh = refresh,
 	.layout = layout,
 	.draw = draw,

@@ -3,6 +3,7 @@
 #include "util.h"
 #include "view.h"
 
+#include <ctype.h>
 #include <string.h>
 
 struct line {
@@ -37,17 +38,41 @@ static size_t add_keys(struct line *lines, size_t n, const char *title, unsigned
 	return add(lines, n, false, "", "");
 }
 
+/* The keys of one screen alone, if it has any. */
+static size_t add_view(struct line *lines, size_t n, enum view_id view)
+{
+	const char *title = view == VIEW_GOROUTINE ? "ONE GOROUTINE"
+			    : view == VIEW_PICKER  ? "CHOOSING A TARGET"
+						   : view_ops(view)->tab;
+	char upper[40] = "";
+
+	for (size_t i = 0; title && title[i] && i + 1 < sizeof(upper); i++)
+		upper[i] = (char)toupper((unsigned char)title[i]);
+	for (size_t i = 0; i < nbindings; i++)
+		if (bindings[i].where == view_bit(view))
+			return add_keys(lines, n, upper, view_bit(view));
+	return n;
+}
+
 static size_t make(struct line *lines)
 {
 	size_t n = 0;
 
-	n = add_keys(lines, n, "EVERYWHERE", IN_ALL);
-	n = add_keys(lines, n, "TABLES", IN_TABLES);
-	n = add_keys(lines, n, "A TARGET'S SCREENS", IN_DATA);
-	n = add_keys(lines, n, "GROUPS AND LIST", IN_GROUPS | IN_LIST);
-	n = add_keys(lines, n, "GROUPS", IN_GROUPS);
-	n = add_keys(lines, n, "ONE GOROUTINE", IN_GOROUTINE);
-	n = add_keys(lines, n, "CHOOSING A TARGET", IN_PICKER);
+	static const struct {
+		const char *title;
+		unsigned where;
+	} parts[] = {
+		{ "EVERYWHERE", IN_ALL },
+		{ "TABLES", IN_TABLES },
+		{ "A TARGET'S SCREENS", IN_DATA },
+		{ "SORTED TABLES", IN_SORTED },
+		{ "SCREENS OF GOROUTINES", IN_FILTERED },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		n = add_keys(lines, n, parts[i].title, parts[i].where);
+	for (int v = 0; v < NVIEWS; v++)
+		n = add_view(lines, n, (enum view_id)v);
 	n = add(lines, n, true, "MOUSE", "");
 	n = add(lines, n, false, "click", "select a row; on a title: sort; on a key: press it");
 	n = add(lines, n, false, "click again", "open the selected row");
@@ -110,7 +135,6 @@ static void status(const struct model *m, char *buf, size_t size)
 }
 
 const struct view_ops help_ops = {
-	.bit = IN_HELP,
 	.layout = layout,
 	.draw = draw,
 	.status = status,

@@ -110,9 +110,51 @@ static void status(const struct model *m, char *buf, size_t size)
 		 m->filter ? goro_filter_source(m->filter) : "");
 }
 
+static void title(const struct model *m, char *buf, size_t size)
+{
+	if (m->in_group)
+		snprintf(buf, size, "in: %s", m->in_group_name);
+}
+
+static struct table *table(struct model *m)
+{
+	return &m->list_table;
+}
+
+static void row_text(const struct model *m, size_t row, char *buf, size_t size)
+{
+	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
+						      GORO_F_WHERE, GORO_F_SPAWN };
+	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
+	size_t used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
+
+	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
+		buf[used++] = ' ';
+		goro_field_text(m->frame->names, g, parts[i], buf + used, size - used);
+		used += strlen(buf + used);
+	}
+}
+
+static void select_row(struct model *m)
+{
+	if (m->list_table.selected < m->list_table.n)
+		m->list_selected = m->frame->snap->g[m->list[m->list_table.selected]].id;
+}
+
+static void open_row(struct model *m)
+{
+	if (m->list_table.selected < m->list_table.n)
+		model_open_goroutine(m, m->frame->snap->g[m->list[m->list_table.selected]].id);
+}
+
 const struct view_ops list_ops = {
-	.bit = IN_LIST,
-	.has_header = true,
+	.tab = "List",
+	.table = table,
+	.cell = list_cell,
+	.row_text = row_text,
+	.select = select_row,
+	.open = open_row,
+	.title = title,
 	.layout = layout,
 	.draw = draw,
 	.status = status,

@@ -166,8 +166,32 @@ static void status(const struct model *m, char *buf, size_t size)
 		 m->listing_all ? "only attachable ones" : "show all");
 }
 
+static struct table *table(struct model *m)
+{
+	return &m->picker_table;
+}
+
+static void row_text(const struct model *m, size_t row, char *buf, size_t size)
+{
+	const struct goro_candidate *c = &m->listing->c[row];
+
+	snprintf(buf, size, "%d %s %s", c->pid, c->name ? c->name : "",
+		 c->command ? c->command : "");
+}
+
+static void select_row(struct model *m)
+{
+	size_t row = m->picker_table.selected;
+
+	if (m->listing && row < m->listing->n)
+		m->picker_selected = m->listing->c[row].pid;
+}
+
 const struct view_ops picker_ops = {
-	.bit = IN_PICKER,
+	.table = table,
+	.cell = picker_cell,
+	.row_text = row_text,
+	.select = select_row,
 	.layout = layout,
 	.draw = draw,
 	.status = status,
