@@ -476,6 +476,50 @@ void goro_verdicts_free(struct goro_verdicts *v);
 size_t goro_wait_chain(const struct goro_snapshot *snap, uint64_t id, uint64_t *chain, size_t max,
 		       bool *cycle);
 
+/* ---- the wait-for graph ---------------------------------------------------------------------- */
+
+/* One goroutine that waits for one object. */
+struct goro_waiter {
+	uint64_t object; /* 0: nothing can end this wait */
+	uint32_t g;	 /* index in snap->g */
+	uint8_t reason;
+};
+
+#define GORO_WAIT_UNREAD UINT64_MAX /* for an object: it waits, but for what was not seen */
+
+/* A goroutine that holds an object for reading. */
+struct goro_holder {
+	uint64_t object;
+	uint32_t g;
+};
+
+struct goro_waits {
+	const struct goro_snapshot *snap;
+	struct goro_waiter *w; /* by object, then by reason and stack */
+	size_t n;
+	struct goro_holder *holders; /* by object */
+	size_t nholders;
+};
+
+/*
+ * Who waits for whom; sleeping and waiting for the kernel are left out. keep: only these
+ * goroutines' waits; NULL: all. Returns NULL when memory is out.
+ */
+struct goro_waits *goro_waits(const struct goro_snapshot *snap, const bool *keep);
+void goro_waits_free(struct goro_waits *v);
+
+/* From w[at] on: how many wait for the same object; for it, for one reason, with one stack. */
+size_t goro_waits_of_object(const struct goro_waits *v, size_t at);
+size_t goro_waits_bunch(const struct goro_waits *v, size_t at);
+const struct goro_holder *goro_waits_readers(const struct goro_waits *v, uint64_t object,
+					     size_t *n);
+
+const char *goro_wait_reason(uint8_t reason);	 /* "chan receive" */
+const char *goro_wait_kind(unsigned wait_class); /* "mutex" */
+/* "mutex 0x5581, held by goroutine 7" */
+void goro_wait_object_text(const struct goro_snapshot *snap, uint64_t address, char *buf,
+			   size_t size);
+
 /* ---- all names of a snapshot ----------------------------------------------------------------- */
 
 /*

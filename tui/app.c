@@ -24,6 +24,7 @@ static void show_error(struct app *a, struct goro_error *err)
 {
 	struct model *m = &a->m;
 
+	m->proving = false;
 	if (m->frame) {
 		free(m->read_error);
 		m->read_error = xstrdup(err->message ? err->message : "unknown error");
@@ -66,7 +67,8 @@ static void take_news(struct app *a)
 		feed_give_back(a->feed, m->spare);
 		m->spare = NULL;
 		if (m->view == VIEW_PICKER) {
-			m->view = VIEW_GROUPS;
+			m->view = app_screen(a->opt);
+			view_new_frame(m);
 			m->message[0] = '\0';
 		}
 		if (m->frame->proved)
@@ -185,25 +187,33 @@ static void loop(struct app *a)
 	}
 }
 
+/* To every table that has such a column. */
 bool app_apply_sort(struct model *m, const struct app_options *opt)
 {
-	int group, list;
+	bool found = !opt->sort;
 
-	if (!opt->sort)
-		return true;
-	group = table_column(&m->group_table, opt->sort);
-	list = table_column(&m->list_table, opt->sort);
-	if (group < 0 && list < 0)
-		return false;
-	if (group >= 0) {
-		m->group_table.sort = group;
-		m->group_table.invert = opt->sort_inverted;
+	for (int v = 0; opt->sort && v < NVIEWS; v++) {
+		struct table *t;
+		int column;
+
+		if (!(view_traits((enum view_id)v) & HAS_SORT))
+			continue;
+		t = view_ops((enum view_id)v)->table(m);
+		column = table_column(t, opt->sort);
+		if (column < 0)
+			continue;
+		found = true;
+		t->sort = column;
+		t->invert = opt->sort_inverted;
 	}
-	if (list >= 0) {
-		m->list_table.sort = list;
-		m->list_table.invert = opt->sort_inverted;
-	}
-	return true;
+	return found;
+}
+
+enum view_id app_screen(const struct app_options *opt)
+{
+	if (opt->screen)
+		return view_by_name(opt->screen);
+	return opt->group_key == GORO_BY_NONE ? VIEW_LIST : VIEW_GROUPS;
 }
 
 static void begin(struct app *a)
@@ -216,7 +226,7 @@ static void begin(struct app *a)
 	m->filter = opt->filter;
 	m->group_key = opt->group_key == GORO_BY_NONE ? GORO_BY_SPAWN : opt->group_key;
 	app_apply_sort(m, opt);
-	m->view = opt->group_key == GORO_BY_NONE ? VIEW_LIST : VIEW_GROUPS;
+	m->view = app_screen(opt);
 	if (opt->child) {
 		m->target = xstrdup(opt->child_name);
 		feed_await_pid(a->feed, opt->child);

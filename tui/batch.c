@@ -101,16 +101,33 @@ static void print_table(struct table *t, cell_fn *cell, const void *ctx, struct 
 	}
 }
 
-static void print_frame(struct model *m, bool flat)
+/* A screen that draws more than a table: all of it. */
+static void print_drawn(struct model *m, const struct view_ops *v, struct screen *s)
 {
-	struct table *t = flat ? &m->list_table : &m->group_table;
-	cell_fn *cell = flat ? list_cell : groups_cell;
+	int lines = v->lines(m);
+
+	screen_resize(s, s->w, lines);
+	screen_clear(s);
+	v->layout(m, s->w, lines);
+	if (v->table)
+		v->table(m)->selected = SIZE_MAX;
+	v->draw(m, s, 0, lines);
+	screen_dump(s, stdout);
+}
+
+static void print_frame(struct model *m)
+{
+	const struct view_ops *v = view_ops(m->view);
+	struct table *t = v->table(m);
 	struct screen s;
 
-	screen_init(&s, full_width(t, cell, m), 4, m->ascii);
+	screen_init(&s, full_width(t, v->cell, m), 4, m->ascii);
 	header_draw(m, &s, true);
 	screen_dump(&s, stdout);
-	print_table(t, cell, m, &s);
+	if (v->lines)
+		print_drawn(m, v, &s);
+	else
+		print_table(t, v->cell, m, &s);
 	screen_free(&s);
 	fflush(stdout);
 }
@@ -168,7 +185,7 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 		model_frame(m, f);
 		frame_free(namer, m->spare);
 		m->spare = NULL;
-		print_frame(m, opt->group_key == GORO_BY_NONE);
+		print_frame(m);
 		if (ferror(stdout))
 			return 1;
 	}
@@ -194,7 +211,7 @@ int batch_run(const struct app_options *opt, unsigned long iterations)
 	}
 	model_init(&m, opt->ascii);
 	m.interval_ns = opt->interval_ns;
-	m.view = VIEW_GROUPS;
+	m.view = app_screen(opt);
 	m.filter = opt->filter;
 	app_apply_sort(&m, opt);
 	model_set_group_key(&m, opt->group_key);

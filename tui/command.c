@@ -208,6 +208,7 @@ static void prove(struct app *a)
 		return model_say(m, true, "only of a program that runs, or a core file");
 	if (m->ended || m->paused)
 		return model_say(m, true, m->ended ? "it has ended" : "paused: Z goes on");
+	m->proving = true;
 	model_say(m, false, "searching its memory");
 	feed_prove(a->feed);
 }
@@ -218,6 +219,7 @@ void command_proved(struct model *m)
 	struct text n, t;
 	char pause[64] = "it was not stopped";
 
+	m->proving = false;
 	if (!v || !v->reach.tried)
 		return model_say(m, true, "nothing can be proved here");
 	if (v->reach.pause_ns > m->pause_ns)

@@ -28,11 +28,15 @@ _gotop() {
 	case $prev in
 	-s | --sort)
 		COMPREPLY=($(compgen -W "count mark rate wait oldest mem heap verdict site gid state for on
-			held worker spawn where" -- "$cur"))
+			held worker spawn where waiters chain object proof" -- "$cur"))
 		return
 		;;
 	--group)
 		COMPREPLY=($(compgen -W "spawn stack state none" -- "$cur"))
+		return
+		;;
+	--screen)
+		COMPREPLY=($(compgen -W "groups list waits leaks" -- "$cur"))
 		return
 		;;
 	--color)
@@ -46,7 +50,7 @@ _gotop() {
 
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "-b --batch -n --iterations -d --delay -s --sort -F --filter
-			--group --no-mouse --ascii --color -h --help -V --version --" -- "$cur"))
+			--group --screen --no-mouse --ascii --color -h --help -V --version --" -- "$cur"))
 		return
 	fi
 	COMPREPLY=($(compgen -W "$(gotop -b 2>/dev/null | while read -r pid _; do

@@ -5,6 +5,7 @@
 #include "launch.h"
 #include "model.h"
 #include "util.h"
+#include "view.h"
 
 #include <argp.h>
 #include <langinfo.h>
@@ -16,7 +17,7 @@
 
 const char *argp_program_version = "gotop 0.1.0";
 
-enum { OPT_GROUP = 256, OPT_NO_MOUSE, OPT_ASCII, OPT_COLOR };
+enum { OPT_GROUP = 256, OPT_NO_MOUSE, OPT_ASCII, OPT_COLOR, OPT_SCREEN };
 
 static const struct argp_option options[] = {
 	{ "batch", 'b', NULL, 0, "Print plain text instead of a screen", 0 },
@@ -24,13 +25,17 @@ static const struct argp_option options[] = {
 	{ "delay", 'd', "SEC", 0, "Seconds from one refresh to the next, 0.1 to 60 (default 1)",
 	  0 },
 	{ "sort", 's', "COLUMN", 0,
-	  "Sort by a column of either table: count mark rate wait oldest mem heap verdict site gid "
-	  "state"
-	  " for on held worker spawn where. A minus behind it inverts the order",
+	  "Sort by a column of the tables that have it: count mark rate wait oldest mem heap "
+	  "verdict "
+	  "site gid state for on held worker spawn where waiters chain object proof. A minus "
+	  "behind "
+	  "it inverts the order",
 	  0 },
 	{ "filter", 'F', "EXPR", 0,
 	  "Only goroutines for which EXPR holds, e.g. 'state=chan and for>5s'", 0 },
 	{ "group", OPT_GROUP, "KEY", 0, "Group by spawn, stack, state, or none", 0 },
+	{ "screen", OPT_SCREEN, "NAME", 0,
+	  "Begin with this screen, or print it: groups, list, waits or leaks", 0 },
 	{ "no-mouse", OPT_NO_MOUSE, NULL, 0, "Leave the mouse to the terminal", 0 },
 	{ "ascii", OPT_ASCII, NULL, 0, "Draw with ASCII characters only", 0 },
 	{ "color", OPT_COLOR, "WHEN", 0, "auto, always or never; NO_COLOR is honoured in auto", 0 },
@@ -118,6 +123,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_GROUP:
 		a->app.group_key = parse_group(state, arg);
+		return 0;
+	case OPT_SCREEN:
+		if (view_by_name(arg) == NVIEWS)
+			argp_error(state, "--screen is one of groups list waits leaks, not '%s'",
+				   arg);
+		a->app.screen = arg;
 		return 0;
 	case OPT_NO_MOUSE:
 		a->app.mouse = false;

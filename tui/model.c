@@ -55,12 +55,43 @@ const char *group_key_name(enum goro_group_key key)
 
 /* ---- list ------------------------------------------------------------------------------------ */
 
-static bool member(const struct model *m, const struct goro_info *g)
+uint64_t finding_key(const struct frame *f, const struct goro_finding *finding)
 {
+	const struct goro_info *first = &f->snap->g[finding->members[0]];
+	const struct goro_stack_names *s = goro_names_stack(f->names, first);
+	uint64_t key = finding->spawn_pc * 0x9e3779b97f4a7c15u ^ (s ? s->hash : first->id);
+
+	/* The members of a cycle stay together, those of a site come and go. */
+	if (finding->proof == GORO_PROOF_CYCLE)
+		key ^= first->id;
+	return key * 0xff51afd7ed558ccdu + ((uint64_t)finding->verdict << 8 | finding->proof);
+}
+
+/* Per goroutine: does it wait for that object? */
+static bool *waiters_of(const struct model *m, uint64_t object)
+{
+	struct goro_waits *waits = or_die(goro_waits(m->frame->snap, NULL));
+	bool *yes = xcalloc(m->frame->snap->ng, sizeof(*yes));
+
+	for (size_t i = 0; i < waits->n; i++)
+		if (waits->w[i].object == object)
+			yes[waits->w[i].g] = true;
+	goro_waits_free(waits);
+	return yes;
+}
+
+static bool member(const struct model *m, const struct goro_info *g, const bool *waiters)
+{
+	const struct goro_verdicts *v = m->frame->verdicts;
 	const struct goro_stack_names *s;
 
 	if (!m->in_group)
 		return true;
+	if (m->in_group_of == OF_OBJECT)
+		return waiters[g - m->frame->snap->g];
+	if (m->in_group_of == OF_FINDING)
+		return v && g->finding < v->n &&
+		       finding_key(m->frame, &v->findings[g->finding]) == m->in_group_key;
 	switch (m->in_group_kind) {
 	case GORO_BY_SPAWN:
 		return g->spawn_pc == m->in_group_key;
@@ -96,10 +127,13 @@ static void fill_list(struct model *m)
 	t->n = 0;
 	if (!m->frame)
 		return;
+	bool *waiters = m->in_group && m->in_group_of == OF_OBJECT ? waiters_of(m, m->in_group_key)
+								   : NULL;
 	m->list = xcalloc(m->frame->snap->ng, sizeof(*m->list));
 	for (size_t i = 0; i < m->frame->snap->ng; i++)
-		if ((!m->keep || m->keep[i]) && member(m, &m->frame->snap->g[i]))
+		if ((!m->keep || m->keep[i]) && member(m, &m->frame->snap->g[i], waiters))
 			m->list[n++] = (uint32_t)i;
+	free(waiters);
 	t->n = n;
 	/* The snapshot is by rising id already. */
 	if (n && !(list_field(t->sort) == GORO_F_GID && table_rising(t)))
@@ -205,7 +239,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	m->nmarks = 0;
 	m->ntracks = 0;
 	m->nhistory = 0;
-	m->group_chosen = m->in_group = m->paused = false;
+	m->group_chosen = m->in_group = m->paused = m->proving = false;
 	m->group_table.selected = m->list_table.selected = 0;
 	m->list_selected = m->gid = 0;
 	free(m->read_error);
@@ -317,22 +351,32 @@ void model_group_name(const struct model *m, const struct group_row *row, char *
 	buf[0] = '\0';
 }
 
-bool model_open_group(struct model *m)
+void model_open_members(struct model *m, enum members of, uint64_t key, const char *name)
 {
-	const struct group_row *row = model_selected_group(m);
-
-	if (!row)
-		return false;
 	m->in_group = true;
-	m->in_group_kind = m->group_key;
-	m->in_group_key = m->group_key == GORO_BY_STATE
-				  ? state_key(&m->frame->snap->g[row->g->members[0]])
-				  : row->key;
-	model_group_name(m, row, m->in_group_name, sizeof(m->in_group_name));
+	m->in_group_of = of;
+	m->in_group_key = key;
+	snprintf(m->in_group_name, sizeof(m->in_group_name), "%s", name);
 	m->list_table.selected = m->list_table.top = 0;
 	m->list_selected = 0;
 	model_go(m, VIEW_LIST);
 	fill_list(m);
+}
+
+bool model_open_group(struct model *m)
+{
+	const struct group_row *row = model_selected_group(m);
+	char name[256];
+
+	if (!row)
+		return false;
+	m->in_group_kind = m->group_key;
+	model_group_name(m, row, name, sizeof(name));
+	model_open_members(m, OF_GROUP,
+			   m->group_key == GORO_BY_STATE
+				   ? state_key(&m->frame->snap->g[row->g->members[0]])
+				   : row->key,
+			   name);
 	return true;
 }
 

@@ -13,6 +13,9 @@
 #include "source.h"
 #include "table.h"
 
+/* What the list shows the members of. */
+enum members { OF_GROUP, OF_OBJECT, OF_FINDING };
+
 #define HISTORY	    64
 #define TRACK_TICKS 16
 
@@ -71,6 +74,7 @@ struct model {
 	bool attached, ended, waiting, paused;
 	bool from_picker; /* Esc in the groups leads back there */
 	int64_t busy_since;
+	bool proving;	   /* a proof was asked for */
 	uint64_t pause_ns; /* for how long gotop stopped the target, at most */
 	char *read_error;  /* of the last read, until one succeeds */
 	char *target;	   /* name of what was asked for, before the first frame */
@@ -102,7 +106,8 @@ struct model {
 	uint32_t *list; /* rows: indices into frame->snap->g */
 	struct table list_table;
 	uint64_t list_selected;
-	bool in_group; /* the list shows one group's members */
+	bool in_group; /* the list shows the members of something */
+	enum members in_group_of;
 	uint64_t in_group_key;
 	enum goro_group_key in_group_kind;
 	char in_group_name[256];
@@ -155,6 +160,10 @@ const struct goro_info *model_goroutine(const struct model *m, uint64_t id);
 const char *group_key_name(enum goro_group_key key);
 void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size);
 bool model_open_group(struct model *m); /* the selected one */
+/* The list of those who wait for an object (its address), or belong to a finding (its key). */
+void model_open_members(struct model *m, enum members of, uint64_t key, const char *name);
+/* Stable from frame to frame. */
+uint64_t finding_key(const struct frame *f, const struct goro_finding *finding);
 void model_open_goroutine(struct model *m, uint64_t id);
 
 void model_go(struct model *m, enum view_id view); /* remember the one before */

@@ -20,6 +20,8 @@ enum trait {
 	X(PICKER, picker, HAS_TABLE)      \
 	X(GROUPS, groups, HAS_ROWS)       \
 	X(LIST, list, HAS_ROWS)           \
+	X(WAITS, waits, HAS_ROWS)         \
+	X(LEAKS, leaks, HAS_ROWS)         \
 	X(GOROUTINE, goroutine, HAS_DATA) \
 	X(HELP, help, 0)
 

@@ -5,7 +5,7 @@
  * are 100,000; a few groups always do.
  */
 #include "util.h"
-#include "view.h"
+#include "view_box.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,13 +154,6 @@ static void states_bar(const struct group_row *row, struct cell_text *out)
 	out->text[used] = '\0';
 }
 
-static enum role verdict_role(uint32_t verdict)
-{
-	static const enum role roles[] = { ROLE_DIM, ROLE_SUSPECT, ROLE_LIKELY, ROLE_LEAKED };
-
-	return verdict < ARRAY_LEN(roles) ? roles[verdict] : ROLE_TEXT;
-}
-
 static void wait_cell(uint64_t ns, struct cell_text *out)
 {
 	struct text t;
@@ -280,65 +273,10 @@ static void refresh(struct model *m)
 		m->detail.finding = &m->frame->verdicts->findings[worst->finding];
 }
 
-/* "wait sess.c:131 < watch_session sess.c:94": the user's frames, leaf first. */
-static void stack_line(const struct model *m, const struct goro_info *g, char *buf, size_t size)
-{
-	const struct goro_stack_names *s = goro_names_stack(m->frame->names, g);
-	char place[256];
-	size_t used = 0;
-
-	buf[0] = '\0';
-	if (!s || !s->n) {
-		snprintf(buf, size, "no stack");
-		return;
-	}
-	for (size_t i = s->user < s->n ? s->user : 0; i < s->n && used + 1 < size; i++) {
-		if (s->frames[i].runtime && i > s->user)
-			continue;
-		goro_place_text(&s->frames[i], place, sizeof(place));
-		int n = snprintf(buf + used, size - used, "%s%s", used ? " < " : "", place);
-		used += n > 0 ? (size_t)n : 0;
-		/* What the C library does to call main is of no interest. */
-		if (s->frames[i].function && strcmp(s->frames[i].function, "main") == 0)
-			break;
-	}
-}
-
-struct box {
-	struct screen *s;
-	int y, end, w;
-};
-
-static void box_line(struct box *b, enum role role, const char *label, const char *text)
-{
-	if (b->y >= b->end)
-		return;
-	int used = screen_put(b->s, b->y, 2, b->w, ROLE_DIM, label);
-	screen_put(b->s, b->y++, 2 + used, b->w - used, role, text);
-}
-
-static void evidence_lines(struct box *b, const struct goro_finding *f)
-{
-	enum role role = f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT;
-	char label[32], line[512];
-	const char *p = f->evidence ? f->evidence : "";
-
-	snprintf(label, sizeof(label), "%-8s ", goro_verdict_name(f->verdict));
-	do {
-		size_t n = text_line(p, b->w - 9);
-
-		snprintf(line, sizeof(line), "%.*s", (int)n, p);
-		box_line(b, role, label, line);
-		snprintf(label, sizeof(label), "%9s", "");
-		p = text_after(p, n);
-	} while (*p);
-}
-
 static void draw_detail(const struct model *m, struct screen *s, int y, int h)
 {
 	const struct group_row *row = model_selected_group(m);
 	const struct group_detail *d = &m->detail;
-	struct box b = { s, y + 1, y + h - 1, s->w - 4 };
 	char name[256], title[384], text[1024], label[64];
 	struct text t, t2;
 
@@ -347,7 +285,7 @@ static void draw_detail(const struct model *m, struct screen *s, int y, int h)
 	model_group_name(m, row, name, sizeof(name));
 	snprintf(title, sizeof(title), "%.200s: %s G, %s stack%s", name, fmt_count(&t, row->g->n),
 		 fmt_count(&t2, d->nstacks), d->nstacks == 1 ? "" : "s");
-	screen_box(s, y, 0, h, s->w, title);
+	struct box b = box_begin(s, y, h, title);
 	for (size_t i = 0; i < TOP_STACKS && d->stacks[i].n; i++) {
 		snprintf(label, sizeof(label), "%9s %-6s  ", fmt_count(&t, d->stacks[i].n),
 			 goro_activities[goro_activity_of(d->stacks[i].example->letter)].name);
@@ -355,7 +293,10 @@ static void draw_detail(const struct model *m, struct screen *s, int y, int h)
 		box_line(&b, ROLE_TEXT, label, text);
 	}
 	if (d->finding)
-		evidence_lines(&b, d->finding);
+		box_text(&b,
+			 d->finding->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT,
+			 goro_verdict_name(d->finding->verdict),
+			 d->finding->evidence ? d->finding->evidence : "");
 	const struct goro_spawn_name *sp =
 		goro_names_spawn(m->frame->names, &m->frame->snap->g[row->g->members[0]]);
 	if (m->group_key == GORO_BY_SPAWN && sp && sp->known) {
@@ -379,24 +320,12 @@ static int detail_lines(const struct model *m, int w)
 
 	for (size_t i = 0; i < TOP_STACKS && m->detail.stacks[i].n; i++)
 		n++;
-	for (const char *p = f ? f->evidence : NULL; p && *p; n++)
-		p = text_after(p, text_line(p, w - 4 - 9));
-	return n;
+	return n + (f ? box_text_lines(f->evidence, w) : 0);
 }
 
-/* The table needs its rows; the box below gets what is left, or a half when both want more. */
 static int table_lines(const struct model *m, int w, int h)
 {
-	int want = m->group_table.n < 1000 ? (int)m->group_table.n + 2 : 1000;
-	int box = detail_lines(m, w);
-
-	if (h < 10)
-		return h;
-	if (want + box <= h)
-		return h - box;
-	if (want < h / 2)
-		return want;
-	return box < h / 2 ? h - box : h - h / 2;
+	return box_split(m->group_table.n, detail_lines(m, w), h);
 }
 
 static void layout(struct model *m, int w, int h)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view_list.c - one goroutine a row: all of them, or the members of one group. */
 #include "util.h"
-#include "view.h"
+#include "view_box.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -60,16 +60,14 @@ enum goro_info_field list_field(int column)
 
 void list_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
-	static const enum role verdict_roles[] = { ROLE_DIM, ROLE_SUSPECT, ROLE_LIKELY,
-						   ROLE_LEAKED };
 	const struct model *m = ctx;
 	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
 
 	goro_field_text(m->frame->names, g, list_field(column), out->text, sizeof(out->text));
 	if (column == C_STATE)
 		out->role = (enum role)activity_roles[goro_activity_of(g->letter)];
-	else if (column == C_VERDICT && g->verdict < ARRAY_LEN(verdict_roles))
-		out->role = verdict_roles[g->verdict];
+	else if (column == C_VERDICT)
+		out->role = verdict_role(g->verdict);
 	if (column == C_WHERE && g->torn)
 		strcpy(out->text, "(ran while it was read)");
 	else if (column == C_WHERE && !goro_names_where(m->frame->names, g))

@@ -56,6 +56,16 @@ out 'FOR\^'
 run 0 -b --group state -F 'state=sleep' "$target"
 out ' 1 .*sleep$'
 no_out 'chan receive$'
+run 0 -b --screen waits -s object "$target"
+out 'WAITERS  OLDEST CHAIN  OBJECT\^$'
+[ "$(grep -cE ' 1 .* - +channel 0x[0-9a-f]+, 0 of 0 buffered, made at leaky.c:[0-9]+ ask$' "$out")" = 200 ] ||
+	fail "not every channel is listed"
+run 0 -b --screen waits -F 'state=sleep' "$target"
+no_out 'channel'
+run 0 -b --screen leaks "$target"
+out 'VERDICTv PROOF .* SPAWN SITE$'
+run 2 --screen nonsense "$target"
+err "^gotop: --screen is one of groups list waits leaks.*, not 'nonsense'"
 run 0 -b --group stack "$target"
 out 'leaky.c:[0-9]+ wait_for_answer$'
 run 0 -b --ascii "$target"

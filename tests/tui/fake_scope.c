@@ -260,13 +260,57 @@ static void add_heap(struct goro_snapshot *s)
 	s->heap_outside = (struct goro_heap){ 70000, 3, 70000, 3 };
 }
 
+/* As goro_introspect.h numbers them. */
+enum { CLASS_CHAN = 3, CLASS_MUTEX = 5, CLASS_EXTERNAL = 1 };
+enum { REASON_CHAN_RECV = 1, REASON_MUTEX = 7 };
+
+/* What each waits for, in the form that a select needs. */
+static void add_waits(struct goro_snapshot *s)
+{
+	s->waits = calloc(s->ng, sizeof(*s->waits));
+	for (size_t i = 0; i < s->ng; i++) {
+		struct goro_info *g = &s->g[i];
+
+		if (g->state != 4)
+			continue;
+		g->wait_class = g->letter == 'l'   ? CLASS_MUTEX
+				: g->letter == 'c' ? CLASS_CHAN
+						   : CLASS_EXTERNAL;
+		if (!g->wait_object)
+			continue;
+		g->waits_first = (uint32_t)s->nwaits;
+		g->nwaits = 1;
+		s->waits[s->nwaits++] =
+			(struct goro_wait){ g->wait_object,
+					    g->letter == 'l' ? REASON_MUTEX : REASON_CHAN_RECV,
+					    g->wait_class };
+	}
+}
+
 static void add_objects(struct goro_snapshot *s, unsigned nleaks)
 {
 	static const struct goro_object fixed[] = {
-		{ .address = OBJ_CACHE, .valid = true, .owner = FAKE_HOG, .nwaiters = 8 },
-		{ .address = OBJ_A, .valid = true, .owner = 300, .nwaiters = 1 },
-		{ .address = OBJ_B, .valid = true, .owner = 301, .nwaiters = 1 },
-		{ .address = OBJ_ACCEPT, .valid = true, .len = 0, .cap = 64, .nwaiters = 1 },
+		{ .address = OBJ_CACHE,
+		  .valid = true,
+		  .owner = FAKE_HOG,
+		  .nwaiters = 8,
+		  .wait_class = CLASS_MUTEX },
+		{ .address = OBJ_A,
+		  .valid = true,
+		  .owner = 300,
+		  .nwaiters = 1,
+		  .wait_class = CLASS_MUTEX },
+		{ .address = OBJ_B,
+		  .valid = true,
+		  .owner = 301,
+		  .nwaiters = 1,
+		  .wait_class = CLASS_MUTEX },
+		{ .address = OBJ_ACCEPT,
+		  .valid = true,
+		  .len = 0,
+		  .cap = 64,
+		  .nwaiters = 1,
+		  .wait_class = CLASS_CHAN },
 	};
 
 	s->objects = calloc(4 + nleaks, sizeof(*s->objects));
@@ -276,6 +320,7 @@ static void add_objects(struct goro_snapshot *s, unsigned nleaks)
 		s->objects[s->nobjects++] = (struct goro_object){
 			.address = OBJ_DONE + (uint64_t)i * 0x40,
 			.valid = true,
+			.wait_class = CLASS_CHAN,
 			.make_pc = 0x212,
 			.nwaiters = 1,
 		};
@@ -330,6 +375,7 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
 	add_stacks(s);
 	add_others(s);
 	add_leaks(s, t);
+	add_waits(s);
 	add_objects(s, nleaks);
 	if (fake.heap)
 		add_heap(s);

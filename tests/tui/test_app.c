@@ -123,9 +123,40 @@ static void test_tabs_and_help(void **state)
 {
 	(void)state;
 	RUN(defaults(), "see LIVE", "key 2", "see [2 List]", "see net.c:398 accept_loop", "key Tab",
-	    "see [1 Groups]", "key S-Tab", "see [2 List]", "key h", "see EVERYWHERE",
+	    "see [3 Waits]", "key Tab", "see [4 Leaks]", "key 1", "see [1 Groups]", "key S-Tab",
+	    "gone [1 Groups]", "key Tab", "see [1 Groups]", "click 3 Waits", "see [3 Waits]",
+	    "key 9", "see [3 Waits]", "key 2", "see [2 List]", "key h", "see EVERYWHERE",
 	    "see this help", "key End", "see lines", "gone EVERYWHERE", "key Home",
 	    "see EVERYWHERE", "key Esc", "see [2 List]", "key F1", "see EVERYWHERE", "key q");
+	assert_true(script_done());
+}
+
+static void test_waits(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key 3", "see [3 Waits]", "see WAITERSv",
+	    "see held by goroutine 77", "see held by  g77 run", "key /", "type 0x7f40", "key Enter",
+	    "see CYCLE", "see held by  g301 lock", "see for      g300 lock",
+	    "see they can never go on", "key Enter", "see [2 List]",
+	    "see in: mutex 0x7f40, held by goroutine 301", "see 1 of ", "key Esc", "see [3 Waits]",
+	    "see held by  g301", "key >", "see OLDESTv", "click OBJECT", "see OBJECT^", "type f",
+	    "type state=sleep", "key Enter", "see no goroutine that matches the filter waits",
+	    "key \\", "see held by", "key q");
+	assert_true(script_done());
+}
+
+static void test_leaks(void **state)
+{
+	(void)state;
+	fake.leaks_per_tick = 0;
+	RUN(defaults(), "see LIVE", "key 4", "see [4 Leaks]", "see cycle",
+	    "see LEAKED 2  LIKELY 0  SUSPECT 0 G", "gone unreachable", "key F8",
+	    "see 1,002 goroutines are LEAKED; it was stopped for 612us", "see unreachable",
+	    "key Down", "see LEAKED 1,002", "key >", "see PROOF^", "key >", "see COUNTv",
+	    "key Home", "see watch_session: 1,000 G LEAKED, unreachable",
+	    "see nothing that can still run has a pointer to it", "key Enter", "see [2 List]",
+	    "see in: net.c:398 watch_session", "see 1,000 of 1,028 G", "key Esc", "see [4 Leaks]",
+	    "key q");
 	assert_true(script_done());
 }
 
@@ -376,6 +407,8 @@ int main(void)
 		cmocka_unit_test_setup(test_from_group_to_source, reset),
 		cmocka_unit_test_setup(test_chain, reset),
 		cmocka_unit_test_setup(test_tabs_and_help, reset),
+		cmocka_unit_test_setup(test_waits, reset),
+		cmocka_unit_test_setup(test_leaks, reset),
 		cmocka_unit_test_setup(test_grouping_and_sorting, reset),
 		cmocka_unit_test_setup(test_filter, reset),
 		cmocka_unit_test_setup(test_search, reset),

@@ -187,6 +187,55 @@ static void list(void)
 	tear_down(&r);
 }
 
+/* The row of a view's table whose text has a word. */
+static void select_row(struct rig *r, const char *word)
+{
+	snprintf(r->m.search, sizeof(r->m.search), "%s", word);
+	if (!model_search(&r->m, 0, 1)) {
+		printf("no row has \"%s\"\n", word);
+		failures++;
+	}
+	r->m.search[0] = '\0';
+}
+
+static void waits(void)
+{
+	struct rig r;
+	char err[256];
+
+	set_up(&r, 3);
+	model_go(&r.m, VIEW_WAITS);
+	shoot_all(&r, "waits");
+	select_row(&r, "0x7f40");
+	shoot_all(&r, "waits-cycle");
+	view_ops(VIEW_WAITS)->open(&r.m);
+	shoot_all(&r, "waits-members");
+	model_back(&r.m);
+	model_set_filter(&r.m, goro_filter_parse("state=sleep", err, sizeof(err)));
+	shoot_all(&r, "waits-none");
+	tear_down(&r);
+}
+
+static void leaks(void)
+{
+	struct rig r;
+	char err[256];
+
+	set_up(&r, 3);
+	model_go(&r.m, VIEW_LEAKS);
+	shoot_all(&r, "leaks");
+	fake.proved = true;
+	tick(&r);
+	select_row(&r, "unreachable");
+	shoot_all(&r, "leaks-proved");
+	view_ops(VIEW_LEAKS)->open(&r.m);
+	shoot_all(&r, "leaks-members");
+	model_back(&r.m);
+	model_set_filter(&r.m, goro_filter_parse("state=sleep", err, sizeof(err)));
+	shoot_all(&r, "leaks-none");
+	tear_down(&r);
+}
+
 static void goroutine(void)
 {
 	static const struct {
@@ -318,6 +367,8 @@ int main(int argc, char **argv)
 	groups();
 	filtered();
 	list();
+	waits();
+	leaks();
 	goroutine();
 	heap();
 	picker();

@@ -100,6 +100,17 @@ see '\[2 List\]'
 key Escape
 see '\[1 Groups\]'
 
+echo "- who waits for whom, and what is leaked"
+key 3
+see '\[3 Waits\]'
+see 'channel 0x[0-9a-f]+, 0 of 0 buffered, made at '
+see '1 chan receive  leaky.c:[0-9]+ wait_for_answer'
+key Tab
+see '\[4 Leaks\]'
+see 'LEAKED [0-9,]+  LIKELY [0-9,]+  SUSPECT [0-9,]+ G'
+key 1
+see '\[1 Groups\]'
+
 echo "- keys, mouse, help, filter"
 key F1
 see 'EVERYWHERE'

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * view_leaks.c - findings, the worst first: what is proved and what is only suspected, how many
+ * goroutines, what they keep from being free; below, the evidence of the selected one.
+ *
+ * Some proofs come with every look. The search of the memory is asked for with F8, on the reader's
+ * thread; what it costs the target is in the first line and in the message that it ends with.
+ */
+#define _GNU_SOURCE
+#include "util.h"
+#include "view_box.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { C_VERDICT, C_PROOF, C_COUNT, C_OLDEST, C_STACK, C_HEAP, C_ON, C_SITE, NCOLUMNS };
+
+static const struct column columns[NCOLUMNS] = {
+	[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false },
+	[C_PROOF] = { "proof", "PROOF", 11, 0, false, true },
+	[C_COUNT] = { "count", "COUNT", 9, 0, true, false },
+	[C_OLDEST] = { "oldest", "OLDEST", 7, 0, true, false },
+	[C_STACK] = { "mem", "STACK", 6, 80, true, false },
+	[C_HEAP] = { "heap", "HEAP", 6, 80, true, false },
+	[C_ON] = { "on", "WAITS IN", 22, 110, false, true },
+	[C_SITE] = { "site", "SPAWN SITE", 0, 0, false, true },
+};
+
+struct row {
+	uint64_t key;
+	const struct goro_finding *f;
+	size_t n; /* of its goroutines, those that the filter keeps */
+	uint64_t oldest_ns;
+	const struct goro_info *first; /* of these */
+};
+
+struct state {
+	struct table table;
+	struct row *rows;
+	uint64_t version, selected;
+};
+
+static struct state *the(const struct model *m)
+{
+	return view_state(m, VIEW_LEAKS);
+}
+
+static void begin(struct model *m)
+{
+	the(m)->table =
+		(struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_VERDICT };
+}
+
+static void end(struct model *m)
+{
+	free(the(m)->rows);
+}
+
+static void fill(struct model *m)
+{
+	struct state *st = the(m);
+	const struct goro_verdicts *v = m->frame ? m->frame->verdicts : NULL;
+
+	free(st->rows);
+	st->rows = NULL;
+	st->table.n = 0;
+	st->version = m->version;
+	if (!v)
+		return;
+	st->rows = xcalloc(v->n, sizeof(*st->rows));
+	for (size_t i = 0; i < v->n; i++) {
+		struct row row = { .f = &v->findings[i] };
+
+		for (size_t k = 0; k < row.f->n; k++) {
+			const struct goro_info *g = &m->frame->snap->g[row.f->members[k]];
+
+			if (m->keep && !m->keep[row.f->members[k]])
+				continue;
+			row.n++;
+			row.first = row.first ? row.first : g;
+			if (g->wait_ns > row.oldest_ns)
+				row.oldest_ns = g->wait_ns;
+		}
+		row.key = finding_key(m->frame, row.f);
+		if (row.n)
+			st->rows[st->table.n++] = row;
+	}
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int by_column(const void *a, const void *b, void *arg)
+{
+	const struct row *x = a, *y = b;
+	const struct model *m = arg;
+	const struct table *t = &the(m)->table;
+	int order = 0;
+
+	switch (t->sort) {
+	case C_PROOF:
+		order = strcmp(goro_proof_name(x->f->proof), goro_proof_name(y->f->proof));
+		break;
+	case C_COUNT:
+		order = compare_u64(x->n, y->n);
+		break;
+	case C_OLDEST:
+		order = compare_u64(x->oldest_ns, y->oldest_ns);
+		break;
+	case C_STACK:
+		order = compare_u64(x->f->stack_bytes, y->f->stack_bytes);
+		break;
+	case C_HEAP:
+		order = compare_u64(x->f->heap_bytes, y->f->heap_bytes);
+		break;
+	case C_ON:
+		order = strcmp(goro_state_text(x->first), goro_state_text(y->first));
+		break;
+	case C_SITE:
+		order = goro_field_compare(m->frame->names, x->first, y->first, GORO_F_SPAWN);
+		break;
+	default:
+		order = compare_u64(x->f->verdict, y->f->verdict);
+	}
+	if (!table_rising(t))
+		order = -order;
+	/* The library has them by weight. */
+	return order ? order : (x->f > y->f) - (x->f < y->f);
+}
+
+static void refresh(struct model *m)
+{
+	struct state *st = the(m);
+	struct table *t = &st->table;
+
+	if (st->version != m->version || !m->frame)
+		fill(m);
+	if (!t->n)
+		return;
+	qsort_r(st->rows, t->n, sizeof(*st->rows), by_column, m);
+	for (size_t i = 0; i < t->n; i++)
+		if (st->rows[i].key == st->selected)
+			t->selected = i;
+	table_fit(t, t->height);
+	st->selected = st->rows[t->selected].key;
+}
+
+static void site_text(const struct model *m, const struct row *r, char *buf, size_t size)
+{
+	goro_spawn_text(goro_names_spawn(m->frame->names, r->first), buf, size);
+}
+
+static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
+{
+	const struct model *m = ctx;
+	const struct row *r = &the(m)->rows[row];
+	struct text t;
+
+	switch (column) {
+	case C_VERDICT:
+		strcpy(out->text, goro_verdict_name(r->f->verdict));
+		out->role = verdict_role(r->f->verdict);
+		break;
+	case C_PROOF:
+		strcpy(out->text, goro_proof_name(r->f->proof));
+		break;
+	case C_COUNT:
+		strcpy(out->text, fmt_count(&t, r->n));
+		break;
+	case C_OLDEST:
+		strcpy(out->text, r->oldest_ns ? fmt_duration(&t, r->oldest_ns) : "-");
+		break;
+	case C_STACK:
+		strcpy(out->text, r->f->stack_bytes ? fmt_size(&t, r->f->stack_bytes) : "-");
+		break;
+	case C_HEAP:
+		strcpy(out->text, r->f->heap_bytes ? fmt_size(&t, r->f->heap_bytes) : "-");
+		break;
+	case C_ON:
+		snprintf(out->text, sizeof(out->text), "%s", goro_state_text(r->first));
+		break;
+	case C_SITE:
+		site_text(m, r, out->text, sizeof(out->text));
+		break;
+	}
+}
+
+static void row_text(const struct model *m, size_t row, char *buf, size_t size)
+{
+	const struct row *r = &the(m)->rows[row];
+	size_t used = (size_t)snprintf(buf, size, "%s %s %s ", goro_verdict_name(r->f->verdict),
+				       goro_proof_name(r->f->proof), goro_state_text(r->first));
+
+	if (used < size)
+		site_text(m, r, buf + used, size - used);
+}
+
+/* ---- the selected finding -------------------------------------------------------------------- */
+
+static const struct row *selected(const struct model *m)
+{
+	const struct state *st = the(m);
+
+	return m->frame && st->table.selected < st->table.n ? &st->rows[st->table.selected] : NULL;
+}
+
+static int detail_lines(const struct model *m, int w)
+{
+	const struct row *r = selected(m);
+
+	return r ? 2 + 2 + box_text_lines(r->f->evidence, w) : 0;
+}
+
+static void layout(struct model *m, int w, int h)
+{
+	struct table *t = &the(m)->table;
+
+	table_fit(t, box_split(t->n, detail_lines(m, w), h) - 1);
+}
+
+static void draw_nothing(const struct model *m, struct screen *s, int y)
+{
+	const struct goro_verdicts *v = m->frame->verdicts;
+
+	if (!v)
+		screen_printf(s, y, 2, s->w - 2, ROLE_ALARM, "no verdicts: %.200s",
+			      m->frame->judge_error ? m->frame->judge_error : "?");
+	else if (v->n)
+		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
+			   "no finding has a goroutine that matches the filter: \\ clears it");
+	else if (m->frame->snap->source == GORO_RECORDING)
+		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
+			   "nothing is known to be leaked or suspected in this tick");
+	else
+		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
+			   "nothing is known to be leaked or suspected; F8 searches the memory");
+}
+
+static void draw(const struct model *m, struct screen *s, int y, int h)
+{
+	const struct state *st = the(m);
+	const struct row *r = selected(m);
+	int lines = box_split(st->table.n, detail_lines(m, s->w), h);
+	char title[384], text[1024];
+	struct text t;
+
+	if (!m->frame)
+		return;
+	table_draw(&st->table, s, y, lines, cell, m);
+	if (!st->table.n)
+		draw_nothing(m, s, y + 1);
+	if (!r || h - lines < 3)
+		return;
+	site_text(m, r, text, sizeof(text));
+	snprintf(title, sizeof(title), "%.200s: %s G %s, %s", text, fmt_count(&t, r->n),
+		 goro_verdict_name(r->f->verdict), goro_proof_name(r->f->proof));
+	struct box b = box_begin(s, y + lines, h - lines, title);
+	box_text(&b, r->f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT, "because",
+		 r->f->evidence ? r->f->evidence : "");
+	stack_line(m, r->first, text, sizeof(text));
+	box_line(&b, ROLE_TEXT, "stack    ", text);
+	const struct goro_spawn_name *sp = goro_names_spawn(m->frame->names, r->first);
+	if (sp && sp->known) {
+		goro_place_text(&sp->at, text, sizeof(text));
+		box_line(&b, ROLE_TEXT, "spawned  ", text);
+	}
+}
+
+static void status(const struct model *m, char *buf, size_t size)
+{
+	const struct goro_verdicts *v = m->frame ? m->frame->verdicts : NULL;
+	struct text a, b, c;
+	char rest[256];
+
+	if (!v)
+		return;
+	sort_and_filter(m, &the(m)->table, rest, sizeof(rest));
+	snprintf(buf, size, "LEAKED %s  LIKELY %s  SUSPECT %s G%s", fmt_count(&a, v->leaked),
+		 fmt_count(&b, v->likely), fmt_count(&c, v->suspect), rest);
+}
+
+static void title(const struct model *m, char *buf, size_t size)
+{
+	if (m->proving)
+		snprintf(buf, size, "searching its memory");
+	else if (m->frame && m->frame->snap->source != GORO_RECORDING)
+		snprintf(buf, size, "F8 proves more");
+}
+
+static struct table *table(struct model *m)
+{
+	return &the(m)->table;
+}
+
+static void select_row(struct model *m)
+{
+	const struct row *r = selected(m);
+
+	if (r)
+		the(m)->selected = r->key;
+}
+
+static void open_row(struct model *m)
+{
+	const struct row *r = selected(m);
+	char name[256];
+
+	if (!r)
+		return;
+	site_text(m, r, name, sizeof(name));
+	model_open_members(m, OF_FINDING, r->key, name);
+}
+
+const struct view_ops leaks_ops = {
+	.tab = "Leaks",
+	.state = sizeof(struct state),
+	.begin = begin,
+	.end = end,
+	.refresh = refresh,
+	.layout = layout,
+	.draw = draw,
+	.status = status,
+	.title = title,
+	.table = table,
+	.cell = cell,
+	.row_text = row_text,
+	.select = select_row,
+	.open = open_row,
+};
