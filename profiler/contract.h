@@ -60,9 +60,9 @@ struct goro_error *contract_read_objects(const struct contract *c, struct target
 
 /* ---- contract_names.c ------------------------------------------------------------------------ */
 
-/* Names and labels, by the addresses that the goroutines' records gave. */
+/* Names and labels, by the addresses that the goroutines' records gave, if any did. */
 struct goro_error *contract_read_names(const struct contract *c, struct target *t,
-				       struct goro_snapshot *snap);
+				       struct goro_snapshot *snap, bool any);
 
 /* ---- contract_heap.c ------------------------------------------------------------------------- */
 

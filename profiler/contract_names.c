@@ -87,7 +87,7 @@ static struct goro_error *read_names(struct names *names)
 }
 
 struct goro_error *contract_read_names(const struct contract *c, struct target *t,
-				       struct goro_snapshot *snap)
+				       struct goro_snapshot *snap, bool any)
 {
 	const struct goro_field *labels = &c->fields[GORO_FIELD_ext_labels];
 	struct names names = { .c = c, .t = t, .snap = snap };
@@ -98,7 +98,7 @@ struct goro_error *contract_read_names(const struct contract *c, struct target *
 	if (!snap->text)
 		return &goro_enomem;
 	snap->ntext = names.cap = 1;
-	if (!names.size || names.size > EXT_MAX)
+	if (!any || !names.size || names.size > EXT_MAX)
 		return NULL;
 	names.bytes = malloc(BATCH * names.size);
 	if (!names.bytes)

@@ -75,12 +75,24 @@ static struct goro_error *walk(const struct contract *c, struct target *t, struc
 	return err;
 }
 
+static bool has_locks(const struct goro_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->nobjects; i++) {
+		if (snap->objects[i].wait_class == GORO_CLASS_MUTEX ||
+		    snap->objects[i].wait_class == GORO_CLASS_RWMUTEX)
+			return true;
+	}
+	return false;
+}
+
 struct goro_error *contract_read_queues(const struct contract *c, struct target *t,
 					struct goro_snapshot *snap)
 {
 	struct goro_error *err = NULL;
 	uint32_t steps = 0;
 
+	if (!has_locks(snap))
+		return NULL;
 	for (size_t i = 0; i < snap->ng && !err; i++) {
 		struct goro_info *g = &snap->g[i];
 

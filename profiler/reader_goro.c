@@ -4,7 +4,7 @@
  */
 #include "reader_goro.h"
 #include "crowd.h"
-#include "reader_goro_scan.h"
+#include "reader_goro_renew.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +18,22 @@ static void find_heap(struct reader_goro *r, struct target *t)
 	}
 }
 
+/* Who compares unwinders wants every stack unwound. */
+static bool may_renew(const struct reader_goro *r, const struct target *t,
+		      const struct snapshot_builder *b)
+{
+	return r->home && !t->file && !t->ops->caught && !b->summarize &&
+	       !unwinder_compares(b->unwinder);
+}
+
+static void arrange(struct scan *s)
+{
+	snapshot_collect_objects(s->b);
+	if (!s->b->no_memory)
+		scan_ask_resident(s, 0);
+	snapshot_sort(s->b);
+}
+
 static struct goro_error *goro_read(struct reader *base, struct target *t,
 				    struct snapshot_builder *b)
 {
@@ -28,17 +44,19 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 
 	if (err)
 		return err;
+	b->counted = true;
 	if (!scan_begin(&s))
 		err = &goro_enomem;
 	find_heap(r, t);
 	/* What each of them allocated is written down for each. */
 	if (r->heap)
 		b->summarize = false;
-	/* Who compares unwinders wants every stack unwound. */
-	if (unwinder_compares(b->unwinder))
-		park_memo_free(&r->memo);
-	park_memo_rewind(&r->memo);
-	snapshot_expect(b, r->expected);
+	if (!err)
+		err = scan_list_chunks(&s);
+	if (!err && may_renew(r, t, b))
+		s.renewal = renew_begin(&s, r->home);
+	if (!s.renewal)
+		snapshot_expect(b, r->expected);
 	if (!err)
 		err = scan_chunks(&s);
 	if (!err)
@@ -46,23 +64,16 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!err && t->ops->caught)
 		err = reader_goro_caught(r, t, b);
 	if (!err) {
-		snapshot_collect_objects(b);
-		if (!b->no_memory)
-			scan_add_resident(&s, 0);
-		park_memo_objects(&r->memo, b->snap);
+		if (s.renewal)
+			renew_end(&s);
+		else
+			arrange(&s);
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
-	if (!err) {
-		/* The memory for a next look is spent when there was one before. */
-		if (r->looked && !b->summarize)
-			park_memo_save(&r->memo, b->snap);
-		r->looked = true;
-		crowd_sort_ids(b);
-		r->expected = b->snap->ng + b->snap->ng / 64;
-		snapshot_sort(b);
-	}
 	if (!err)
-		err = contract_read_names(&r->contract, t, b->snap);
+		crowd_sort_ids(b);
+	if (!err)
+		err = contract_read_names(&r->contract, t, b->snap, b->named);
 	if (!err)
 		err = r->heap ? contract_read_heap(r->heap, t, b->snap) : NULL;
 	if (!err)
@@ -81,6 +92,11 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		memcpy(b->snap->reclaim_socket, raw->reclaim_socket,
 		       sizeof(b->snap->reclaim_socket) - 1);
 		b->snap->reclaimed = raw->reclaimed;
+		r->expected = b->snap->ng + b->snap->ng / 64;
+		/* The memory for a next look is spent when there was one before. */
+		if (r->looked && !s.renewal && may_renew(r, t, b) && !b->no_memory)
+			renew_remember(&s, r->home);
+		r->looked = true;
 	}
 	scan_end(&s);
 	return err;
@@ -120,6 +136,7 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 		return err;
 	}
 	r->modules = ms;
+	r->home = snapshot_home_new();
 	r->base.ops = &reader_goro;
 	snprintf(r->base.runtime, sizeof r->base.runtime, "goro %.15s",
 		 r->contract.raw.runtime_version);
@@ -144,7 +161,7 @@ static void goro_close(struct reader *base)
 {
 	struct reader_goro *r = (struct reader_goro *)base;
 
-	park_memo_free(&r->memo);
+	snapshot_home_close(r->home);
 	free(r->threads);
 	free(r);
 }

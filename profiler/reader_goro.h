@@ -6,8 +6,8 @@
 #define GORO_READER_GORO_H
 
 #include "contract.h"
-#include "park_memo.h"
 #include "reader.h"
+#include "snapshot_home.h"
 
 /* A thread that the program made, and the goroutine that it is. */
 struct reader_thread {
@@ -19,12 +19,12 @@ struct reader_goro {
 	struct reader base;
 	struct modules *modules;
 	struct contract contract;
-	struct park_memo memo;
-	bool looked;	       /* it was read before */
-	size_t expected;       /* goroutines, at the next look */
-	uint64_t heap;	       /* address of the heap's contract; 0: there is none */
-	unsigned heap_modules; /* generation of the modules that it was looked for in, + 1 */
-	struct goro_info main; /* as the last snapshot saw it; id 0: not yet */
+	struct snapshot_home *home; /* NULL: no look is made out of an earlier one */
+	bool looked;		    /* it was read before */
+	size_t expected;	    /* goroutines, at the next look */
+	uint64_t heap;		    /* address of the heap's contract; 0: there is none */
+	unsigned heap_modules;	    /* generation of the modules that it was looked for in, + 1 */
+	struct goro_info main;	    /* as the last snapshot saw it; id 0: not yet */
 	struct reader_thread *threads; /* of the program's own that are goroutines, by rising tid */
 	size_t nthreads;
 };

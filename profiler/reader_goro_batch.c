@@ -33,6 +33,7 @@ static void again(struct scan *s, const struct item *it, uint32_t window, uint32
 static void give_up(struct scan *s, const struct item *it)
 {
 	s->b->snap->g[it->g].torn = true;
+	s->b->snap->torn++;
 	scan_add_rlocks(s, it->g, s->before + it->slot);
 }
 

@@ -66,6 +66,7 @@ void scan_decode(const struct scan *s, const uint8_t *rec, uint64_t address, str
 		g->wait_class = g->reason < GORO_NREASONS ? classes[g->reason]
 							  : names[g->reason].wait_class;
 	}
+	s->b->named |= g->ext != 0;
 	g->letter = letter_of(g->state, g->reason, names);
 }
 

@@ -29,30 +29,25 @@ static void ask_resident(struct scan *s, struct target_range *v, const uint32_t 
 		s->b->snap->g[of[i]].stack_resident = v[i].resident;
 }
 
-/* Those with a stack, from index `first` on; what the memo knew is there already. */
-static bool list_unasked(const struct goro_snapshot *snap, size_t first, struct some *ret)
+static bool has_pages(const struct goro_info *g)
 {
-	*ret = (struct some){ .g = snap->g, .v = malloc((snap->ng - first + 1) * sizeof *ret->v) };
-	for (size_t i = first; ret->v && i < snap->ng; i++) {
-		const struct goro_info *g = &snap->g[i];
-
-		if (g->id && !g->crowd && !g->stack_resident && g->stack_lo < g->stack_hi)
-			ret->v[ret->n++] = (uint32_t)i;
-	}
-	return ret->v;
+	return g->id && !g->crowd && g->stack_lo < g->stack_hi;
 }
 
-void scan_add_resident(struct scan *s, size_t first)
+void scan_add_resident(struct scan *s, uint32_t *v, size_t n)
 {
 	struct goro_snapshot *snap = s->b->snap;
+	struct some some = { .g = snap->g, .v = v };
 	struct target_range ranges[BATCH];
-	uint32_t *order = NULL, of[BATCH];
-	struct some some;
+	uint32_t *order, of[BATCH];
 	uint64_t end = 0;
 	size_t m = 0;
 
-	if (list_unasked(snap, first, &some))
-		order = order_by(some.n, lo_of, &some);
+	for (size_t i = 0; i < n; i++) {
+		if (has_pages(&snap->g[v[i]]))
+			v[some.n++] = v[i];
+	}
+	order = order_by(some.n, lo_of, &some);
 	if (!order)
 		s->b->no_memory = true;
 	for (size_t i = 0; order && i < some.n; i++) {
@@ -72,6 +67,20 @@ void scan_add_resident(struct scan *s, size_t first)
 		}
 	}
 	ask_resident(s, ranges, of, m);
-	free(some.v);
 	free(order);
+}
+
+void scan_ask_resident(struct scan *s, size_t first)
+{
+	size_t n = s->b->snap->ng - first;
+	uint32_t *v = malloc((n + 1) * sizeof *v);
+
+	if (!v) {
+		s->b->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		v[i] = (uint32_t)(first + i);
+	scan_add_resident(s, v, n);
+	free(v);
 }

@@ -12,6 +12,7 @@
  */
 #include "reader_goro_scan.h"
 #include "crowd.h"
+#include "reader_goro_renew.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,38 +103,47 @@ struct goro_error *scan_again(struct scan *s)
 
 /* ---- first round: chunk by chunk ------------------------------------------------------------- */
 
-static void classify(struct scan *s, uint64_t address, uint32_t slot, size_t *used)
+bool scan_decode_new(struct scan *s, uint32_t slot, uint64_t address, struct goro_info *g)
 {
-	struct item it = { .record = address, .slot = slot, .window = FIRST_WINDOW };
-	const struct parked *parked;
-	struct goro_info g;
-
-	scan_decode(s, s->before + slot, address, &g);
-	if (g.state >= GORO_NSTATES)
+	scan_decode(s, s->before + slot, address, g);
+	if (g->state >= GORO_NSTATES)
 		s->b->snap->bad_records++;
-	if (!scan_is_there(&g))
-		return;
-	scan_find_stack_end(s, &g);
-	if (g.flags & GORO_FLAG_MAIN)
-		s->r->main = g;
-	parked = park_memo_find(&s->r->memo, &g);
-	if (parked)
-		g.stack_used = g.stack_hi - g.sp;
-	it.g = snapshot_add_g(s->b, &g);
-	if (it.g == UINT32_MAX)
-		return;
-	if (parked) {
-		park_memo_reuse(&s->r->memo, parked, s->b, it.g);
-		scan_add_rlocks(s, it.g, s->before + slot);
-		return;
-	}
-	if (scan_has_stack(s, &g) && scan_place(s, &it, &g, used)) {
+	if (!scan_is_there(g))
+		return false;
+	scan_find_stack_end(s, g);
+	if (g->flags & GORO_FLAG_MAIN)
+		s->r->main = *g;
+	return true;
+}
+
+void scan_want_stack(struct scan *s, uint64_t address, uint32_t slot, uint32_t at, size_t *used)
+{
+	struct item it = { .record = address, .g = at, .slot = slot, .window = FIRST_WINDOW };
+	const struct goro_info *g = &s->b->snap->g[at];
+
+	if (scan_has_stack(s, g) && scan_place(s, &it, g, used)) {
 		s->items[s->nitems++] = it;
 		return;
 	}
-	if (g.state == GORO_STATE_WAITING)
+	if (g->state == GORO_STATE_WAITING)
 		s->b->snap->bad_records++; /* it must have one */
-	scan_add_rlocks(s, it.g, s->before + slot);
+	scan_add_rlocks(s, at, s->before + slot);
+}
+
+static void classify(struct scan *s, uint64_t address, uint32_t n, size_t *used)
+{
+	const uint32_t g_size = s->r->contract.raw.g_size;
+	struct goro_info g;
+
+	for (uint32_t i = 0; i < n; i++, address += g_size) {
+		uint32_t at;
+
+		if (!scan_decode_new(s, i * g_size, address, &g))
+			continue;
+		at = snapshot_add_g(s->b, &g);
+		if (at != UINT32_MAX)
+			scan_want_stack(s, address, i * g_size, at, used);
+	}
 }
 
 static struct goro_error *read_records(struct scan *s, uint64_t address, uint32_t n, uint8_t *to,
@@ -154,11 +164,12 @@ static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_
 		return err;
 	if (!ok) {
 		s->b->snap->bad_records += n;
+		if (s->renewal)
+			renew_unreadable(s, address, n);
 		return NULL;
 	}
 	s->nitems = 0;
-	for (uint32_t i = 0; i < n; i++)
-		classify(s, address + (uint64_t)i * g_size, i * g_size, &used);
+	(s->renewal ? renew_classify : classify)(s, address, n, &used);
 	if (s->b->snap->ng > s->max_goroutines)
 		return goro_error_new(GORO_PARTIAL,
 				      "its more than %zu goroutines do not fit in our memory",
@@ -166,7 +177,12 @@ static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_
 	if (!s->nitems)
 		return NULL;
 	err = scan_read_stacks(s);
-	if (!err)
+	if (err)
+		return err;
+	/* Pieces cost more than their bytes, but for a few of them. */
+	if (s->nitems <= n / 8)
+		err = read_each(s, s->items, s->nitems, s->after);
+	else
 		err = read_records(s, address, n, s->after, &ok);
 	if (err)
 		return err;
@@ -185,7 +201,7 @@ static struct goro_error *summarize_records(struct scan *s, uint64_t address, ui
 	if (!err)
 		err = scan_again(s);
 	if (!err && !s->b->no_memory) {
-		scan_add_resident(s, first);
+		scan_ask_resident(s, first);
 		crowd_join(s->b, first, first_wait);
 	}
 	return err;
@@ -198,40 +214,53 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-struct goro_error *scan_chunks(struct scan *s)
+struct goro_error *scan_list_chunks(struct scan *s)
 {
 	const struct goro_introspect *raw = &s->r->contract.raw;
-	uint64_t *chunks = calloc(raw->g_nchunks + 1, sizeof *chunks);
 	uint64_t bytes = (uint64_t)raw->g_chunk_len * raw->g_size, last = 0;
 	struct goro_error *err;
 	bool ok;
 
-	if (!chunks)
+	s->chunks = calloc(raw->g_nchunks + 1, sizeof *s->chunks);
+	if (!s->chunks)
 		return &goro_enomem;
-	err = target_read_at(s->t, raw->g_chunks, chunks, raw->g_nchunks * sizeof *chunks, &ok);
+	err = target_read_at(s->t, raw->g_chunks, s->chunks, raw->g_nchunks * sizeof *s->chunks,
+			     &ok);
 	if (!err && !ok)
 		err = goro_error_at(GORO_UNSUPPORTED, raw->g_chunks,
 				    "its goro contract makes no sense: the table of goroutines at "
 				    "0x%llx cannot be read",
 				    (unsigned long long)raw->g_chunks);
-	if (!err)
-		qsort(chunks, raw->g_nchunks, sizeof *chunks, by_value);
-	for (uint32_t i = 0; !err && i < raw->g_nchunks; i++) {
+	if (err)
+		return err;
+	qsort(s->chunks, raw->g_nchunks, sizeof *s->chunks, by_value);
+	for (uint32_t i = 0; i < raw->g_nchunks; i++) {
 		/* Chunks that overlap would multiply what is there. */
-		if (!chunks[i] || chunks[i] < last) {
-			s->b->snap->bad_records += chunks[i] ? raw->g_chunk_len : 0;
-			continue;
+		if (s->chunks[i] && s->chunks[i] >= last) {
+			last = s->chunks[i] + bytes;
+			s->chunks[s->nchunks++] = s->chunks[i];
+		} else if (s->chunks[i]) {
+			s->odd_records += raw->g_chunk_len;
 		}
-		last = chunks[i] + bytes;
+	}
+	return NULL;
+}
+
+struct goro_error *scan_chunks(struct scan *s)
+{
+	const struct goro_introspect *raw = &s->r->contract.raw;
+	struct goro_error *err = NULL;
+
+	s->b->snap->bad_records += s->odd_records;
+	for (size_t i = 0; !err && i < s->nchunks; i++) {
 		for (uint32_t at = 0; !err && at < raw->g_chunk_len; at += BATCH) {
 			uint32_t n = raw->g_chunk_len - at;
 
 			n = n < BATCH ? n : BATCH;
 			err = (s->b->summarize ? summarize_records : scan_records)(
-				s, chunks[i] + (uint64_t)at * raw->g_size, n);
+				s, s->chunks[i] + (uint64_t)at * raw->g_size, n);
 		}
 	}
-	free(chunks);
 	return err;
 }
 
@@ -270,4 +299,6 @@ void scan_end(struct scan *s)
 	free(s->items);
 	free(s->again.v);
 	free(s->waits);
+	free(s->chunks);
+	renew_free(s->renewal);
 }

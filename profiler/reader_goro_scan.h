@@ -53,6 +53,10 @@ struct scan {
 	struct goro_wait *waits;
 	size_t nwaits, waits_cap;
 	uint64_t address_space; /* of which it was asked what is resident */
+	uint64_t *chunks;	/* by rising address */
+	size_t nchunks;
+	uint32_t odd_records;	 /* in chunks that are left out */
+	struct renewal *renewal; /* NULL: nothing is known from an earlier look */
 };
 
 bool scan_begin(struct scan *s);
@@ -60,9 +64,18 @@ void scan_end(struct scan *s);
 
 /* ---- reader_goro_scan.c ---------------------------------------------------------------------- */
 
+/* Fill s->chunks. */
+struct goro_error *scan_list_chunks(struct scan *s);
+
 /* All records once; what ran meanwhile, or lies deeper, is kept for scan_again(). */
 struct goro_error *scan_chunks(struct scan *s);
 struct goro_error *scan_again(struct scan *s);
+
+/* The record in before[] at slot. False: there is no goroutine in it. */
+bool scan_decode_new(struct scan *s, uint32_t slot, uint64_t address, struct goro_info *g);
+
+/* Have the stack of snap->g[at] read with this batch, if it has one. */
+void scan_want_stack(struct scan *s, uint64_t address, uint32_t slot, uint32_t at, size_t *used);
 
 /* ---- reader_goro_record.c -------------------------------------------------------------------- */
 
@@ -112,7 +125,10 @@ void scan_finish_all(struct scan *s);
 
 /* ---- reader_goro_resident.c ------------------------------------------------------------------ */
 
-/* Of the goroutines from index `first` on. */
-void scan_add_resident(struct scan *s, size_t first);
+/* Of these goroutines, as far as they have stacks. v is reordered. */
+void scan_add_resident(struct scan *s, uint32_t *v, size_t n);
+
+/* Of those from index `first` on. */
+void scan_ask_resident(struct scan *s, size_t first);
 
 #endif /* GORO_READER_GORO_SCAN_H */

@@ -47,6 +47,52 @@ bool snapshot_begin(struct snapshot_builder *b, struct unwinder *unwinder)
 	return b->snap != NULL;
 }
 
+/* What every look tells anew. */
+static void free_passing(struct goro_snapshot *snap)
+{
+	free(snap->name);
+	free(snap->runtime);
+	free(snap->file);
+	free(snap->crowds);
+	free(snap->crowd_ids);
+	free(snap->procs);
+	free(snap->tombs);
+	free(snap->text);
+	free(snap->heap);
+	free(snap->heap_ended);
+}
+
+void snapshot_continue(struct snapshot_builder *b, struct goro_snapshot *old)
+{
+	struct snapshot_past *past = old->past;
+
+	free_passing(old);
+	*old = (struct goro_snapshot){
+		.g = old->g,
+		.ng = old->ng,
+		.waits = old->waits,
+		.nwaits = old->nwaits,
+		.rlocks = old->rlocks,
+		.stacks = old->stacks,
+		.nstacks = old->nstacks,
+		.pcs = old->pcs,
+		.npcs = old->npcs,
+		.objects = old->objects,
+		.nobjects = old->nobjects,
+		.past = past,
+	};
+	goro_snapshot_free(b->snap);
+	b->snap = old;
+	b->g_cap = past->g_cap;
+	b->waits_cap = past->waits_cap;
+	b->rlocks_cap = past->rlocks_cap;
+	b->stacks_cap = past->stacks_cap;
+	b->pcs_cap = past->pcs_cap;
+	b->stack_table = past->stack_table;
+	b->stack_table_size = past->stack_table_size;
+	past->stack_table = NULL;
+}
+
 /* ---- goroutines ------------------------------------------------------------------------------ */
 
 void snapshot_expect(struct snapshot_builder *b, size_t ng)
@@ -285,13 +331,126 @@ void snapshot_sort(struct snapshot_builder *b)
 	free(order);
 }
 
+/* The goroutines from index `first` on in the order of their ids. to[] follows. */
+static bool sort_from(struct goro_snapshot *s, size_t first, uint32_t *to)
+{
+	size_t n = s->ng - first;
+	uint32_t *order = order_by(n, id_of, s->g + first);
+
+	for (size_t i = 0; order && i < n; i++)
+		to[first + order[i]] = (uint32_t)(first + i);
+	if (order)
+		permute(s->g + first, order, n);
+	free(order);
+	return order;
+}
+
+/* Close the gaps in g[0..n), move the rest down behind them, and tell where all went. */
+static size_t close_gaps(struct goro_snapshot *s, size_t n, uint32_t *to, bool *in_order)
+{
+	size_t kept = 0, at = 0;
+
+	for (size_t i = 0; i < s->ng; i++) {
+		to[i] = UINT32_MAX;
+		if (!s->g[i].id)
+			continue;
+		*in_order &= i >= n || !at || s->g[i].id > s->g[at - 1].id;
+		if (at != i)
+			s->g[at] = s->g[i];
+		to[i] = (uint32_t)at++;
+		kept += i < n;
+	}
+	s->ng = at;
+	return kept;
+}
+
+/*
+ * Merge g[n..ng), which is in order, into g[0..n) from the end. to[i]: the new index of i. False:
+ * two have one id; all are there even so.
+ */
+static bool merge_from(struct goro_snapshot *s, size_t n, uint32_t *to)
+{
+	size_t i = n, j = s->ng - n, at = s->ng;
+	struct goro_info *late = malloc((j + 1) * sizeof *late);
+	bool unique = late;
+
+	if (late)
+		memcpy(late, s->g + n, j * sizeof *late);
+	while (late && j) {
+		bool one = i && s->g[i - 1].id > late[j - 1].id;
+
+		unique &= !i || s->g[i - 1].id != late[j - 1].id;
+		at--;
+		s->g[at] = one ? s->g[i - 1] : late[j - 1];
+		to[one ? --i : n + --j] = (uint32_t)at;
+	}
+	while (late && i--)
+		to[i] = (uint32_t)i;
+	free(late);
+	return unique;
+}
+
+static bool rises(const struct goro_snapshot *s, size_t from)
+{
+	for (size_t i = from + 1; i < s->ng; i++) {
+		if (s->g[i].id <= s->g[i - 1].id)
+			return false;
+	}
+	return true;
+}
+
+/* to[] after a second move: by[] of those from the index that they had in between. */
+static void follow(uint32_t *to, size_t n, const uint32_t *by)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (to[i] != UINT32_MAX)
+			to[i] = by[to[i]];
+	}
+}
+
+static bool sort_late(struct goro_snapshot *s, size_t n, uint32_t *to, size_t nto)
+{
+	uint32_t *by = malloc((s->ng + 1) * sizeof *by);
+	bool ok = by;
+
+	for (size_t i = 0; ok && i < n; i++)
+		by[i] = (uint32_t)i;
+	if (ok && !rises(s, n)) {
+		ok = sort_from(s, n, by);
+		if (ok)
+			follow(to, nto, by);
+		ok = ok && rises(s, n);
+	}
+	if (ok && n && n < s->ng && s->g[n].id <= s->g[n - 1].id) {
+		ok = merge_from(s, n, by);
+		follow(to, nto, by);
+	}
+	free(by);
+	return ok;
+}
+
+bool snapshot_merge(struct snapshot_builder *b, size_t n, uint32_t *to)
+{
+	struct goro_snapshot *s = b->snap;
+	size_t nto = s->ng, kept;
+	bool in_order = true;
+
+	kept = close_gaps(s, n, to, &in_order);
+	if (in_order && sort_late(s, kept, to, nto))
+		return true;
+	snapshot_sort(b);
+	return false;
+}
+
 /* ---- objects --------------------------------------------------------------------------------- */
 
-static bool is_object(unsigned class)
+bool snapshot_is_object(const struct goro_wait *w)
 {
-	return class == GORO_CLASS_CHAN || class == GORO_CLASS_MUTEX ||
-	       class == GORO_CLASS_RWMUTEX || class == GORO_CLASS_COND ||
-	       class == GORO_CLASS_WAITGROUP || class == GORO_CLASS_SEMA;
+	unsigned class = w->wait_class;
+
+	return w->object && (class == GORO_CLASS_CHAN || class == GORO_CLASS_MUTEX ||
+			     class == GORO_CLASS_RWMUTEX || class == GORO_CLASS_COND ||
+			     class == GORO_CLASS_WAITGROUP || class == GORO_CLASS_SEMA);
 }
 
 /* The objects so far, and where each is by its address. */
@@ -379,7 +538,7 @@ void snapshot_collect_objects(struct snapshot_builder *b)
 		for (size_t j = 0; ok && s->g[i].id && j < s->g[i].nwaits; j++) {
 			const struct goro_wait *w = &s->waits[s->g[i].waits_first + j];
 
-			if (w->object && is_object(w->wait_class))
+			if (snapshot_is_object(w))
 				ok = count_waiter(b, &c, w);
 		}
 	}
@@ -396,8 +555,18 @@ struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b)
 		snapshot_abandon(b);
 		return NULL;
 	}
-	for (size_t i = 0; i < s->ng; i++)
+	for (size_t i = 0; !b->counted && i < s->ng; i++)
 		s->torn += s->g[i].torn;
+	if (s->past) {
+		s->past->g_cap = b->g_cap;
+		s->past->waits_cap = b->waits_cap;
+		s->past->rlocks_cap = b->rlocks_cap;
+		s->past->stacks_cap = b->stacks_cap;
+		s->past->pcs_cap = b->pcs_cap;
+		s->past->stack_table = b->stack_table;
+		s->past->stack_table_size = b->stack_table_size;
+		b->stack_table = NULL;
+	}
 	free(b->stack_table);
 	free(b->crowd_table);
 	*b = (struct snapshot_builder){ 0 };
@@ -406,6 +575,8 @@ struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b)
 
 void snapshot_abandon(struct snapshot_builder *b)
 {
+	if (b->snap)
+		snapshot_forget(b->snap);
 	goro_snapshot_free(b->snap);
 	free(b->stack_table);
 	free(b->crowd_table);
@@ -416,24 +587,16 @@ void snapshot_abandon(struct snapshot_builder *b)
 
 void goro_snapshot_free(struct goro_snapshot *snap)
 {
-	if (!snap)
+	if (!snap || (snap->past && snapshot_home_keep(snap)))
 		return;
-	free(snap->name);
-	free(snap->runtime);
-	free(snap->file);
+	snapshot_forget(snap);
+	free_passing(snap);
 	free(snap->g);
-	free(snap->crowds);
-	free(snap->crowd_ids);
 	free(snap->waits);
 	free(snap->rlocks);
 	free(snap->stacks);
 	free(snap->pcs);
 	free(snap->objects);
-	free(snap->procs);
-	free(snap->tombs);
-	free(snap->text);
-	free(snap->heap);
-	free(snap->heap_ended);
 	free(snap);
 }
 

@@ -10,6 +10,7 @@
 #define GORO_SNAPSHOT_H
 
 #include "profiler.h"
+#include "snapshot_home.h"
 #include "unwind.h"
 
 struct snapshot_builder {
@@ -21,12 +22,20 @@ struct snapshot_builder {
 	bool summarize;	       /* see crowd.h */
 	uint32_t *crowd_table; /* open-addressed: hash of what a crowd has in common -> index + 1 */
 	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap;
+	bool named;		     /* some goroutine has a name or labels */
+	bool counted;		     /* snap->torn is right */
 	bool no_memory;		     /* some array could not grow; freeze reports it */
 	struct unwind_result result; /* scratch: too big for the stack of a thread */
 };
 
 /* False: out of memory. */
 bool snapshot_begin(struct snapshot_builder *b, struct unwinder *unwinder);
+
+/*
+ * Go on with a snapshot that has a past: with its goroutines, what they wait for, stacks and
+ * objects. Everything else starts anew.
+ */
+void snapshot_continue(struct snapshot_builder *b, struct goro_snapshot *old);
 
 /* Make room for so many more goroutines at once. */
 void snapshot_expect(struct snapshot_builder *b, size_t ng);
@@ -58,10 +67,20 @@ void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);
 void snapshot_sort(struct snapshot_builder *b);
 
 /*
+ * The same where the goroutines up to index n are in order already, but for those with id 0. to[i]
+ * becomes the new index of what was i, or UINT32_MAX. False: they were not in order, or two had one
+ * id; they are sorted, and to[] says nothing.
+ */
+bool snapshot_merge(struct snapshot_builder *b, size_t n, uint32_t *to);
+
+/*
  * Make the table of the objects that are waited for, without contents: sorted, each one once. What
  * those with id 0 wait for does not count.
  */
 void snapshot_collect_objects(struct snapshot_builder *b);
+
+/* Is it something that has a place in that table? */
+bool snapshot_is_object(const struct goro_wait *w);
 
 /* End. Returns the snapshot, or NULL: out of memory. The builder is empty then. */
 struct goro_snapshot *snapshot_freeze(struct snapshot_builder *b);

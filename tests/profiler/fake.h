@@ -29,7 +29,7 @@ struct fake_segment {
 
 struct fake {
 	struct target target;
-	struct fake_segment segments[4];
+	struct fake_segment segments[6];
 	size_t nsegments;
 	struct goro_introspect *contract; /* in the bytes of the first segment */
 	struct goro_field *fields;

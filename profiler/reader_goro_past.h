@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reader_goro_past.h - what goes with a snapshot, so that a later look can be made out of it.
+ */
+#ifndef GORO_READER_GORO_PAST_H
+#define GORO_READER_GORO_PAST_H
+
+#include "reader_goro_renew.h"
+
+/* What a record said, and where its goroutine is in the snapshot. */
+struct seen {
+	uint64_t id, sp, wait_object;
+	uint32_t status, park_seq;
+	uint32_t place; /* index + 1; 0: no goroutine */
+	uint16_t peak;	/* pages */
+	bool still;	/* it was parked, and its stack was walked to its end */
+	bool plain;	/* and nothing else can change while it is */
+};
+
+/* Those of a chunk of records. */
+struct seen_chunk {
+	uint64_t address;
+	struct seen *v;
+};
+
+/* What goes with a snapshot that can be renewed. */
+struct past {
+	struct snapshot_past base;
+	struct seen_chunk *chunks; /* by rising address */
+	size_t nchunks;
+	uint32_t chunk_len, g_size;
+	int64_t time;
+	unsigned looks;
+	size_t wasted_waits, first_stacks;
+};
+
+/* A goroutine that was read again, and where its waits were. */
+struct changed {
+	struct seen *seen;
+	uint32_t g;
+	uint32_t waits_first, nwaits;
+};
+
+/* A look in the making. */
+struct renewal {
+	struct past *past;
+	size_t old_ng, old_nwaits;
+	uint64_t passed;   /* ns since */
+	bool *read;	   /* of each old one */
+	struct changed *v; /* those that were */
+	size_t n, cap;
+	struct goro_wait *left; /* what they waited for */
+	size_t nleft, left_cap;
+	struct goro_object *objects; /* that were not there */
+	size_t nobjects, objects_cap;
+	bool gaps, odd;
+	bool lonely; /* there are objects that nobody waits for any more */
+};
+
+/* ---- reader_goro_past.c ---------------------------------------------------------------------- */
+
+/* What was seen at a record, or NULL: it is none of them. */
+struct seen *past_at(const struct past *p, uint64_t record);
+
+/* snap->g[i] is what is there. */
+void past_see(struct seen *e, const struct goro_snapshot *snap, size_t i);
+
+/* ---- reader_goro_renew.c --------------------------------------------------------------------- */
+
+/* An array with room for one more after n, or NULL: out of memory. */
+void *renew_grow(struct scan *s, void *v, size_t n, size_t *cap, size_t size);
+
+/* ---- reader_goro_objects.c ------------------------------------------------------------------- */
+
+/* The table of the objects, after what changed is in its place. */
+void renew_objects(struct scan *s);
+
+#endif /* GORO_READER_GORO_PAST_H */
