@@ -286,6 +286,8 @@ void command_run(struct app *a, enum command c, long arg)
 	struct model *m = &a->m;
 	struct table *t = model_table(m);
 
+	if (view_ops(m->view)->command && view_ops(m->view)->command(m, c))
+		return;
 	switch (c) {
 	case CMD_UP:
 		return command_move(m, -1);
@@ -383,6 +385,7 @@ void command_run(struct app *a, enum command c, long arg)
 		return command_quit(a, true);
 	case CMD_ROW:
 		return click_row(a, (size_t)arg);
+	case CMD_WINDOW:
 	case CMD_NONE:
 		return;
 	}

@@ -28,7 +28,8 @@ _gotop() {
 	case $prev in
 	-s | --sort)
 		COMPREPLY=($(compgen -W "count mark rate wait oldest mem heap verdict site gid state for on
-			held worker spawn where waiters chain object proof" -- "$cur"))
+			held worker spawn where waiters chain object proof queue
+			switches steals" -- "$cur"))
 		return
 		;;
 	--group)
@@ -36,7 +37,7 @@ _gotop() {
 		return
 		;;
 	--screen)
-		COMPREPLY=($(compgen -W "groups list waits leaks" -- "$cur"))
+		COMPREPLY=($(compgen -W "groups list waits leaks sched" -- "$cur"))
 		return
 		;;
 	--color)

@@ -58,6 +58,7 @@ const struct binding bindings[] = {
 	{ CMD_GOTO, IN_DATA, { ':' }, NULL, "go to a goroutine by its id" },
 	{ CMD_CHAIN, IN_GOROUTINE, { 'w' }, NULL, "go to the goroutine that it waits for" },
 	{ CMD_RUNTIME_FRAMES, IN_GOROUTINE, { 'H' }, NULL, "show or hide the runtime's frames" },
+	{ CMD_WINDOW, IN_SCHED, { 'T' }, NULL, "histograms of the last looks, or since the start" },
 	{ CMD_PREV_G, IN_GOROUTINE, { '<' }, NULL, "goroutine before, in the list's order" },
 	{ CMD_NEXT_G, IN_GOROUTINE, { '>' }, NULL, "next goroutine" },
 	{ CMD_EXPLAIN, IN_PICKER, { 'e' }, NULL, "explain why it cannot be attached" },

@@ -27,7 +27,8 @@ static const struct argp_option options[] = {
 	{ "sort", 's', "COLUMN", 0,
 	  "Sort by a column of the tables that have it: count mark rate wait oldest mem heap "
 	  "verdict "
-	  "site gid state for on held worker spawn where waiters chain object proof. A minus "
+	  "site gid state for on held worker spawn where waiters chain object proof queue "
+	  "switches steals. A minus "
 	  "behind "
 	  "it inverts the order",
 	  0 },
@@ -35,7 +36,7 @@ static const struct argp_option options[] = {
 	  "Only goroutines for which EXPR holds, e.g. 'state=chan and for>5s'", 0 },
 	{ "group", OPT_GROUP, "KEY", 0, "Group by spawn, stack, state, or none", 0 },
 	{ "screen", OPT_SCREEN, "NAME", 0,
-	  "Begin with this screen, or print it: groups, list, waits or leaks", 0 },
+	  "Begin with this screen, or print it: groups, list, waits, leaks or sched", 0 },
 	{ "no-mouse", OPT_NO_MOUSE, NULL, 0, "Leave the mouse to the terminal", 0 },
 	{ "ascii", OPT_ASCII, NULL, 0, "Draw with ASCII characters only", 0 },
 	{ "color", OPT_COLOR, "WHEN", 0, "auto, always or never; NO_COLOR is honoured in auto", 0 },
@@ -126,7 +127,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_SCREEN:
 		if (view_by_name(arg) == NVIEWS)
-			argp_error(state, "--screen is one of groups list waits leaks, not '%s'",
+			argp_error(state,
+				   "--screen is one of groups list waits leaks sched, not '%s'",
 				   arg);
 		a->app.screen = arg;
 		return 0;

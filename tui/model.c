@@ -217,6 +217,7 @@ void model_frame(struct model *m, struct frame *f)
 	groups_rates(m);
 	groups_sort(m);
 	fill_list(m);
+	views_frame(m, old);
 	view_new_frame(m);
 	if (old != m->mark)
 		m->spare = old;
@@ -228,6 +229,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	out[1] = m->mark != m->frame ? m->mark : NULL;
 	m->frame = m->mark = NULL;
 	m->version++;
+	views_drop(m);
 	groups_free(m);
 	free(m->list);
 	m->list = NULL;

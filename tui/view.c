@@ -75,6 +75,20 @@ void views_end(struct model *m)
 	}
 }
 
+void views_frame(struct model *m, const struct frame *before)
+{
+	for (int v = 0; v < NVIEWS; v++)
+		if (views[v]->new_frame)
+			views[v]->new_frame(m, before);
+}
+
+void views_drop(struct model *m)
+{
+	for (int v = 0; v < NVIEWS; v++)
+		if (views[v]->drop)
+			views[v]->drop(m);
+}
+
 void view_new_frame(struct model *m)
 {
 	if (views[m->view]->refresh)

@@ -19,6 +19,10 @@ struct view_ops {
 	/* The private state was made, is to be emptied. */
 	void (*begin)(struct model *m);
 	void (*end)(struct model *m);
+	/* Each new frame, also while another view is on show: for what needs its history. before:
+	 * the frame on show until now, or NULL. */
+	void (*new_frame)(struct model *m, const struct frame *before);
+	void (*drop)(struct model *m); /* the target was left */
 	/* Something that it shows has changed: frame, selection, the view itself. */
 	void (*refresh)(struct model *m);
 	/* Before drawing: fit tables to a body of this size. */
@@ -37,6 +41,8 @@ struct view_ops {
 	/* The table's row was selected: remember what it stands for. */
 	void (*select)(struct model *m);
 	void (*open)(struct model *m); /* Enter; or NULL */
+	/* A command of its own keys; false: not one of these. */
+	bool (*command)(struct model *m, enum command c);
 	/* In batch mode: lines that it draws; NULL: its table is printed. */
 	int (*lines)(const struct model *m);
 };
@@ -64,6 +70,8 @@ static inline void *view_state(const struct model *m, enum view_id view)
 }
 void views_begin(struct model *m);
 void views_end(struct model *m);
+void views_frame(struct model *m, const struct frame *before);
+void views_drop(struct model *m);
 
 void view_new_frame(struct model *m);
 void view_draw(struct model *m, struct screen *s);

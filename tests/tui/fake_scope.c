@@ -337,7 +337,21 @@ static void add_procs(struct goro_snapshot *s, unsigned t)
 								     : 0,
 						  .running = i == 0 ? FAKE_HOG : 0,
 						  .runq_len = i == 0 ? 3 : 0,
-						  .nswitch = (uint64_t)t * 41000 / (i + 1) };
+						  .tid = i < 2 ? 48214 + i : 0,
+						  .nswitch = (uint64_t)t * 41000 / (i + 1),
+						  .npark = (uint64_t)t * 40000 / (i + 1),
+						  .nready = (uint64_t)t * 39000 / (i + 1),
+						  .nsteal = (uint64_t)t * i * 3,
+						  .nretake = i == 0 ? t / 2 : 0,
+						  .nspawn = (uint64_t)t * 30,
+						  .nexit = (uint64_t)t * 7 };
+	/* Slow before the first look: a millisecond; since then microseconds. */
+	for (int b = 0; b < 8; b++) {
+		s->procs[0].latencies.n[11 + b] =
+			(uint64_t)t * (uint64_t)(b < 4 ? 1 << b : 16 >> b);
+		s->procs[1].slices.n[8 + b] = (uint64_t)t * (uint64_t)(8 - b) * 100;
+	}
+	s->procs[0].latencies.n[21] = 5000;
 }
 
 static struct goro_error *error(enum goro_status code, const char *message, const char *hint)

@@ -160,6 +160,18 @@ static void test_leaks(void **state)
 	assert_true(script_done());
 }
 
+static void test_sched(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "click 5 Sched", "see [5 Sched]", "see P^", "see running",
+	    "see g77 cache.c:201 shard_run", "see 41,000", "see p99 32us", "key T",
+	    "see wait to run, all", "see p99 2.0ms", "key T", "see p99 32us", "key Enter",
+	    "see g77  running", "key Esc", "see [5 Sched]", "key Down", "key Enter",
+	    "see P 1 runs no goroutine", "key >", "key >", "see QUEUEv", "key /", "type shard_run",
+	    "key Enter", "key Enter", "see g77  running", "key q");
+	assert_true(script_done());
+}
+
 static void test_grouping_and_sorting(void **state)
 {
 	(void)state;
@@ -409,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup(test_tabs_and_help, reset),
 		cmocka_unit_test_setup(test_waits, reset),
 		cmocka_unit_test_setup(test_leaks, reset),
+		cmocka_unit_test_setup(test_sched, reset),
 		cmocka_unit_test_setup(test_grouping_and_sorting, reset),
 		cmocka_unit_test_setup(test_filter, reset),
 		cmocka_unit_test_setup(test_search, reset),

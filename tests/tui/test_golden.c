@@ -236,6 +236,19 @@ static void leaks(void)
 	tear_down(&r);
 }
 
+static void sched(void)
+{
+	struct rig r;
+
+	set_up(&r, 1);
+	model_go(&r.m, VIEW_SCHED);
+	shoot_all(&r, "sched-first");
+	for (int i = 0; i < 5; i++)
+		tick(&r);
+	shoot_all(&r, "sched");
+	tear_down(&r);
+}
+
 static void goroutine(void)
 {
 	static const struct {
@@ -369,6 +382,7 @@ int main(int argc, char **argv)
 	list();
 	waits();
 	leaks();
+	sched();
 	goroutine();
 	heap();
 	picker();

@@ -108,6 +108,9 @@ see '1 chan receive  leaky.c:[0-9]+ wait_for_answer'
 key Tab
 see '\[4 Leaks\]'
 see 'LEAKED [0-9,]+  LIKELY [0-9,]+  SUSPECT [0-9,]+ G'
+key Tab
+see '\[5 Sched\]'
+see 'wait to run, [0-9.]+m?s: p50'
 key 1
 see '\[1 Groups\]'
 
