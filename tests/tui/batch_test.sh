@@ -67,7 +67,7 @@ out 'VERDICTv PROOF .* SPAWN SITE$'
 run 0 -b -n 2 -d 0.1 --screen sched "$target"
 out '^   P\^ STATE    QUEUE  SWITCH/S'
 out '^    0 (idle|running) '
-out 'wait to run, all: p50 [0-9.]+[num]?s p99'
+out 'wait to run, all: p50 [0-9.]+[num]?s  p99'
 out '^. < +[0-9.]+[num]?s +[0-9,]+ █'
 run 2 --screen nonsense "$target"
 err "^gotop: --screen is one of groups list waits leaks.*, not 'nonsense'"

@@ -164,11 +164,11 @@ static void test_sched(void **state)
 {
 	(void)state;
 	RUN(defaults(), "see LIVE", "click 5 Sched", "see [5 Sched]", "see P^", "see running",
-	    "see g77 cache.c:201 shard_run", "see 41,000", "see p99 32us", "key T",
-	    "see wait to run, all", "see p99 2.0ms", "key T", "see p99 32us", "key Enter",
-	    "see g77  running", "key Esc", "see [5 Sched]", "key Down", "key Enter",
-	    "see P 1 runs no goroutine", "key >", "key >", "see QUEUEv", "key /", "type shard_run",
-	    "key Enter", "key Enter", "see g77  running", "key q");
+	    "see g77 cache.c:201 shard_run", "see 41,000", "gone wait to run, all",
+	    "gone p99 2.0ms", "key T", "see wait to run, all", "see p99 2.0ms", "key T",
+	    "gone p99 2.0ms", "key Enter", "see g77  running", "key Esc", "see [5 Sched]",
+	    "key Down", "key Enter", "see P 1 runs no goroutine", "key >", "key >", "see QUEUEv",
+	    "key /", "type shard_run", "key Enter", "key Enter", "see g77  running", "key q");
 	assert_true(script_done());
 }
 
