@@ -242,48 +242,79 @@ static void decode_object(const struct contract *c, struct record r, struct goro
 	}
 }
 
+enum { OBJECTS = 1024, NEAR = 256, SPAN = 4096 };
+
+/* Objects to be read, those that lie close to each other in one piece. */
+struct objects {
+	struct goro_object *of[OBJECTS];
+	uint32_t piece[OBJECTS]; /* in reads */
+	struct target_read reads[OBJECTS];
+	size_t n, nreads;
+	uint8_t *bytes; /* SPAN for each piece */
+	bool apart;	/* each in a piece of its own */
+};
+
+static void add_object(const struct contract *c, struct objects *os, struct goro_object *o)
+{
+	size_t size = object_size(c, o->wait_class);
+	struct target_read *r = os->nreads ? &os->reads[os->nreads - 1] : NULL;
+
+	if (!r || os->apart || o->address + size < o->address ||
+	    o->address - r->address > r->len + NEAR || o->address + size - r->address > SPAN) {
+		r = &os->reads[os->nreads];
+		*r = (struct target_read){ .address = o->address,
+					   .to = os->bytes + os->nreads++ * SPAN };
+	}
+	if (r->len < o->address + size - r->address)
+		r->len = o->address + size - r->address;
+	os->piece[os->n] = (uint32_t)os->nreads - 1;
+	os->of[os->n++] = o;
+}
+
+static struct goro_error *read_objects(const struct contract *c, struct target *t,
+				       struct objects *os)
+{
+	struct goro_error *err = t->ops->read(t, os->reads, os->nreads);
+
+	for (size_t i = 0; i < os->n && !err; i++) {
+		const struct target_read *r = &os->reads[os->piece[i]];
+		struct goro_object *o = os->of[i];
+		size_t at = o->address - r->address;
+
+		o->valid = r->ok;
+		if (r->ok)
+			decode_object(
+				c, (struct record){ (const uint8_t *)r->to + at, r->len - at }, o);
+	}
+	os->n = os->nreads = 0;
+	return err;
+}
+
+/* A piece of which not all can be read is of two objects that have nothing to do with each other.
+ */
 struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
 					 struct goro_snapshot *snap)
 {
-	enum { BATCH = 1024 };
-	size_t stride = 1;
-	uint8_t *bytes;
+	struct objects *os = calloc(1, sizeof *os);
 	struct goro_error *err = NULL;
 
-	for (unsigned class = GORO_CLASS_CHAN; class <= GORO_CLASS_WAITGROUP; class ++) {
-		if (object_size(c, class) > stride)
-			stride = object_size(c, class);
-	}
-	bytes = malloc(BATCH * stride);
-	if (!bytes)
-		return &goro_enomem;
-	for (size_t at = 0; at < snap->nobjects && !err;) {
-		struct target_read reads[BATCH];
-		struct goro_object *of[BATCH];
-		size_t n = 0;
-
-		for (; at < snap->nobjects && n < BATCH; at++) {
-			struct goro_object *o = &snap->objects[at];
-
-			if (o->valid)
-				continue;
-			of[n] = o;
-			reads[n] = (struct target_read){
-				.address = o->address,
-				.to = bytes + n * stride,
-				.len = object_size(c, o->wait_class),
-			};
-			n++;
+	if (os)
+		os->bytes = malloc(OBJECTS * SPAN);
+	if (!os || !os->bytes)
+		err = &goro_enomem;
+	for (int apart = 0; apart < 2 && !err; apart++) {
+		os->apart = apart;
+		for (size_t i = 0; i < snap->nobjects && !err; i++) {
+			if (!snap->objects[i].valid)
+				add_object(c, os, &snap->objects[i]);
+			if (os->n == OBJECTS)
+				err = read_objects(c, t, os);
 		}
-		err = t->ops->read(t, reads, n);
-		for (size_t i = 0; i < n && !err; i++) {
-			struct record r = { bytes + i * stride, reads[i].len };
-
-			of[i]->valid = reads[i].ok;
-			if (reads[i].ok)
-				decode_object(c, r, of[i]);
-		}
+		if (!err)
+			err = read_objects(c, t, os);
 	}
-	free(bytes);
+	if (os)
+		free(os->bytes);
+	free(os);
 	return err;
 }

@@ -179,8 +179,8 @@ static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_
 	err = scan_read_stacks(s);
 	if (err)
 		return err;
-	/* Pieces cost more than their bytes, but for a few of them. */
-	if (s->nitems <= n / 8)
+	/* A piece costs as much as some thirty records in a row. */
+	if (s->nitems <= n / 32)
 		err = read_each(s, s->items, s->nitems, s->after);
 	else
 		err = read_records(s, address, n, s->after, &ok);

@@ -16,10 +16,9 @@
 #include <unistd.h>
 #include "target_absent.h"
 
-#define BATCH	     1024		 /* IOV_MAX */
-#define PAGE_PRESENT (1ull << 63)	 /* in an entry of pagemap; bit 62: swapped out */
-#define PAGE_FILE    (1ull << 61)	 /* a file's, or shared */
-#define PAGE_GUARD   (UINT64_C(1) << 58) /* since Linux 6.15; nobody may read it */
+#define BATCH	   1024		       /* IOV_MAX */
+#define PAGE_FILE  (1ull << 61)	       /* a file's, or shared */
+#define PAGE_GUARD (UINT64_C(1) << 58) /* since Linux 6.15; nobody may read it */
 
 /* ---- target_ops ------------------------------------------------------------------------------ */
 
@@ -204,54 +203,6 @@ static int process_open_path(struct target *t, const char *path)
 		fd = -errno;
 	close(root);
 	return fd;
-}
-
-/*
- * Stacks lie close to each other, so read the page map of many at once: from the first to the
- * last one that is not too far behind.
- */
-static void process_resident(struct target *t, struct target_range *v, size_t n)
-{
-	struct process *p = (struct process *)t;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), entries[8192];
-	const uint64_t window = page * (sizeof entries / sizeof *entries);
-	const uint64_t gap = page * 128; /* so much is cheaper to read than to ask once more */
-	uint64_t at = 0, end = 0;	 /* addresses that entries[] describes now */
-
-	for (size_t i = 0; i < n; i++)
-		v[i].resident = 0;
-	if (p->pagemap == -1) {
-		p->pagemap = openat(p->dir, "pagemap", O_RDONLY | O_CLOEXEC);
-		if (p->pagemap < 0)
-			p->pagemap = -2;
-	}
-	if (p->pagemap < 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t a = v[i].lo & ~(page - 1);
-
-		while (a < v[i].hi) {
-			if (a < at || a >= end) {
-				uint64_t last = a;
-				ssize_t got;
-
-				for (size_t j = i;
-				     j < n && v[j].lo < a + window && v[j].lo < last + gap; j++)
-					last = v[j].hi;
-				last = last < a + window ? last : a + window;
-				if (last <= a)
-					break;
-				got = pread(p->pagemap, entries, (last - a + page - 1) / page * 8,
-					    (off_t)(a / page * 8));
-				if (got < 8)
-					break;
-				at = a;
-				end = a + (uint64_t)got / 8 * page;
-			}
-			for (; a < v[i].hi && a < end; a += page)
-				v[i].resident += entries[(a - at) / page] & PAGE_PRESENT ? page : 0;
-		}
-	}
 }
 
 /* In RAM or swapped out, and of no file: see pagemap in the kernel's documentation. */

@@ -15,9 +15,10 @@
  */
 struct process {
 	struct target target;
-	int dir;     /* of /proc/PID */
-	int pagemap; /* -1: not opened yet; -2: cannot be */
-	int mem;     /* the same */
+	int dir;      /* of /proc/PID */
+	int pagemap;  /* -1: not opened yet; -2: cannot be */
+	bool no_scan; /* this kernel has no PAGEMAP_SCAN */
+	int mem;      /* the same */
 };
 
 /* ---- target_process_wiped.c: what a child would see wiped -------------------------------------
@@ -106,6 +107,9 @@ struct goro_error *process_explain(const struct process *p, int error, const cha
 /* Takes text over. */
 struct goro_error *process_parse_maps(char *text, size_t len, struct target_maps *ret);
 struct goro_error *process_read_pid(struct target *t, int pid, struct target_read *v, size_t n);
+/* target_process_resident.c: see target_ops.resident. */
+void process_resident(struct target *t, struct target_range *v, size_t n);
+
 /* See target_ops.own_pages; *pagemap is the descriptor of that file, or -1 before the first use. */
 bool process_own_pages(int dir, int *pagemap, uint64_t lo, uint64_t hi, uint8_t *own);
 

@@ -21,6 +21,7 @@
  * may write to is not copied here.
  */
 #include "sparse.h"
+#include "target_process_pages.h"
 #include "target_process.h"
 
 #include <dirent.h>
@@ -44,28 +45,6 @@
 #ifndef SYS_pidfd_getfd
 #define SYS_pidfd_getfd 438
 #endif
-
-struct page_run {
-	uint64_t lo, hi, categories;
-};
-
-struct scan_pages {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t inverted, mask, any_of, report;
-};
-
-#define SCAN_PAGES	 _IOWR('f', 16, struct scan_pages)
-#define SCAN_AND_MARK	 (UINT64_C(1) << 0)
-#define SCAN_MARKED_ONLY (UINT64_C(1) << 1) /* fail where marks are not kept */
-
-enum {
-	IS_WRITTEN = 1 << 1,
-	IS_FILE = 1 << 2,
-	IS_PRESENT = 1 << 3,
-	IS_SWAPPED = 1 << 4,
-	IS_ZERO = 1 << 5,
-	IS_GUARD = 1 << 8, /* since 6.15; nothing is there, and nobody may read it */
-};
 
 /* Of each page. */
 enum { UNKNOWN = 0, OWN = 1, NONE = 2, COPIED = 3 /* while it ran */ };
