@@ -45,17 +45,53 @@ bool process_ended(const struct process *p)
 	return seems_ended(p) && seems_ended(p);
 }
 
-/* It had no memory a moment ago: it is ending, or becoming another program. Which, is soon clear.
+static bool has_memory(const struct process *p)
+{
+	size_t len;
+	char *text = process_text(p->dir, "statm", &len);
+	bool has = text && strtoull(text, NULL, 10) > 0;
+
+	free(text);
+	return has;
+}
+
+static bool first_thread_ended(const struct process *p)
+{
+	size_t len;
+	char *text = process_text(p->dir, "stat", &len);
+	const char *state = text ? process_stat(text, 3) : NULL;
+	bool has = state && *state == 'Z';
+
+	free(text);
+	return has;
+}
+
+/*
+ * It had no memory a moment ago: it is ending, which takes a big one seconds, or a thread of it is
+ * becoming another program, which takes the memory's place at once. Its first thread may also have
+ * ended alone, by pthread_exit(), and it is the one by which the kernel shows the memory.
  */
 static struct goro_error *ending(const struct process *p)
 {
-	for (int i = 0; i < 100; i++) {
+	enum { STEP_US = 2000, PATIENCE = 10 * 1000000 / STEP_US, ALONE = 1000000 / STEP_US };
+	int alone = 0;
+
+	for (int i = 0; i < PATIENCE && alone < ALONE; i++) {
 		if (process_ended(p))
 			return process_gone(p);
-		usleep(2000);
+		if (has_memory(p))
+			return goro_error_new(GORO_UNSUPPORTED,
+					      "process %d has become another program",
+					      p->target.pid);
+		alone = first_thread_ended(p) ? alone + 1 : 0;
+		usleep(STEP_US);
 	}
-	return goro_error_new(GORO_UNSUPPORTED, "process %d has become another program",
-			      p->target.pid);
+	if (alone)
+		return goro_error_new(GORO_UNSUPPORTED,
+				      "the first thread of process %d has ended, and the kernel "
+				      "shows its memory no more",
+				      p->target.pid);
+	return goro_error_new(GORO_NO_TARGET, "process %d is ending", p->target.pid);
 }
 
 static bool same_namespace(int dir, const char *name)
