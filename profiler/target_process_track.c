@@ -19,8 +19,17 @@
  * copied. Writes that no page table sees, of devices to pinned pages, would be missed: a process
  * that may have such (target_process_unseen.c) is not looked at in this way. What other processes
  * may write to is not copied here.
+ *
+ * What it gave back meanwhile (MADV_DONTNEED) and did not touch again is not told while it stands:
+ * to ask for all pages takes three times as long. It is shown as it was, with pointers that are no
+ * more; that may hide a leak for a moment, but makes up none. Only where stacks go away and come
+ * back by themselves (GORO_COLD) all pages are asked for: there a missing page says where to look.
+ *
+ * What costs most is to touch memory of our own for the first time. So the copy goes by way of a
+ * small window, and zeros are left out of it (sparse.h).
  */
 #include "sparse.h"
+#include "target_absent.h"
 #include "target_process_pages.h"
 #include "target_process.h"
 
@@ -70,6 +79,8 @@ struct process_track {
 	int uffd, pagemap, pid; /* the keeper's */
 	struct target *live;
 	struct sparse_store store; /* behind it all */
+	struct page_run *sure; /* the keeper's: what is right unless it was said to be written to */
+	size_t nsure;
 	uint64_t not_own; /* what the kernel can tell of pages that hold nothing of its own */
 	struct held v[];
 };
@@ -439,11 +450,39 @@ static enum process_tracked note_unreadable(const struct process_track *t, const
 	return TRACKED_ALL;
 }
 
+/* Of [lo, hi) what was copied is right: once the process runs again that is written down. */
+static bool note_sure(struct process_track *t, uint64_t lo, uint64_t hi)
+{
+	struct page_run *bigger = realloc(t->sure, (t->nsure + 1) * sizeof *bigger);
+
+	if (!bigger)
+		return false;
+	t->sure = bigger;
+	bigger[t->nsure++] = (struct page_run){ lo, hi, 0 };
+	return true;
+}
+
+static void settle(struct process_track *t)
+{
+	for (size_t i = 0; i < t->nsure; i++) {
+		const struct held *h = held_of(t, t->sure[i].lo);
+		uint8_t *s = state_of(t, h) + (t->sure[i].lo - h->lo) / PAGE;
+		uint8_t *end = s + (t->sure[i].hi - t->sure[i].lo) / PAGE;
+
+		while ((s = memchr(s, COPIED, (size_t)(end - s))))
+			*s++ = OWN;
+	}
+	free(t->sure);
+	t->sure = NULL;
+	t->nsure = 0;
+}
+
 enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
 				       uint64_t *budget)
 {
 	static struct page_run runs[RUNS];
 	const struct held *h = held_of(t, m->lo);
+	const bool exact = target_absent_touches(t->live, m->lo, m->hi);
 	struct copier c = { .t = t };
 	uint64_t done = m->lo;
 
@@ -457,23 +496,25 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 	}
 	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
 		const struct page_run range = { at, m->hi, 0 };
-		int n = scan(t, &range, m->inode, SCAN_MARKED_ONLY, false, runs, &end);
+		int n = scan(t, &range, m->inode, SCAN_MARKED_ONLY, !exact, runs, &end);
 
 		if (n < 0) {
 			forget(t, m->lo, m->hi);
 			return TRACKED_NOT;
 		}
 		for (int k = 0; k < n; k++) {
-			drop(t, h, done, runs[k].lo);
+			if (exact)
+				drop(t, h, done, runs[k].lo);
 			keep(&c, h, &runs[k]);
 			done = runs[k].hi;
-			if (c.bytes > *budget)
+			if (c.bytes > *budget || c.full)
 				return TRACKED_TOO_MUCH;
 		}
 	}
-	drop(t, h, done, m->hi);
+	if (exact)
+		drop(t, h, done, m->hi);
 	flush(&c);
-	if (c.full)
+	if (c.full || (!exact && !note_sure(t, m->lo, m->hi)))
 		return TRACKED_TOO_MUCH;
 	*budget -= c.bytes;
 	return TRACKED_ALL;
@@ -485,6 +526,7 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 /* Piece by piece: to give back all at once would hold up whoever wants memory meanwhile. */
 void process_track_end(struct process_track *t)
 {
+	settle(t);
 	for (size_t i = 0; i < t->n && t->uffd >= 0; i++) {
 		const struct held *h = &t->v[i];
 
