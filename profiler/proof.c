@@ -5,8 +5,9 @@
  *
  * The first pass reads a target that runs, so what it finds is no proof. But what is leaked stays
  * leaked, and a pointer that is nowhere is also not where a running program may have moved it: if
- * the pass finds nothing the target is not disturbed. If a stop meets somebody in the middle of
- * malloc(), part of the heap cannot be walked and would hide leaks: then another one is made.
+ * the pass finds nothing the target is not disturbed. If it finds something, that is where the
+ * proof begins (reach_guess.c). If a stop meets somebody in the middle of malloc(), part of the
+ * heap cannot be walked and would hide leaks: then another one is made.
  *
  * A goroutine that is leaked may hold locks, and a lock can only be unlocked by its owner (or by
  * each of its readers). So who waits for such a lock is stuck, even if all the world can reach the
@@ -33,6 +34,7 @@ struct proof {
 	const struct goro_verdict_options *opt;
 	struct stuck *stuck;
 	struct goro_reach *ret;
+	struct reach_guess guess; /* the filter's */
 	uint64_t most;
 };
 
@@ -62,6 +64,7 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.snap = snap,
 		.facts = &facts,
 		.never = never,
+		.guess = stopped ? &p->guess : NULL,
 		.most = p->most,
 		.why = p->opt->why,
 	};
@@ -220,6 +223,8 @@ static struct goro_error *prove(struct proof *p)
 			p->ret->root_bytes = r.root_bytes;
 			memcpy(p->ret->note, r.note, sizeof p->ret->note);
 		}
+		p->guess = r.guess;
+		r.guess = (struct reach_guess){ 0 };
 		reach_free(&r);
 		/* It moved, or made no sense for a moment: that is what the stop is for. */
 		if (err && err->code != GORO_PARTIAL)
@@ -261,6 +266,7 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 	if (!err)
 		err = prove(&p);
 	pthread_mutex_unlock(&scope->lock);
+	reach_guess_free(&p.guess);
 	return unknown(&p, err);
 }
 

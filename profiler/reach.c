@@ -21,7 +21,8 @@
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
- * costs as much as as many independent ones.
+ * costs as much as as many independent ones. In a big heap most of what the filter found does not
+ * have to be found again (reach_guess.c).
  *
  * Rejected: rounds over all goroutines until nothing changes (quadratic for a chain); to read
  * objects from the target as they are marked (a system call each).
@@ -119,13 +120,19 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	err = reach_preload(r);
 	if (err)
 		return err;
+	if (!reach_guess_mark(r))
+		return &goro_enomem;
 	reach_choose_candidates(r, roots);
 	/* Nobody waits for what could be out of reach: there is nothing to find. */
 	if (!r->ret->ncandidates && !r->view->why)
 		return r->no_memory ? &goro_enomem : NULL;
 	err = reach_search_roots(r, roots);
-	if (!err)
+	if (!err) {
+		reach_guess_search(r);
 		err = reach_drain(r);
+	}
+	if (!err && !reach_guess_make(r, &r->ret->guess))
+		err = &goro_enomem;
 	if (!err)
 		err = measure(r);
 	if (!err && r->view->why && !reach_find_chain(r))
@@ -135,13 +142,18 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 
 static void run_free(struct run *r)
 {
-	for (size_t i = 0; r->watched && i < r->heap.nareas; i++)
-		free(r->watched[i]);
+	for (size_t i = 0; i < r->heap.nareas; i++) {
+		free(r->watched ? r->watched[i] : NULL);
+		free(r->live ? r->live[i] : NULL);
+		free(r->suspects ? r->suspects[i] : NULL);
+	}
 	heap_free(&r->heap);
 	zones_free(&r->zones);
 	if (r->slab)
 		munmap(r->slab, r->slab_size + 1);
 	free(r->watched);
+	free(r->live);
+	free(r->suspects);
 	free(r->block_marked);
 	free(r->watch);
 	free(r->candidate);
@@ -196,5 +208,6 @@ void reach_free(struct reach *r)
 	free(r->leaked);
 	free(r->retains);
 	free(r->chain);
+	reach_guess_free(&r->guess);
 	*r = (struct reach){ 0 };
 }

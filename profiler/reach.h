@@ -12,6 +12,21 @@
 #include "profiler.h"
 #include "target.h"
 
+/*
+ * Objects that a look at a target that runs found to be out of reach. A guess, which makes the
+ * proof in a consistent view faster: see reach_guess.c.
+ */
+struct reach_guess {
+	struct reach_guessed {
+		uint64_t lo; /* of the heap's area; bit i of dead: the object at lo + 16 * i */
+		uint64_t *dead;
+		size_t nwords;
+	} * areas;
+	size_t nareas;
+	uint64_t *blocks; /* addresses */
+	size_t nblocks;
+};
+
 struct reach_view {
 	struct target *t;
 	const struct target_thread *threads; /* none: nothing is known of registers */
@@ -19,8 +34,9 @@ struct reach_view {
 	const struct goro_snapshot *snap; /* of this very view */
 	const struct facts *facts;
 	const bool *never; /* by index: proved already that it can never go on; NULL: none */
-	uint64_t most;	   /* bytes of our memory to use, about */
-	uint64_t why;	   /* a goroutine whose chain is wanted, or 0 */
+	const struct reach_guess *guess; /* or NULL */
+	uint64_t most;			 /* bytes of our memory to use, about */
+	uint64_t why;			 /* a goroutine whose chain is wanted, or 0 */
 };
 
 /* One step of a chain from a root to what a goroutine waits for. */
@@ -42,11 +58,13 @@ struct reach {
 	uint64_t root_bytes, objects, object_bytes;
 	char note[192]; /* memory that was believed to hold pointers, and why; "" for none */
 	bool busy;	/* part of that is because the heap was at work */
+	struct reach_guess guess; /* for the next; empty where it would be of no use */
 	struct reach_link *chain; /* from a root to what `why` waits for */
 	size_t nchain;
 };
 
 struct goro_error *reach_run(const struct reach_view *view, struct reach *ret);
 void reach_free(struct reach *r);
+void reach_guess_free(struct reach_guess *g);
 
 #endif /* GORO_REACH_H */

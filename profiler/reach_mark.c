@@ -102,9 +102,12 @@ static void mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 static void see_object(struct run *r, uint32_t area, uint64_t v)
 {
 	const struct heap_area *a = &r->heap.areas[area];
-	struct seen *s = &r->seen[r->next_seen++ % REACH_SEEN];
-	const struct seen before = *s;
+	struct seen *s, before;
 
+	if (r->suspects && !heap_bit(r->suspects[area], (v - a->lo) / HEAP_PAGE))
+		return;
+	s = &r->seen[r->next_seen++ % REACH_SEEN];
+	before = *s;
 	__builtin_prefetch(&a->start[(v - a->lo) / HEAP_GRANULE / 64]);
 	__builtin_prefetch(&a->mark[(v - a->lo) / HEAP_GRANULE / 64]);
 	*s = (struct seen){ v, area };

@@ -53,7 +53,8 @@ struct run {
 	struct zones zones;
 	uint64_t **watched; /* of each area: bit of the first granule of what is waited for */
 	bool *block_marked;
-	struct watch *watch; /* sorted by key */
+	uint64_t **live, **suspects; /* reach_guess.c's, of each area; NULL: there is no guess */
+	struct watch *watch;	     /* sorted by key */
 	size_t nwatch, watch_cap;
 
 	/* Of each goroutine. */
@@ -100,9 +101,21 @@ void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64
 
 /* Read records, and of stacks what is small, many at once. */
 struct goro_error *reach_preload(struct run *r);
+/* The words of [at, at + size) of an area. */
+void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size);
 /* Everything that is a root, then all that was marked and what it leads to. */
 struct goro_error *reach_search_roots(struct run *r, const struct roots *roots);
 struct goro_error *reach_drain(struct run *r);
+
+/* ---- reach_guess.c ----------------------------------------------------------------------------
+ */
+
+/* What is not marked now. False: no memory. */
+bool reach_guess_make(const struct run *r, struct reach_guess *ret);
+/* Before candidates are chosen: mark all but what was guessed. False: no memory. */
+bool reach_guess_mark(struct run *r);
+/* Search what was marked so. */
+void reach_guess_search(struct run *r);
 
 /* ---- reach_candidates.c -----------------------------------------------------------------------
  */

@@ -83,7 +83,7 @@ static struct goro_error *search_stack(struct run *r, uint32_t g)
 	return err;
 }
 
-static void search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size)
+void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size)
 {
 	const uint64_t lo = r->zones.lo, span = r->zones.span, end = at + size;
 
@@ -117,7 +117,7 @@ static void search_area(struct run *r, const struct todo *t)
 	r->ret->objects++;
 	r->ret->object_bytes += size;
 	r->here = (struct reach_link){ .kind = REACH_OBJECT, .object = at, .size = size };
-	search_object(r, a, at, size);
+	reach_search_object(r, a, at, size);
 }
 
 static struct goro_error *search_block(struct run *r, uint32_t index)

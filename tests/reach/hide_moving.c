@@ -10,15 +10,22 @@
 #include <unistd.h>
 #include "hide.h"
 
-enum { NCELLS = 200000, NSLOTS = 24 };
+enum { NCELLS = 200000, ROW = 100, NSLOTS = 24 };
+
+static void **rows[NCELLS / ROW];
+
+static void **cell(uint32_t i)
+{
+	return &rows[i / ROW][i % ROW];
+}
 
 /* One pointer at a time is taken from its cell and put into another; now it is in neither. */
 static void moves(void *arg)
 {
-	void **cells = arg;
 	uint64_t random = 88172645463325252;
 	uint32_t at[NCHANS];
 
+	(void)arg;
 	for (uint32_t i = 0; i < NCHANS; i++)
 		at[i] = i;
 	for (;;) {
@@ -30,12 +37,12 @@ static void moves(void *arg)
 		random ^= random << 17;
 		k = random % NCHANS;
 		to = (uint32_t)(random >> 20) % NCELLS;
-		if (cells[to])
+		if (*cell(to))
 			continue;
-		pointer = cells[at[k]];
-		cells[at[k]] = NULL;
+		pointer = *cell(at[k]);
+		*cell(at[k]) = NULL;
 		__asm__ volatile("" : "+r"(pointer)::"memory");
-		cells[to] = pointer;
+		*cell(to) = pointer;
 		at[k] = to;
 	}
 }
@@ -44,9 +51,21 @@ static void in_cells(void)
 {
 	void **cells = calloc(NCELLS, sizeof(*cells));
 
+	for (int i = 0; i < NCELLS / ROW; i++)
+		rows[i] = cells + (ptrdiff_t)i * ROW;
 	for (int i = 0; i < NCHANS; i++)
-		cells[i] = new_chan();
-	go(moves, cells);
+		*cell(i) = new_chan();
+	go(moves, NULL);
+}
+
+/* The same in many objects of the heap. */
+static void in_rows(void)
+{
+	for (int i = 0; i < NCELLS / ROW; i++)
+		rows[i] = calloc(ROW, sizeof(*rows[i]));
+	for (int i = 0; i < NCHANS; i++)
+		*cell(i) = new_chan();
+	go(moves, NULL);
 }
 
 /* The page that has them is never long where it is; where it was stays mapped, and is empty. */
@@ -188,11 +207,8 @@ static void in_churn(void)
 }
 
 const struct place places_that_change[] = {
-	{ "cells", in_cells },
-	{ "memmove", in_memmove },
-	{ "remapped", in_remapped },
-	{ "renewed", in_renewed },
-	{ "direct", in_direct },
-	{ "churn", in_churn },
-	{ NULL, NULL },
+	{ "cells", in_cells },	   { "rows", in_rows },
+	{ "memmove", in_memmove }, { "remapped", in_remapped },
+	{ "renewed", in_renewed }, { "direct", in_direct },
+	{ "churn", in_churn },	   { NULL, NULL },
 };
