@@ -42,7 +42,7 @@ struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_
 	mp->post = POST_PARK;
 	mp->post_reason = reason;
 	mp->post_lock = l;
-	return switch_to(mp, gp, pick_or_g0(mp));
+	return switch_to(mp, gp, pick_or_g0(mp, l));
 }
 
 struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, uint32_t **order,
@@ -55,7 +55,7 @@ struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, u
 	mp->post_reason = reason;
 	mp->post_order = order;
 	mp->post_norder = norder;
-	return switch_to(mp, gp, pick_or_g0(mp));
+	return switch_to(mp, gp, pick_or_g0(mp, true));
 }
 
 struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
@@ -67,7 +67,7 @@ struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
 	mp->post = POST_PARK_WORD;
 	mp->post_reason = reason;
 	mp->post_word = word;
-	return switch_to(mp, gp, pick_or_g0(mp));
+	return switch_to(mp, gp, pick_or_g0(mp, false));
 }
 
 /* The rest of after_switch(): all but a park with one lock. */
@@ -270,7 +270,7 @@ void goro_exit(void)
 	}
 	g_end(mp, gp);
 	mp->post = POST_DEAD;
-	switch_to(mp, gp, pick_or_g0(mp));
+	switch_to(mp, gp, pick_or_g0(mp, false));
 	__builtin_unreachable();
 }
 
