@@ -131,6 +131,14 @@ bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok)
 	return false;
 }
 
+static void join_crowd(struct p *pp, struct goro_waiter *w)
+{
+	uintptr_t *slot = &pp->came[pp->ncame++ % CROWD_AHEAD];
+
+	w->before = *slot;
+	*slot = ~(uintptr_t)w;
+}
+
 /* Wait in q; c->lock is held and released. False: the channel was closed. */
 static bool chan_wait(struct m **mp, goro_chan *c, struct waitq *q, void *elem,
 		      enum goro_reason reason)
@@ -143,6 +151,8 @@ static bool chan_wait(struct m **mp, goro_chan *c, struct waitq *q, void *elem,
 		.kind = reason,
 	};
 
+	if (q->last)
+		join_crowd((*mp)->p, &w);
 	waitq_push(&q->first, &q->last, &w);
 	record_waiting(gp, &w);
 	*mp = goro_park(*mp, reason, c, &c->lock);
@@ -217,32 +227,33 @@ enum goro_try goro_chan_try_recv(goro_chan *c, void *elem)
 	return result;
 }
 
-/* Empty q into a chain of goroutines to make ready; their operations did not happen. */
-static uint32_t drain(struct waitq *q, struct g **first, struct g **last)
+/*
+ * Empty q; the operations did not happen. From the end, which is the way that the waiters point. A
+ * crowd is no longer in any cache: each step would wait for memory, and the address of the next one
+ * is in the one before. That was a third of the time of waking 100,000.
+ */
+static void drain(struct waitq *q, struct g_pile *woken)
 {
 	struct goro_waiter *w;
-	uint32_t n = 0;
 
-	while ((w = chan_dequeue(q))) {
-		struct g *gp = w->g;
+	while ((w = q->last)) {
+		struct selection *sel = w->selection;
 
+		__builtin_prefetch((const void *)~w->before, 1);
+		waitq_remove(&q->first, &q->last, w);
+		if (sel && !selection_claim(sel))
+			continue;
+		if (sel)
+			sel->fired = w;
 		w->ok = false;
-		gp->link = NULL;
-		if (*last)
-			(*last)->link = gp;
-		else
-			*first = gp;
-		*last = gp;
-		n++;
+		goro_pile_add(woken, w->g);
 	}
-	return n;
 }
 
 void goro_chan_close(goro_chan *c)
 {
-	struct g *first = NULL, *last = NULL;
+	struct g_pile woken;
 	struct m *mp;
-	uint32_t n;
 
 	if (!c)
 		goro_panic("close of nil channel");
@@ -254,11 +265,13 @@ void goro_chan_close(goro_chan *c)
 		goro_panic("close of closed channel");
 	}
 	__atomic_store_n(&c->closed, 1, __ATOMIC_RELAXED);
-	n = drain(&c->recvq, &first, &last);
-	n += drain(&c->sendq, &first, &last);
+	woken.n = 0;
+	woken.first = NULL;
+	drain(&c->recvq, &woken);
+	drain(&c->sendq, &woken);
 	unlock(&c->lock);
-	if (n)
-		goro_ready_batch(mp, first, n);
+	if (woken.n)
+		goro_ready_pile(mp, &woken);
 	leave(mp);
 }
 

@@ -12,19 +12,21 @@
 
 enum {
 	BLOCK_SIZE = 16 * 1024,
-	BLOCK_LEN = (BLOCK_SIZE - sizeof(void *)) / sizeof(void *),
+	BLOCK_LEN = (BLOCK_SIZE - 2 * sizeof(void *)) / sizeof(void *),
 	SPARE_MAX = 32, /* empty blocks that are kept */
 };
 
-struct block {
-	struct block *next;
+struct g_block {
+	struct g_block *next;
+	uint32_t head, tail; /* what is in use; in between, none is empty */
 	struct g *entry[BLOCK_LEN];
 };
 
+_Static_assert(sizeof(struct g_block) == BLOCK_SIZE, "whole pages");
+
 static struct {
-	struct block *first, *last; /* NULL: never used */
-	uint32_t head, tail;	    /* in the first, and in the last */
-	struct block *spare;
+	struct g_block *first, *last; /* NULL: never used; else there is always one */
+	struct g_block *spare;
 	uint32_t nspare;
 } queue;
 
@@ -35,9 +37,9 @@ static void set_len(uint64_t len)
 	goro_introspect.sched_runq_len = len;
 }
 
-static void block_add(void)
+static struct g_block *block_new(void)
 {
-	struct block *b = queue.spare;
+	struct g_block *b = queue.spare;
 
 	if (b) {
 		queue.spare = b->next;
@@ -49,15 +51,11 @@ static void block_add(void)
 				   (unsigned long)sched.runq_len);
 	}
 	b->next = NULL;
-	if (queue.last)
-		queue.last->next = b;
-	else
-		queue.first = b;
-	queue.last = b;
-	queue.tail = 0;
+	b->head = b->tail = 0;
+	return b;
 }
 
-static void block_done(struct block *b)
+static void block_done(struct g_block *b)
 {
 	if (queue.nspare == SPARE_MAX) {
 		os_unreserve(b, sizeof(*b));
@@ -68,11 +66,24 @@ static void block_done(struct block *b)
 	queue.nspare++;
 }
 
+static void append(struct g_block *first, struct g_block *last)
+{
+	if (queue.last)
+		queue.last->next = first;
+	else
+		queue.first = first;
+	queue.last = last;
+}
+
 static void put(struct g *gp)
 {
-	if (!queue.last || queue.tail == BLOCK_LEN)
-		block_add();
-	queue.last->entry[queue.tail++] = gp;
+	struct g_block *b = queue.last;
+
+	if (unlikely(!b || b->tail == BLOCK_LEN)) {
+		b = block_new();
+		append(b, b);
+	}
+	b->entry[b->tail++] = gp;
 }
 
 void goro_global_put(struct g *first, struct g *last, uint32_t n)
@@ -94,22 +105,76 @@ void goro_global_put_all(struct g *const *gs, uint32_t n)
 	set_len(atomic_load_explicit(&sched.runq_len, memory_order_relaxed) + n);
 }
 
+/* ---- piles: see offers.h ---------------------------------------------------------------------
+ */
+
+static noinline void pile_grow(struct g_pile *pile)
+{
+	struct g_block *b;
+
+	lock_always(&sched.lock);
+	b = block_new();
+	unlock_always(&sched.lock);
+	b->head = b->tail = BLOCK_LEN;
+	b->next = pile->first;
+	if (!pile->first)
+		pile->last = b;
+	pile->first = b;
+}
+
+void goro_pile_add(struct g_pile *pile, struct g *gp)
+{
+	if (g_set_runnable(gp)) {
+		goro_ready_locked(gp);
+		return;
+	}
+	if (pile->n++ < PILE_FEW) {
+		pile->few[PILE_FEW - pile->n] = gp;
+		return;
+	}
+	if (!pile->first || !pile->first->head)
+		pile_grow(pile);
+	pile->first->entry[--pile->first->head] = gp;
+}
+
+void goro_global_put_pile(const struct g_pile *pile)
+{
+	uint32_t nfew = pile->n < PILE_FEW ? pile->n : PILE_FEW;
+
+	if (pile->first) {
+		struct g_block *was = queue.last;
+
+		/* That was the last one, so the only one; empty ones do not go in between. */
+		if (was && was->head == was->tail) {
+			queue.first = queue.last = NULL;
+			block_done(was);
+		}
+		append(pile->first, pile->last);
+		set_len(atomic_load_explicit(&sched.runq_len, memory_order_relaxed) + pile->n -
+			nfew);
+	}
+	goro_global_put_all(pile->few + PILE_FEW - nfew, nfew);
+}
+
+/* ---- taking ----------------------------------------------------------------------------------
+ */
+
 static struct g *first(void)
 {
-	return queue.first->entry[queue.head];
+	return queue.first->entry[queue.first->head];
 }
 
 static struct g *take(void)
 {
-	struct block *b = queue.first;
-	struct g *gp = b->entry[queue.head++];
+	struct g_block *b = queue.first;
+	struct g *gp = b->entry[b->head++];
 
+	if (b->head < b->tail)
+		return gp;
 	if (b == queue.last) {
-		if (queue.head == queue.tail)
-			queue.head = queue.tail = 0;
-	} else if (queue.head == BLOCK_LEN) {
+		b->head = b->tail = 0;
+	} else {
 		queue.first = b->next;
-		queue.head = 0;
 		block_done(b);
 	}
 	return gp;

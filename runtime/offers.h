@@ -27,6 +27,18 @@ void goro_park_forever(enum goro_reason reason) __attribute__((noreturn));
 void goro_ready(struct m *mp, struct g *gp);
 /* The same for a chain of them (through g.link), behind what waits already. */
 void goro_ready_batch(struct m *mp, struct g *first, uint32_t n);
+/*
+ * The same for many that are found last one first. They are kept in blocks of the global queue,
+ * which takes them as they are, so that none is touched more often than it must be; the last ones
+ * of all in `few`, from its end.
+ */
+struct g_pile {
+	uint32_t n;
+	struct g_block *first, *last;
+	struct g *few[PILE_FEW];
+};
+void goro_pile_add(struct g_pile *pile, struct g *gp); /* before all that are there */
+void goro_ready_pile(struct m *mp, struct g_pile *pile);
 
 /* A go statement of the runtime's own, between enter() and leave(); at the tail of the queue. */
 void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent);
@@ -40,6 +52,7 @@ uint64_t goro_g_count(void);
 /* To the end of the global queue, sched.lock held: a chain, or all of an array. */
 void goro_global_put(struct g *first, struct g *last, uint32_t n);
 void goro_global_put_all(struct g *const *gs, uint32_t n);
+void goro_global_put_pile(const struct g_pile *pile);
 
 /* There is work that another worker could take: wake one, unless one is looking already. */
 static inline void goro_wake_worker(void)

@@ -165,6 +165,25 @@ void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
 	goro_wake_worker();
 }
 
+void goro_ready_pile(struct m *mp, struct g_pile *pile)
+{
+	struct p *pp = mp->p;
+
+	record_ready(pp, pile->n);
+	if (pile->n <= PILE_FEW) {
+		struct g **first = pile->few + PILE_FEW - pile->n;
+
+		goro_mark_ready(pp, first[0]);
+		for (uint32_t i = 0; i < pile->n; i++)
+			runq_put(pp, first[i]);
+	} else {
+		lock_always(&sched.lock);
+		goro_global_put_pile(pile);
+		unlock_always(&sched.lock);
+	}
+	goro_wake_worker();
+}
+
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 static void bury(struct g *gp)

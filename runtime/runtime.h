@@ -49,6 +49,8 @@
 #define P_NBUCKETS   40u /* the last one begins at 4.5 minutes */
 #define P_TURN	     61u /* picks between two looks at the global queue */
 #define TOMB_MAX     256u
+#define CROWD_AHEAD  8u
+#define PILE_FEW     64u
 
 /* ---- G ----------------------------------------------------------------------------------------
  */
@@ -183,6 +185,9 @@ struct p {
 	struct stack_chain stacks; /* of the default size */
 	struct stack_run stack_run;
 	uint64_t random;
+
+	uintptr_t came[CROWD_AHEAD]; /* the last waiters that joined others here: see waiter.h */
+	uint32_t ncame;
 
 	uint32_t timer_lock;
 	struct due *timers; /* 4-ary heap by when */

@@ -18,6 +18,12 @@ struct goro_waiter {
 	struct selection *selection;   /* NULL: not a select */
 	uint32_t kind;		       /* enum goro_reason */
 	bool ok; /* set by who wakes it: value passed (not closed), lock handed over */
+	/*
+	 * Where others wait already, ~ the address of who joined CROWD_AHEAD places earlier on the
+	 * same P: so who wakes a crowd from its end can prefetch. That one may be gone, or wait for
+	 * something else; and it is no pointer, which an observer would follow.
+	 */
+	uintptr_t before;
 };
 
 /* What the cases of one select share: the first to claim it wins. */

@@ -205,6 +205,92 @@ static void close_wakes_every_receiver(void)
 		check_eventually(links[i].passed == 1);
 }
 
+/* ---- a crowd at one channel ---- */
+
+#ifdef __SANITIZE_THREAD__
+enum { CROWD = 300 }; /* it takes milliseconds for each */
+#else
+enum { CROWD = 3000 };
+#endif
+enum { SELECTS_EVERY = 7, SERVED_ELSEWHERE = 10 };
+
+static struct gathering {
+	goro_chan *gate, *elsewhere;
+	goro_waitgroup gone;
+	atomic_int inside, by_gate, by_elsewhere;
+	int place[CROWD]; /* who came as how manyth, by how manyth was woken */
+} gathering;
+
+static void wait_at_gate(void *arg)
+{
+	struct gathering *g = &gathering;
+	bool selects = (intptr_t)arg % SELECTS_EVERY == 0, closed = false;
+	int place = g->inside++, value;
+	struct goro_case cases[] = { goro_recv_case(g->elsewhere, &value),
+				     goro_recv_case(g->gate, NULL) };
+
+	if (!selects)
+		closed = !goro_chan_recv(g->gate, NULL);
+	else if (goro_select(cases, 2) == 1)
+		closed = !cases[1].ok;
+	else
+		g->by_elsewhere++;
+	if (closed)
+		g->place[g->by_gate++] = place;
+	goro_waitgroup_done(&g->gone);
+}
+
+static void gather(int n)
+{
+	static uint64_t ids[CROWD];
+	struct gathering *g = &gathering;
+
+	*g = (struct gathering){ .gate = goro_chan_of(int, 0), .elsewhere = goro_chan_of(int, 0) };
+	goro_waitgroup_add(&g->gone, n);
+	for (intptr_t i = 0; i < n; i++)
+		ids[i] = go(wait_at_gate, (void *)i);
+	check_eventually(g->inside == n);
+	for (int i = 0; i < n; i++)
+		check_parked(ids[i],
+			     i % SELECTS_EVERY ? GORO_REASON_CHAN_RECV : GORO_REASON_SELECT);
+}
+
+static void disperse(int n, int served)
+{
+	struct gathering *g = &gathering;
+	int astray = 0;
+
+	goro_chan_close(g->gate);
+	goro_waitgroup_wait(&g->gone);
+	check_eq(g->by_gate, n - served);
+	check_eq(g->by_elsewhere, served);
+	goro_chan_free(g->gate);
+	goro_chan_free(g->elsewhere);
+	/*
+	 * In the order in which they came, but for one of each 61, which the global queue hands on
+	 * directly, and some that lose their worker in between.
+	 */
+	for (int i = 0; i < g->by_gate; i++)
+		astray += abs(g->place[i] - i) > 8 + served;
+	if (goro_maxprocs() == 1)
+		check(astray <= 8 + n / 8);
+}
+
+static void close_wakes_a_crowd(void)
+{
+	static const int sizes[] = { 1, 2, 63, 64, 65, 128, 129, CROWD };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		gather(sizes[i]);
+		disperse(sizes[i], 0);
+	}
+	gather(CROWD);
+	/* They are in the queue of the gate still, and not to be woken again. */
+	for (int i = 0; i < SERVED_ELSEWHERE; i++)
+		goro_chan_send(gathering.elsewhere, &i);
+	disperse(CROWD, SERVED_ELSEWHERE);
+}
+
 static void send_on_closed(void)
 {
 	goro_chan *c = goro_chan_of(int, 1);
@@ -430,6 +516,7 @@ static const struct check_case cases[] = {
 	{ .name = "try_operations", .run = try_operations },
 	{ .name = "close_drains_first", .run = close_drains_first },
 	{ .name = "close_wakes_every_receiver", .run = close_wakes_every_receiver },
+	{ .name = "close_wakes_a_crowd", .run = close_wakes_a_crowd },
 	{ .name = "send_on_closed",
 	  .run = send_on_closed,
 	  PANICS = { "^panic: send on closed channel$", "^goroutine 1 \\[running\\]:$",
