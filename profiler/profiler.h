@@ -712,6 +712,58 @@ bool goro_snapshot_keep(struct goro_snapshot *snap, const bool *keep);
 /* Case-insensitive substring, as search and bare words have it. */
 bool goro_text_contains(const char *text, const char *word);
 
+/* ---- profiles for a screen ------------------------------------------------------------------- */
+
+enum goro_profile_mode {
+	GORO_PROFILE_WALL,   /* the time of all goroutines, whatever they did */
+	GORO_PROFILE_OFFCPU, /* the time in which they waited, or waited for a worker */
+	GORO_PROFILE_CPU, /* processor time; where perf events are forbidden a sample stops a thread
+			   */
+	GORO_NPROFILE_MODES
+};
+
+const char *goro_profile_mode_name(enum goro_profile_mode mode); /* "wall" */
+
+/* Stacks as a tree of names. The root stands for all, its children for go statements. */
+struct goro_profile_node {
+	char *name;
+	char *where;				/* "cache.c:240" of some sample, or NULL */
+	const struct goro_frame *frame;		/* private to the library */
+	uint64_t total, self;			/* ns */
+	struct goro_profile_node *child, *next; /* children by name */
+};
+
+/* What was sampled in one stretch of time. */
+struct goro_profile_part {
+	struct goro_profile_node *root;
+	uint64_t ns;	 /* that it took */
+	uint64_t taken;	 /* samples, or looks at all goroutines */
+	uint64_t missed; /* that were due and did not come, or came too late */
+	bool ended;	 /* the target has */
+	char how[16];	 /* cpu: "perf events" or "ptrace" */
+	char note[128];	 /* what the reader must know, or "" */
+};
+
+struct goro_profile_options {
+	enum goro_profile_mode mode;
+	unsigned hz;
+	uint64_t duration_ns;
+	/* True: end now, with what there is. Asked a few times a second, on the same thread; or
+	 * NULL */
+	bool (*stop)(void *arg);
+	void *arg;
+};
+
+/* Sample for a while, on the caller's thread; other calls of the scope go on meanwhile. */
+struct goro_error *goro_scope_profile_part(struct goro_scope *scope,
+					   const struct goro_profile_options *o,
+					   struct goro_profile_part **ret);
+void goro_profile_part_free(struct goro_profile_part *part);
+
+/* Add a tree to another. False: out of memory. */
+bool goro_profile_merge(struct goro_profile_node *into, const struct goro_profile_node *from);
+void goro_profile_node_free(struct goro_profile_node *root);
+
 /* ---- which processes ------------------------------------------------------------------------- */
 
 struct goro_candidate {

@@ -22,7 +22,7 @@ static void put_name(FILE *out, const char *name)
 }
 
 struct path {
-	const struct profile_node *node;
+	const struct goro_profile_node *node;
 	const struct path *caller;
 };
 
@@ -35,7 +35,7 @@ static void put_path(FILE *out, const struct path *path)
 	put_name(out, path->node->name);
 }
 
-static void put_tree(FILE *out, const struct profile_node *node, const struct path *caller)
+static void put_tree(FILE *out, const struct goro_profile_node *node, const struct path *caller)
 {
 	for (; node; node = node->next) {
 		const struct path path = { node, caller };
@@ -50,12 +50,12 @@ static void put_tree(FILE *out, const struct profile_node *node, const struct pa
 
 bool report_folded(FILE *out, struct goro_scope *scope, const struct profile *p)
 {
-	struct profile_node *root = report_profile_tree(p);
+	struct goro_profile_node *root = profile_tree(p, NULL);
 
 	(void)scope;
 	if (!root)
 		return false;
 	put_tree(out, root->child, NULL);
-	report_profile_tree_free(root);
+	goro_profile_node_free(root);
 	return true;
 }

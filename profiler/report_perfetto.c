@@ -26,7 +26,7 @@ static void see(const struct goro_frame *frame, const char *word, void *arg)
 
 	if (word || frame->runtime)
 		return;
-	report_profile_name(place->root, sizeof place->root, frame, NULL);
+	profile_line_name(place->root, sizeof place->root, frame, NULL);
 	if (!place->any)
 		memcpy(place->leaf, place->root, sizeof place->leaf);
 	place->any = true;

@@ -256,7 +256,7 @@ static void add_labels(struct writer *w, Pprof__Sample *message, const struct pr
 		label(w, &l, "thread", NULL, key->tid);
 	if (key->state)
 		label(w, &l, "state", key->state, 0);
-	if (report_profile_spawn(spawn, sizeof spawn, w->scope, key->spawn_pc))
+	if (profile_spawn_name(spawn, sizeof spawn, w->scope, key->spawn_pc))
 		label(w, &l, "spawn", spawn, 0);
 	if (key->labels)
 		own_labels(w, &l, key->labels);

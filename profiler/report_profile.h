@@ -8,7 +8,7 @@
 #ifndef GORO_REPORT_PROFILE_H
 #define GORO_REPORT_PROFILE_H
 
-#include "profile.h"
+#include "profile_tree.h"
 
 struct profile_format {
 	const char *name;
@@ -28,25 +28,5 @@ bool report_svg(FILE *out, struct goro_scope *scope, const struct profile *p);
 bool report_speedscope(FILE *out, struct goro_scope *scope, const struct profile *p);
 /* Which goroutine each worker ran when: for ui.perfetto.dev and chrome://tracing. */
 bool report_perfetto(FILE *out, struct goro_scope *scope, const struct profile *p);
-
-/* ---- report_profile.c: what they share ------------------------------------------------------- */
-
-/* A name for a line of a stack, at most `size` bytes with the NUL: function, else module+offset. */
-void report_profile_name(char *text, size_t size, const struct goro_frame *f, const char *word);
-
-/* "handle at server.c:20", the go statement; false: main, or not known. */
-bool report_profile_spawn(char *text, size_t size, struct goro_scope *scope, uint64_t spawn_pc);
-
-/* All stacks as a tree of names, the root first. */
-struct profile_node {
-	char *name;
-	const struct goro_frame *frame; /* of some sample; NULL: a word */
-	uint64_t total, self;
-	struct profile_node *child, *next; /* children by name */
-};
-
-/* By the type that is shown; NULL: out of memory. */
-struct profile_node *report_profile_tree(const struct profile *p);
-void report_profile_tree_free(struct profile_node *root);
 
 #endif /* GORO_REPORT_PROFILE_H */

@@ -60,7 +60,7 @@ static uint32_t number(struct writer *w, const struct goro_frame *frame, const c
 				frame ? frame->line : 0, w->nframes };
 	struct numbered **found, *made;
 
-	report_profile_name(name, sizeof name, frame, word);
+	profile_line_name(name, sizeof name, frame, word);
 	found = tfind(&key, &w->tree, by_place);
 	if (found)
 		return (*found)->number;

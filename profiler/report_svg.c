@@ -71,7 +71,7 @@ static const char *value_text(const struct profile *p, uint64_t value, char text
 	return text;
 }
 
-static void put_colour(FILE *out, const struct profile_node *node)
+static void put_colour(FILE *out, const struct goro_profile_node *node)
 {
 	unsigned h = 2166136261u, hue, saturation, light;
 
@@ -115,8 +115,8 @@ static void put_label(FILE *out, const char *name, double width)
 	fputs("\xe2\x80\xa6", out);
 }
 
-static void put_frame(struct picture *pic, const struct profile_node *node, double x, double width,
-		      unsigned row)
+static void put_frame(struct picture *pic, const struct goro_profile_node *node, double x,
+		      double width, unsigned row)
 {
 	const unsigned y = pic->height - FOOT - (row + 1) * ROW;
 	const double share = 100.0 / (double)pic->total;
@@ -147,7 +147,8 @@ static void put_frame(struct picture *pic, const struct profile_node *node, doub
 }
 
 /* Children lie side by side in the order of their names, from x on. */
-static void put_tree(struct picture *pic, const struct profile_node *node, double x, unsigned row)
+static void put_tree(struct picture *pic, const struct goro_profile_node *node, double x,
+		     unsigned row)
 {
 	for (; node; node = node->next) {
 		double width = (double)node->total / (double)pic->total * INNER;
@@ -162,7 +163,7 @@ static void put_tree(struct picture *pic, const struct profile_node *node, doubl
 	}
 }
 
-static unsigned depth(const struct profile_node *node, uint64_t total)
+static unsigned depth(const struct goro_profile_node *node, uint64_t total)
 {
 	unsigned deepest = 0;
 
@@ -243,7 +244,7 @@ static void put_foot(struct picture *pic)
 
 bool report_svg(FILE *out, struct goro_scope *scope, const struct profile *p)
 {
-	struct profile_node *root = report_profile_tree(p);
+	struct goro_profile_node *root = profile_tree(p, NULL);
 	struct picture pic = { .out = out, .p = p };
 
 	(void)scope;
@@ -256,6 +257,6 @@ bool report_svg(FILE *out, struct goro_scope *scope, const struct profile *p)
 	if (pic.total)
 		put_tree(&pic, root, 0, 0);
 	put_foot(&pic);
-	report_profile_tree_free(root);
+	goro_profile_node_free(root);
 	return true;
 }

@@ -48,6 +48,8 @@ bool sampler_goes_on(struct sampler *s)
 		s->told = now;
 		s->o->progress(s->profile, (uint64_t)(now - s->start), s->o->progress_arg);
 	}
+	if (s->o->stopped && s->o->stopped(s->o->stopped_arg))
+		return false;
 	return now < s->end && !(s->o->stop && *s->o->stop) && !s->profile->no_memory;
 }
 

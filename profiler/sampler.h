@@ -22,6 +22,8 @@ struct sampler_options {
 	unsigned hz;			   /* looks a second, on average */
 	uint64_t duration_ns;		   /* 0: until *stop */
 	const volatile sig_atomic_t *stop; /* not 0: end now, with what there is; or NULL */
+	bool (*stopped)(void *arg);	   /* the same, to be asked; or NULL */
+	void *stopped_arg;
 	/* Called a few times a second. */
 	void (*progress)(const struct profile *p, uint64_t elapsed_ns, void *arg);
 	void *progress_arg;

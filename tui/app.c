@@ -10,6 +10,7 @@
 #include "command.h"
 #include "feed.h"
 #include "input.h"
+#include "prof.h"
 #include "term.h"
 #include "util.h"
 #include "view.h"
@@ -86,6 +87,25 @@ static void keep_listing(struct app *a)
 {
 	if (a->m.view == VIEW_PICKER && !a->attaching && a->m.now - a->listed > 2 * NSEC_PER_SEC)
 		command_list_processes(a);
+}
+
+/* The target is sampled only while that can be seen. */
+static void keep_sampling(struct app *a)
+{
+	struct model *m = &a->m;
+	const struct goro_snapshot *snap = m->frame ? m->frame->snap : NULL;
+	struct picture *picture;
+	struct goro_error *err;
+
+	if (m->view == VIEW_PROFILE && snap && snap->source == GORO_LIVE && !m->paused && !m->ended)
+		prof_run(a->prof, snap->pid, profile_mode(m), snap->ng);
+	else
+		prof_halt(a->prof);
+	prof_take(a->prof, &picture, &err);
+	if (picture)
+		profile_show(m, picture);
+	if (err)
+		profile_failed(m, err);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -175,6 +195,7 @@ static void loop(struct app *a)
 		if (a->quit)
 			break;
 		keep_listing(a);
+		keep_sampling(a);
 		draw(a);
 		/* Half a second: the age of data that are not renewed is on the screen. */
 		term_wait(a->wake[0], 500);
@@ -226,6 +247,7 @@ static void begin(struct app *a)
 	m->filter = opt->filter;
 	m->group_key = opt->group_key == GORO_BY_NONE ? GORO_BY_SPAWN : opt->group_key;
 	app_apply_sort(m, opt);
+	profile_set_mode(m, opt->profile);
 	m->view = app_screen(opt);
 	if (opt->child) {
 		m->target = xstrdup(opt->child_name);
@@ -264,6 +286,7 @@ int app_run(const struct app_options *opt, bool *kill_child)
 	screen_init(&a.screen, w, h, opt->ascii);
 	model_init(&a.m, opt->ascii);
 	a.feed = feed_start(&fo, a.wake[1]);
+	a.prof = prof_start(a.wake[1]);
 	begin(&a);
 	loop(&a);
 	term_close();
@@ -279,7 +302,8 @@ int app_run(const struct app_options *opt, bool *kill_child)
 	feed_give_back(a.feed, frames[1]);
 	model_free(&a.m);
 	screen_free(&a.screen);
-	if (!feed_stop(a.feed))
+	bool hangs = !prof_stop(a.prof);
+	if (!feed_stop(a.feed) || hangs)
 		return a.status; /* it hangs in the kernel, and may still write to the pipe */
 	close(a.wake[0]);
 	close(a.wake[1]);

@@ -18,6 +18,7 @@ struct app_options {
 	bool sort_inverted;
 	struct goro_filter *filter; /* NULL: none; app_run() takes it over */
 	enum goro_group_key group_key;
+	enum goro_profile_mode profile;
 	const char *screen; /* name of its tab; NULL: groups, or the list with GORO_BY_NONE */
 	bool ascii, mouse, color;
 	int64_t (*clock)(void);

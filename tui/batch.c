@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "app.h"
 #include "feed.h"
+#include "prof.h"
 #include "util.h"
 #include "view.h"
 
@@ -161,6 +162,26 @@ static void drop(struct model *m, struct namer *namer)
 	frame_free(namer, frames[1]);
 }
 
+/* The profile screen's samples: of one interval, since nobody waits for more of them. */
+static struct goro_error *sample(struct model *m, struct goro_scope *scope)
+{
+	const struct goro_profile_options o = { .mode = profile_mode(m),
+						.hz = prof_rate(profile_mode(m),
+								m->frame->snap->ng),
+						.duration_ns = (uint64_t)m->interval_ns };
+	struct goro_profile_part *part;
+	struct goro_error *err;
+
+	if (m->view != VIEW_PROFILE)
+		return NULL;
+	err = goro_scope_profile_part(scope, &o, &part);
+	if (err)
+		return err;
+	profile_show(m, picture_of(profile_mode(m), &part, 1));
+	goro_profile_part_free(part);
+	return NULL;
+}
+
 /* A recording is printed tick by tick from its first one, as fast as it goes. */
 static int run(const struct app_options *opt, struct model *m, struct goro_scope *scope,
 	       struct namer *namer, unsigned long iterations)
@@ -172,7 +193,7 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 	bool more = true;
 
 	for (unsigned long i = 0; more && (!iterations || i < iterations); i++) {
-		if (i && !ticks)
+		if (i && !ticks && m->view != VIEW_PROFILE)
 			pause_ns(opt->interval_ns);
 		goro_scope_seek(scope, i + 1);
 		err = frame_take(namer, &vo, &f);
@@ -185,6 +206,9 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 		model_frame(m, f);
 		frame_free(namer, m->spare);
 		m->spare = NULL;
+		err = sample(m, scope);
+		if (err)
+			return fail(err);
 		print_frame(m);
 		if (ferror(stdout))
 			return 1;
@@ -214,6 +238,7 @@ int batch_run(const struct app_options *opt, unsigned long iterations)
 	m.view = app_screen(opt);
 	m.filter = opt->filter;
 	app_apply_sort(&m, opt);
+	profile_set_mode(&m, opt->profile);
 	model_set_group_key(&m, opt->group_key);
 	namer = namer_new(scope);
 	status = run(opt, &m, scope, namer, iterations);

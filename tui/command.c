@@ -386,6 +386,11 @@ void command_run(struct app *a, enum command c, long arg)
 	case CMD_ROW:
 		return click_row(a, (size_t)arg);
 	case CMD_WINDOW:
+	case CMD_WALL:
+	case CMD_OFFCPU:
+	case CMD_CPU:
+	case CMD_TREE:
+	case CMD_BY_SPAWN:
 	case CMD_NONE:
 		return;
 	}

@@ -12,6 +12,7 @@ struct app {
 	const struct app_options *opt;
 	struct model m;
 	struct feed *feed;
+	struct prof *prof;
 	struct screen screen;
 	int wake[2];
 	bool quit, kill_child;

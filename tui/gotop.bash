@@ -29,7 +29,7 @@ _gotop() {
 	-s | --sort)
 		COMPREPLY=($(compgen -W "count mark rate wait oldest mem heap verdict site gid state for on
 			held worker spawn where waiters chain object proof queue
-			switches steals" -- "$cur"))
+			switches steals self total function" -- "$cur"))
 		return
 		;;
 	--group)
@@ -37,7 +37,11 @@ _gotop() {
 		return
 		;;
 	--screen)
-		COMPREPLY=($(compgen -W "groups list waits leaks sched" -- "$cur"))
+		COMPREPLY=($(compgen -W "groups list waits leaks profile sched" -- "$cur"))
+		return
+		;;
+	--profile)
+		COMPREPLY=($(compgen -W "wall offcpu cpu" -- "$cur"))
 		return
 		;;
 	--color)
@@ -51,7 +55,7 @@ _gotop() {
 
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "-b --batch -n --iterations -d --delay -s --sort -F --filter
-			--group --screen --no-mouse --ascii --color -h --help -V --version --" -- "$cur"))
+			--group --screen --profile --no-mouse --ascii --color -h --help -V --version --" -- "$cur"))
 		return
 	fi
 	COMPREPLY=($(compgen -W "$(gotop -b 2>/dev/null | while read -r pid _; do

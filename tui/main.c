@@ -17,7 +17,7 @@
 
 const char *argp_program_version = "gotop 0.1.0";
 
-enum { OPT_GROUP = 256, OPT_NO_MOUSE, OPT_ASCII, OPT_COLOR, OPT_SCREEN };
+enum { OPT_GROUP = 256, OPT_NO_MOUSE, OPT_ASCII, OPT_COLOR, OPT_SCREEN, OPT_PROFILE };
 
 static const struct argp_option options[] = {
 	{ "batch", 'b', NULL, 0, "Print plain text instead of a screen", 0 },
@@ -28,6 +28,7 @@ static const struct argp_option options[] = {
 	  "Sort by a column of the tables that have it: count mark rate wait oldest mem heap "
 	  "verdict "
 	  "site gid state for on held worker spawn where waiters chain object proof queue "
+	  "self total function "
 	  "switches steals. A minus "
 	  "behind "
 	  "it inverts the order",
@@ -36,7 +37,11 @@ static const struct argp_option options[] = {
 	  "Only goroutines for which EXPR holds, e.g. 'state=chan and for>5s'", 0 },
 	{ "group", OPT_GROUP, "KEY", 0, "Group by spawn, stack, state, or none", 0 },
 	{ "screen", OPT_SCREEN, "NAME", 0,
-	  "Begin with this screen, or print it: groups, list, waits, leaks or sched", 0 },
+	  "Begin with this screen, or print it: groups, list, waits, leaks, "
+	  "profile or sched",
+	  0 },
+	{ "profile", OPT_PROFILE, "MODE", 0,
+	  "What the profile screen samples: wall (the default), offcpu or cpu", 0 },
 	{ "no-mouse", OPT_NO_MOUSE, NULL, 0, "Leave the mouse to the terminal", 0 },
 	{ "ascii", OPT_ASCII, NULL, 0, "Draw with ASCII characters only", 0 },
 	{ "color", OPT_COLOR, "WHEN", 0, "auto, always or never; NO_COLOR is honoured in auto", 0 },
@@ -70,6 +75,15 @@ static enum goro_group_key parse_group(struct argp_state *state, const char *arg
 			return (enum goro_group_key)k;
 	argp_error(state, "--group is one of spawn stack state none, not '%s'", arg);
 	return GORO_BY_SPAWN;
+}
+
+static enum goro_profile_mode parse_mode(struct argp_state *state, const char *arg)
+{
+	for (int k = 0; k < GORO_NPROFILE_MODES; k++)
+		if (strcmp(arg, goro_profile_mode_name((enum goro_profile_mode)k)) == 0)
+			return (enum goro_profile_mode)k;
+	argp_error(state, "--profile is one of wall offcpu cpu, not '%s'", arg);
+	return GORO_PROFILE_WALL;
 }
 
 static void parse_sort(struct argp_state *state, struct arguments *a, const char *arg)
@@ -128,9 +142,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SCREEN:
 		if (view_by_name(arg) == NVIEWS)
 			argp_error(state,
-				   "--screen is one of groups list waits leaks sched, not '%s'",
+				   "--screen is one of groups list waits leaks profile "
+				   "sched, not '%s'",
 				   arg);
 		a->app.screen = arg;
+		return 0;
+	case OPT_PROFILE:
+		a->app.profile = parse_mode(state, arg);
 		return 0;
 	case OPT_NO_MOUSE:
 		a->app.mouse = false;

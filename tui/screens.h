@@ -16,14 +16,15 @@ enum trait {
 	HAS_ROWS = HAS_DATA | HAS_TABLE | HAS_SORT | HAS_FILTER,
 };
 
-#define GOTOP_SCREENS(X)                                 \
-	X(PICKER, picker, HAS_TABLE)                     \
-	X(GROUPS, groups, HAS_ROWS)                      \
-	X(LIST, list, HAS_ROWS)                          \
-	X(WAITS, waits, HAS_ROWS)                        \
-	X(LEAKS, leaks, HAS_ROWS)                        \
-	X(SCHED, sched, HAS_DATA | HAS_TABLE | HAS_SORT) \
-	X(GOROUTINE, goroutine, HAS_DATA)                \
+#define GOTOP_SCREENS(X)                                     \
+	X(PICKER, picker, HAS_TABLE)                         \
+	X(GROUPS, groups, HAS_ROWS)                          \
+	X(LIST, list, HAS_ROWS)                              \
+	X(WAITS, waits, HAS_ROWS)                            \
+	X(LEAKS, leaks, HAS_ROWS)                            \
+	X(PROFILE, profile, HAS_DATA | HAS_TABLE | HAS_SORT) \
+	X(SCHED, sched, HAS_DATA | HAS_TABLE | HAS_SORT)     \
+	X(GOROUTINE, goroutine, HAS_DATA)                    \
 	X(HELP, help, 0)
 
 #define SCREEN_ID(id, name, traits) VIEW_##id,

@@ -92,6 +92,15 @@ int groups_compare(const struct model *m, const struct group_row *a, const struc
 enum goro_info_field list_field(int column);
 cell_fn groups_cell, list_cell, picker_cell;
 
+/* ---- the profile screen: prof.c samples while it is on show ---- */
+
+struct picture;
+enum goro_profile_mode profile_mode(const struct model *m);
+void profile_set_mode(struct model *m, enum goro_profile_mode mode);
+/* Both take over what they are given. */
+void profile_show(struct model *m, struct picture *picture);
+void profile_failed(struct model *m, struct goro_error *err);
+
 /* ---- the goroutine screen ---- */
 
 /* Listed frames of the goroutine on show, hidden ones left out: fills ret, returns how many. */

@@ -69,6 +69,11 @@ out '^   P\^ STATE    QUEUE  SWITCH/S'
 out '^    0 (idle|running) '
 out 'wait to run, all: p50 [0-9.]+[num]?s  p99'
 out '^. < +[0-9.]+[num]?s +[0-9,]+ █'
+run 0 -b -d 0.3 --screen profile --profile offcpu "$target"
+out 'SELF%v  TOTAL%       AVG LINE +FUNCTION$'
+out '9[0-9]\.[0-9] +9[0-9]\.[0-9] +[12][0-9]{2}\.[0-9]{2} leaky.c:[0-9]+ +wait_for_answer$'
+run 2 --profile heap "$target"
+err "one of wall offcpu cpu, not 'heap'"
 run 2 --screen nonsense "$target"
 err "^gotop: --screen is one of groups list waits leaks.*, not 'nonsense'"
 run 0 -b --group stack "$target"

@@ -701,6 +701,68 @@ void goro_verdicts_free(struct goro_verdicts *v)
 	free(v);
 }
 
+/* ---- a profile ------------------------------------------------------------------------------- */
+
+const char *goro_profile_mode_name(enum goro_profile_mode mode)
+{
+	static const char *const names[] = { "wall", "offcpu", "cpu" };
+
+	return names[mode];
+}
+
+static struct goro_profile_node *node(const char *name, const char *where, uint64_t self,
+				      struct goro_profile_node *child,
+				      struct goro_profile_node *next)
+{
+	struct goro_profile_node *n = calloc(1, sizeof(*n));
+
+	n->name = strdup(name);
+	n->where = where ? strdup(where) : NULL;
+	n->self = n->total = self;
+	for (struct goro_profile_node *c = child; c; c = c->next)
+		n->total += c->total;
+	n->child = child;
+	n->next = next;
+	return n;
+}
+
+/* A tenth of a second. 1,000 goroutines wait for sessions, ten for the cache, which calls itself.
+ */
+struct goro_error *goro_scope_profile_part(struct goro_scope *scope,
+					   const struct goro_profile_options *o,
+					   struct goro_profile_part **ret)
+{
+	const struct timespec step = { 0, 1000000 };
+	const uint64_t part = SECOND / 10;
+	struct goro_profile_node *sess, *cache;
+
+	(void)scope;
+	for (int i = 0; i < 5 && !(o->stop && o->stop(o->arg)); i++)
+		nanosleep(&step, NULL);
+	if (o->mode == GORO_PROFILE_CPU && fake.no_cpu_profile)
+		return error(GORO_PERMISSION, "process 48213 may not be sampled: EPERM (1)", NULL);
+	*ret = calloc(1, sizeof(**ret));
+	sess = o->mode == GORO_PROFILE_CPU
+		       ? node("watch_session", "sess.c:94", 7 * part / 100, NULL, NULL)
+		       : node("watch_session", "sess.c:94", 0,
+			      node("session_wait", "sess.c:131", 0,
+				   node("[chan receive]", NULL, 1000 * part, NULL, NULL), NULL),
+			      NULL);
+	cache = node("shard_run", "cache.c:340", part,
+		     node("lru_touch", "cache.c:240", part,
+			  node("lru_touch", "cache.c:240", 8 * part, NULL, NULL), NULL),
+		     NULL);
+	(*ret)->root = node("all", NULL, 0,
+			    node("accept_loop at net.c:398", NULL, 0, sess,
+				 node("start_shards at cache.c:201", NULL, 0, cache, NULL)),
+			    NULL);
+	(*ret)->ns = part;
+	(*ret)->taken = 2;
+	if (o->mode == GORO_PROFILE_CPU)
+		strcpy((*ret)->how, "perf events");
+	return NULL;
+}
+
 /* ---- the test's side ------------------------------------------------------------------------- */
 
 void fake_reset(void)

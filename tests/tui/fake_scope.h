@@ -23,6 +23,7 @@ struct fake {
 	atomic_uint reverse;	/* the newest goroutines wait longest: sorting by age turns round */
 	atomic_uint first_gone; /* the oldest leaked goroutine has ended */
 	atomic_uint no_processes;
+	atomic_uint no_cpu_profile;		/* there is no permission for it */
 	atomic_int open_scopes, live_snapshots; /* must be 0 in the end */
 };
 extern struct fake fake;

@@ -163,12 +163,40 @@ static void test_leaks(void **state)
 static void test_sched(void **state)
 {
 	(void)state;
-	RUN(defaults(), "see LIVE", "click 5 Sched", "see [5 Sched]", "see P^", "see running",
+	RUN(defaults(), "see LIVE", "click 6 Sched", "see [6 Sched]", "see P^", "see running",
 	    "see g77 cache.c:201 shard_run", "see 41,000", "gone wait to run, all",
 	    "gone p99 2.0ms", "key T", "see wait to run, all", "see p99 2.0ms", "key T",
-	    "gone p99 2.0ms", "key Enter", "see g77  running", "key Esc", "see [5 Sched]",
+	    "gone p99 2.0ms", "key Enter", "see g77  running", "key Esc", "see [6 Sched]",
 	    "key Down", "key Enter", "see P 1 runs no goroutine", "key >", "key >", "see QUEUEv",
 	    "key /", "type shard_run", "key Enter", "key Enter", "see g77  running", "key q");
+	assert_true(script_done());
+}
+
+static void test_profile(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key 5", "see [5 Profile]", "see wall by function",
+	    "see SELF%v", "see 99.0    99.0   1000.00 sess.c:131               session_wait",
+	    /* Its own calls of itself count once. */
+	    "see 0.9     0.9      9.00 cache.c:240              lru_touch", "see looks in",
+	    "gone chan receive", "key F5", "see wall by tree", "see └─ watch_session",
+	    "see └─ session_wait", "see └─ [chan receive]", "key Down", "key Enter",
+	    "see └─ watch_session ...", "gone session_wait", "key Enter", "see └─ session_wait",
+	    "key g", "see wall by spawn site", "see accept_loop at net.c:398", "key g", "key >",
+	    "see TOTAL%v", "key /", "type shard_run", "key Enter", "see shard_run", "key Enter",
+	    "see F5 shows the tree", "key c", "see cpu by function", "see samples in",
+	    "see by perf events", "key o", "see offcpu by function", "see looks in", "key Z",
+	    "see PAUSED", "see session_wait", "key q");
+	assert_true(script_done());
+}
+
+static void test_profile_is_forbidden(void **state)
+{
+	(void)state;
+	fake.no_cpu_profile = 1;
+	RUN(defaults(), "see LIVE", "key 5", "see session_wait", "key c",
+	    "see process 48213 may not be sampled: EPERM (1)", "gone session_wait", "key w",
+	    "see session_wait", "gone EPERM", "key 1", "see [1 Groups]", "key q");
 	assert_true(script_done());
 }
 
@@ -422,6 +450,8 @@ int main(void)
 		cmocka_unit_test_setup(test_waits, reset),
 		cmocka_unit_test_setup(test_leaks, reset),
 		cmocka_unit_test_setup(test_sched, reset),
+		cmocka_unit_test_setup(test_profile, reset),
+		cmocka_unit_test_setup(test_profile_is_forbidden, reset),
 		cmocka_unit_test_setup(test_grouping_and_sorting, reset),
 		cmocka_unit_test_setup(test_filter, reset),
 		cmocka_unit_test_setup(test_search, reset),

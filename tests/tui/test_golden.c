@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "fake_scope.h"
 #include "input.h"
+#include "prof.h"
 #include "util.h"
 #include "view.h"
 
@@ -122,6 +123,7 @@ static void shoot(struct rig *r, const char *name, int w, int h, bool ascii)
 	FILE *f = open_memstream(&text, &size);
 
 	r->m.ascii = ascii;
+	view_new_frame(&r->m); /* some text is made before it is drawn */
 	screen_init(&s, w, h, ascii);
 	view_draw(&r->m, &s);
 	screen_dump(&s, f);
@@ -246,6 +248,24 @@ static void sched(void)
 	for (int i = 0; i < 5; i++)
 		tick(&r);
 	shoot_all(&r, "sched");
+	tear_down(&r);
+}
+
+static void profile(void)
+{
+	const struct goro_profile_options o = { .mode = GORO_PROFILE_WALL };
+	struct goro_profile_part *part;
+	struct rig r;
+
+	set_up(&r, 3);
+	model_go(&r.m, VIEW_PROFILE);
+	shoot_all(&r, "profile-sampling");
+	goro_error_free(goro_scope_profile_part(r.scope, &o, &part));
+	profile_show(&r.m, picture_of(GORO_PROFILE_WALL, &part, 1));
+	goro_profile_part_free(part);
+	shoot_all(&r, "profile");
+	view_ops(VIEW_PROFILE)->command(&r.m, CMD_TREE);
+	shoot_all(&r, "profile-tree");
 	tear_down(&r);
 }
 
@@ -383,6 +403,7 @@ int main(int argc, char **argv)
 	waits();
 	leaks();
 	sched();
+	profile();
 	goroutine();
 	heap();
 	picker();

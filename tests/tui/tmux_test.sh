@@ -109,7 +109,12 @@ key Tab
 see '\[4 Leaks\]'
 see 'LEAKED [0-9,]+  LIKELY [0-9,]+  SUSPECT [0-9,]+ G'
 key Tab
-see '\[5 Sched\]'
+see '\[5 Profile\]'
+see '(9[0-9]|100).[0-9] .*wait_for_answer'
+key t
+see '└─ \[chan receive\]'
+key Tab
+see '\[6 Sched\]'
 see 'wait to run, [0-9.]+m?s: p50'
 key 1
 see '\[1 Groups\]'
