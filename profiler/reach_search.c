@@ -134,15 +134,18 @@ static struct goro_error *search_block(struct run *r, uint32_t index)
 /* Where an object's page is, first; once that is there, its words. */
 static void fetch(const struct run *r, const struct todo *t, bool words)
 {
-	const struct heap_area *a = &r->heap.areas[t->index];
-	uint64_t at = a->lo + (uint64_t)t->granule * HEAP_GRANULE - 8;
-	const struct sparse_block *b = t->kind == ZONE_AREA ? sparse_block(&a->words, at) : NULL;
+	const struct heap_area *a;
+	const struct sparse_block *b;
+	uint64_t at;
 
-	if (!b)
+	if (t->kind != ZONE_AREA)
 		return;
-	if (words) {
+	a = &r->heap.areas[t->index];
+	at = a->lo + (uint64_t)t->granule * HEAP_GRANULE - 8;
+	b = sparse_block(&a->words, at);
+	if (b && words) {
 		__builtin_prefetch(sparse_words(b, at / 512 % SPARSE_LINES, at / 8 % 64));
-	} else {
+	} else if (b) {
 		__builtin_prefetch(&b->map[at / 512 % SPARSE_LINES]);
 		__builtin_prefetch(b->before);
 	}
