@@ -92,7 +92,9 @@ void heap_mark_tcaches(const struct heap *h)
 				uint32_t g = (uint32_t)(w * 64 + (uint64_t)__builtin_ctzll(bits));
 				uint8_t object[TCACHE_CHUNK - 8];
 
-				if (size_at(a, g) != TCACHE_CHUNK)
+				/* What begins right behind it is looked at first: it is at hand. */
+				if (!heap_bit(a->start, g + TCACHE_CHUNK / HEAP_GRANULE) ||
+				    size_at(a, g) != TCACHE_CHUNK)
 					continue;
 				sparse_get(&a->words, a->lo + (uint64_t)g * HEAP_GRANULE,
 					   sizeof object, object);
