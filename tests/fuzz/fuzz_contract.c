@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_contract.c - a goro program whose memory is damaged: probed, read twice, judged.
+ * fuzz_contract.c - a goro program whose memory is damaged: probed, read again and again, judged.
  *
  * It begins as the sound program of tests/profiler/fake.c. The input changes it: segment (1 byte),
  * offset (2 bytes, times 8 or 1), how many bytes (1 byte, up to 16), the bytes. Those whose
- * segment byte has its top bit set are changed only between the two looks.
+ * segment byte has its top bit set are changed only after the second look; the third one is then
+ * made out of that.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,6 +49,11 @@ static void look(struct goro_scope *scope)
 			if (snap->g[i - 1].id >= snap->g[i].id)
 				abort();
 		}
+		for (size_t i = 0; i < snap->nobjects; i++) {
+			if (!snap->objects[i].nwaiters ||
+			    (i && snap->objects[i - 1].address >= snap->objects[i].address))
+				abort();
+		}
 		err = goro_scope_judge(scope, snap, NULL, &v);
 		goro_verdicts_free(v);
 		goro_snapshot_free(snap);
@@ -68,7 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	look(scope);
+	look(scope);
 	damage(f, data, size, true);
+	look(scope);
 	look(scope);
 	goro_scope_close(scope);
 	return 0;
