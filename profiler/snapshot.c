@@ -410,7 +410,7 @@ static void follow(uint32_t *to, size_t n, const uint32_t *by)
 
 static bool sort_late(struct goro_snapshot *s, size_t n, uint32_t *to, size_t nto)
 {
-	uint32_t *by = malloc((s->ng + 1) * sizeof *by);
+	uint32_t *by = calloc(s->ng + 1, sizeof *by);
 	bool ok = by;
 
 	for (size_t i = 0; ok && i < n; i++)
@@ -423,7 +423,8 @@ static bool sort_late(struct goro_snapshot *s, size_t n, uint32_t *to, size_t nt
 	}
 	if (ok && n && n < s->ng && s->g[n].id <= s->g[n - 1].id) {
 		ok = merge_from(s, n, by);
-		follow(to, nto, by);
+		if (ok)
+			follow(to, nto, by);
 	}
 	free(by);
 	return ok;
