@@ -22,14 +22,13 @@
  *
  * What it gave back meanwhile (MADV_DONTNEED) and did not touch again is not told while it stands:
  * to ask for all pages takes three times as long. It is shown as it was, with pointers that are no
- * more; that may hide a leak for a moment, but makes up none. Only where stacks go away and come
- * back by themselves (GORO_COLD) all pages are asked for: there a missing page says where to look.
+ * more; that may hide a leak for a moment, but makes up none. Only of a process whose stacks go
+ * away and come back (GORO_COLD) all pages are asked for: there a missing page says where to look.
  *
  * What costs most is to touch memory of our own for the first time. So the copy goes by way of a
  * small window, and zeros are left out of it (sparse.h).
  */
 #include "sparse.h"
-#include "target_absent.h"
 #include "target_process_pages.h"
 #include "target_process.h"
 
@@ -482,7 +481,8 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 {
 	static struct page_run runs[RUNS];
 	const struct held *h = held_of(t, m->lo);
-	const bool exact = target_absent_touches(t->live, m->lo, m->hi);
+	/* Another arena of cold stacks may have come since we asked where they are. */
+	const bool exact = t->live->absent.n != 0;
 	struct copier c = { .t = t };
 	uint64_t done = m->lo;
 
