@@ -70,7 +70,7 @@ static ssize_t read_side(struct poll_desc *pd, int fd, void *buf, size_t n)
 	int err = goro_side_check(pd, SIDE_READ);
 	ssize_t k;
 
-	if (!err && atomic_load(&s->drained)) {
+	if (!err && n && atomic_load(&s->drained)) {
 		atomic_store(&s->drained, false);
 		err = goro_side_wait(pd, fd, SIDE_READ);
 	}

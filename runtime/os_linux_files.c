@@ -131,7 +131,8 @@ int os_close(int fd)
 
 ssize_t os_read(int fd, enum fd_kind kind, void *buf, size_t n)
 {
-	if (kind == FD_SOCKET || kind == FD_STREAM)
+	/* recv() of nothing waits for something, or takes a packet; read() does neither. */
+	if (n && (kind == FD_SOCKET || kind == FD_STREAM))
 		return CALL(recv(fd, buf, n, MSG_DONTWAIT));
 	return CALL(read(fd, buf, n));
 }

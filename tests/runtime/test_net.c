@@ -251,6 +251,33 @@ static void short_reads(void)
 	}
 }
 
+/* As read(2): it neither waits for data nor takes any, nor a packet; a deadline counts. */
+static void reads_of_nothing(void)
+{
+	int ends[2], packets[2];
+	char buf[4];
+
+	connected(ends);
+	check_eq(goro_read(ends[0], buf, 0), 0);
+	check_eq(goro_write(ends[0], buf, 0), 0);
+	check_eq(goro_write(ends[1], "ab", 2), 2);
+	check_eq(goro_read(ends[0], buf, 4), 2);
+	check_eq(goro_read(ends[0], NULL, 0), 0); /* the stream is known to be empty */
+	check_eq(goro_write(ends[1], "c", 1), 1);
+	check_eq(goro_read(ends[0], buf, 1), 1);
+	check_eq(goro_set_deadline(ends[0], goro_now(), 0), 0);
+	check_eq(goro_read(ends[0], buf, 0), -ETIMEDOUT);
+
+	check_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, packets), 0);
+	check_eq(goro_write(packets[0], "whole", 5), 5);
+	check_eq(goro_read(packets[1], buf, 0), 0);
+	check_eq(goro_read(packets[1], buf, 4), 4);
+	for (int i = 0; i < 2; i++) {
+		check_eq(goro_close(ends[i]), 0);
+		check_eq(goro_close(packets[i]), 0);
+	}
+}
+
 /* ---- close ----------------------------------------------------------------------------------- */
 
 struct waiter {
@@ -805,6 +832,7 @@ int main(int argc, char **argv)
 		{ .name = "bulk_and_half_close", .run = bulk_and_half_close },
 		{ .name = "writes_take_turns", .run = writes_take_turns },
 		{ .name = "short_reads", .run = short_reads },
+		{ .name = "reads_of_nothing", .run = reads_of_nothing },
 		{ .name = "close_while_blocked", .run = close_while_blocked },
 		{ .name = "bad_descriptors", .run = bad_descriptors },
 		{ .name = "reuse_after_close", .run = reuse_after_close },
