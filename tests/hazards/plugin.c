@@ -21,6 +21,7 @@ static void square(void *arg)
 int plugin_sum(int n)
 {
 	goro_chan *out = goro_chan_of(int, 0);
+	size_t before = goro_count();
 	int x, sum = 0;
 
 	for (int i = 1; i <= n; i++) {
@@ -32,6 +33,9 @@ int plugin_sum(int n)
 		goro_chan_recv(out, &x);
 		sum += x;
 	}
+	/* Each has left our code, which may go now, when it has ended. */
+	while (goro_count() > before)
+		goro_yield();
 	goro_chan_free(out);
 	return sum;
 }
