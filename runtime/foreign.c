@@ -24,14 +24,11 @@
 
 enum { G0_STACK = 256 * 1024 };
 
-/* Of a thread that ends. Other keys' destructors may still call us: then it is attached anew. */
-static void detach(void *arg)
+/* Other keys' destructors may still call us: then it is attached anew. */
+static void detach(struct m *mp)
 {
-	struct m *mp = getm();
 	struct p *pp;
 
-	if (mp != arg)
-		return; /* the child of a fork */
 	goro_locals_destroy(mp->curg);
 	mp = enter();
 	goro_end_foreign(mp);
@@ -54,18 +51,42 @@ void goro_foreign_end(void)
 	detach(getm());
 }
 
-static void start_once(void)
+/*
+ * A worker ends although the scheduler did not say so. What a goroutine's pthread_exit() unwinds,
+ * down to the scheduler that waits at the end of this very stack, cannot go on. But main may call
+ * it: all that was main's is over, and the others run on, here too. (Who loaded us on a thread that
+ * is not the process's first keeps the id 1, and takes nothing along.)
+ */
+static void worker_ends(struct m *mp)
 {
-	static uint32_t once;
-	static bool started;
+	struct g *gp = mp->curg;
 
-	lock_always(&once);
-	if (!started && os_at_thread_end(detach))
+	if (mp != goro_ms[0] || !goro_is_main(gp))
+		goro_throw("pthread_exit() or pthread_cancel() ended the thread that ran a "
+			   "goroutine; goro_exit() ends a goroutine");
+	if ((int)os_tid() != os_pid())
+		return;
+	gp->deferred = NULL;
+	gp->panicking = NULL;
+	goro_exit();
+}
+
+static void at_thread_end(void *arg)
+{
+	struct m *mp = getm();
+
+	if (mp != arg)
+		return; /* the child of a fork */
+	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed))
+		detach(mp);
+	else
+		worker_ends(mp);
+}
+
+void goro_thread_ends_init(void)
+{
+	if (os_at_thread_end(at_thread_end))
 		goro_throw("no key left to see the end of threads by (PTHREAD_KEYS_MAX)");
-	started = true;
-	unlock_always(&once);
-	if (!sched.sysmon_started)
-		goro_sysmon_start();
 }
 
 static void prepare_g0(struct m *mp)
@@ -110,7 +131,8 @@ struct m *goro_foreign_attach(void)
 	struct m *mp;
 	struct g *gp;
 
-	start_once();
+	if (!sched.sysmon_started)
+		goro_sysmon_start();
 	/* sysmon may still be asking the thread that had this record, which has ended. */
 	lock_always(&sched.retake_lock);
 	lock_always(&sched.lock);

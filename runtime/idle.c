@@ -116,7 +116,10 @@ static void m_main(void *arg)
 	mp->curg = &mp->g0;
 	goro_p_acquire(mp, mp->next_p);
 	mp->next_p = NULL;
+	/* Without memory for that, what ends the thread under a goroutine is not reported. */
+	os_thread_watch(mp);
 	goro_schedule(mp);
+	os_thread_watch(NULL);
 	os_thread_signal_stack_end(mp);
 	goro_tls_m = NULL;
 	lock_always(&sched.lock);

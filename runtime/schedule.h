@@ -33,6 +33,7 @@ bool goro_retake(struct p *pp);	   /* from a worker that is in the program's cod
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
 struct m *goro_foreign_attach(void);
+void goro_thread_ends_init(void);
 bool goro_foreign_may_come(void); /* a thread that is not ours, and may call us yet */
 void goro_schedule(struct m *mp); /* returns when the thread is to end */
 void goro_locked_yield(struct m *mp, struct g *gp);

@@ -110,6 +110,8 @@ static void start(void)
 	atomic_store(&main_g->status, GORO_FLAG_MAIN << 16 | GORO_STATE_RUNNING);
 	main_g->park_time = coarse_now();
 	m0.curg = main_g;
+	goro_thread_ends_init();
+	os_thread_watch(&m0);
 	goro_signals_init();
 	os_write_to_modules();
 	os_at_fork(in_fork_child);

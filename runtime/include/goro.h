@@ -123,9 +123,12 @@ GORO_API uint64_t goro_id(void);
 /* Let others run; go on when it is our turn again. */
 GORO_API void goro_yield(void);
 
-/* End the calling goroutine now, after its deferred functions (Go's runtime.Goexit). In main: the
+/*
+ * End the calling goroutine now, after its deferred functions (Go's runtime.Goexit). In main: the
  * others run on, and when all of them have ended the process dies with "no goroutines (main called
- * runtime.Goexit) - deadlock!" */
+ * runtime.Goexit) - deadlock!". Not pthread_exit(), which ends a thread: in a goroutine that is
+ * fatal.
+ */
 GORO_NORETURN GORO_API void goro_exit(void);
 
 /* Wait for at least `ns` nanoseconds; zero or less returns at once. */

@@ -477,6 +477,52 @@ static void main_exits_locked(void)
 	goro_exit();
 }
 
+/* ---- threads that end under a goroutine ------------------------------------------------------ */
+
+/* A sanitizer has an end of its own for threads, which looks for the stack of a thread where that
+ * of a goroutine is. */
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+static void ends_its_thread(void *unused)
+{
+	(void)unused;
+	pthread_exit(NULL);
+}
+
+static void pthread_exit_in_a_goroutine(void)
+{
+	go(ends_its_thread, NULL);
+	goro_sleep(CHECK_PATIENCE);
+}
+
+static void is_cancelled(void *unused)
+{
+	(void)unused;
+	pthread_cancel(pthread_self());
+	pthread_testcancel();
+}
+
+static void pthread_cancel_in_a_goroutine(void)
+{
+	go(is_cancelled, NULL);
+	goro_sleep(CHECK_PATIENCE);
+}
+
+static void outlives_main(void *unused)
+{
+	(void)unused;
+	goro_sleep(20 * GORO_MILLISECOND);
+	fprintf(stderr, "the others run on\n");
+	goro_exit();
+}
+
+/* As POSIX has it: who calls pthread_exit() in main lets the others come to their ends. */
+static void pthread_exit_in_main(void)
+{
+	go(outlives_main, NULL);
+	pthread_exit(NULL);
+}
+#endif
+
 /* ---- threads of the program's own ------------------------------------------------------------ */
 
 static void join(void *thread)
@@ -909,6 +955,25 @@ static const struct check_case cases[] = {
 	  .says = { "^fatal error: all goroutines are asleep - deadlock!$" } },
 	{ .name = "foreign_beside_changes", .run = foreign_beside_changes },
 	{ .name = "foreign_forks", .run = foreign_forks },
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+	{ .name = "pthread_exit_in_a_goroutine",
+	  .run = pthread_exit_in_a_goroutine,
+	  .status = 2,
+	  .says = { "^fatal error: pthread_exit\\(\\) or pthread_cancel\\(\\) ended the thread "
+		    "that "
+		    "ran a goroutine; goro_exit\\(\\) ends a goroutine$",
+		    "^goroutine 2 \\[running\\]:$",
+		    "^created by pthread_exit_in_a_goroutine in goroutine 1$" } },
+	{ .name = "pthread_cancel_in_a_goroutine",
+	  .run = pthread_cancel_in_a_goroutine,
+	  .status = 2,
+	  .says = { "^fatal error: pthread_exit\\(\\) or pthread_cancel\\(\\) ended " } },
+	{ .name = "pthread_exit_in_main",
+	  .run = pthread_exit_in_main,
+	  .status = 2,
+	  .says = { "^the others run on$",
+		    "^fatal error: no goroutines \\(main called runtime\\.Goexit\\)" } },
+#endif
 	{ .name = "main_exits_locked",
 	  .run = main_exits_locked,
 	  .status = 2,
