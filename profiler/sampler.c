@@ -134,21 +134,37 @@ uint32_t sampler_stack(struct profile *p, const struct goro_snapshot *snap,
 	return profile_stack(p, &entry, 1, NULL, NULL);
 }
 
+/* As sampler_labels(), but what the snapshot holds: a recording has nothing else. */
+const char *sampler_snapshot_labels(struct sampler *s, const struct goro_snapshot *snap,
+				    const struct goro_info *g)
+{
+	const char *name = snap->text ? snap->text + g->name : "";
+	const char *labels = snap->text ? snap->text + g->labels : "";
+	char text[READER_LABELS];
+
+	snprintf(text, sizeof text, "%s%s%s%s", *name ? "name=" : "", name, *name ? "\n" : "",
+		 labels);
+	return *text ? profile_word(s->profile, text) : NULL;
+}
+
 static bool is_truncated(const struct goro_snapshot *snap, const struct goro_info *g)
 {
 	return g->stack_id < snap->nstacks && !snap->stacks[g->stack_id].complete;
 }
 
-/* What all profiles begin with. */
-static struct goro_error *begin(struct profile *p, struct goro_scope *scope)
+/* What all profiles begin with. snap: of one moment, perhaps a recording's; else NULL. */
+static struct goro_error *begin(struct profile *p, struct goro_scope *scope,
+				const struct goro_snapshot *snap)
 {
+	const char *name;
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	p->wall_begin = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 	p->begin = p->end = sampler_now();
-	p->pid = scope->target->pid;
-	p->program = strdup(scope->target->name ? scope->target->name : "?");
+	p->pid = snap ? snap->pid : scope->target->pid;
+	name = snap ? snap->name : scope->target->name;
+	p->program = strdup(name ? name : "?");
 	return p->program ? NULL : &goro_enomem;
 }
 
@@ -165,7 +181,7 @@ static void add_goroutine(struct sampler *s, const struct goro_snapshot *snap,
 		.stack = sampler_stack(s->profile, snap, g),
 		.spawn_pc = g->spawn_pc,
 		.state = profile_word(s->profile, goro_state_text(g)),
-		.labels = g->labelled ? sampler_labels(s, g->record, g->id) : NULL,
+		.labels = g->labelled ? sampler_snapshot_labels(s, snap, g) : NULL,
 	};
 
 	s->profile->truncated += is_truncated(snap, g);
@@ -191,7 +207,7 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 		free(s.labels);
 		return &goro_enomem;
 	}
-	err = begin(s.profile, scope);
+	err = begin(s.profile, scope, snap);
 	if (!err && kind == PROFILE_HEAP)
 		err = sampler_heap(&s, snap);
 	for (size_t i = 0; i < snap->ng && !err && kind != PROFILE_HEAP; i++)
@@ -262,7 +278,7 @@ struct goro_error *goro_scope_profile(struct goro_scope *scope, const struct sam
 		free(s.labels);
 		return &goro_enomem;
 	}
-	err = begin(s.profile, scope);
+	err = begin(s.profile, scope, NULL);
 	s.start = s.told = s.profile->begin;
 	s.end = o->duration_ns ? s.start + (int64_t)o->duration_ns : INT64_MAX;
 	s.random = (uint64_t)s.start | 1;

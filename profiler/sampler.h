@@ -70,6 +70,8 @@ bool sampler_wait(struct sampler *s, int64_t *due);
 /* Name and labels of a goroutine as lines, a word of the profile; NULL: none. Looked up once a
  * second at most. */
 const char *sampler_labels(struct sampler *s, uint64_t record, uint64_t id);
+const char *sampler_snapshot_labels(struct sampler *s, const struct goro_snapshot *snap,
+				    const struct goro_info *g);
 
 /* The stack of a goroutine in a snapshot; of one without, the function that it was started with. */
 uint32_t sampler_stack(struct profile *p, const struct goro_snapshot *snap,

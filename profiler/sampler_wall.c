@@ -188,6 +188,7 @@ struct goro_error *sampler_wall(struct sampler *s)
 		look(&w, snap);
 		goro_snapshot_free(snap);
 	}
+	s->profile->covered = w.last - s->start;
 	free(w.seen);
 	return err;
 }

@@ -387,6 +387,10 @@ recordings() {
 	run 0 "$GORO" dump --at 00:00:00 "$scratch/r"
 	run 0 "$GORO" stack "$scratch/r" 1
 	run 0 "$GORO" waits "$scratch/r"
+	run 0 "$GORO" dump --format folded "$scratch/r"
+	same "$(awk '{ n += $NF } END { print n }' "$out")" "$last"
+	run 0 "$GORO" dump --filter gid=1 "$scratch/r"
+	has "$out" "1 goroutine of $last match"
 	run 0 "$GORO" doctor "$scratch/r"
 	has "$out" "all whole"
 
