@@ -98,6 +98,7 @@ struct profile {
 	unsigned hz;
 	int64_t begin, end; /* CLOCK_MONOTONIC ns */
 	int64_t wall_begin; /* CLOCK_REALTIME ns */
+	int64_t covered;    /* ns that the samples stand for: up to the last look */
 	int pid;
 	char *program;
 	const char *how;    /* cpu: "perf events" or "ptrace" */

@@ -208,7 +208,7 @@ struct goro_error *goro_scope_profile_part(struct goro_scope *scope,
 		profile_free(p);
 		return &goro_enomem;
 	}
-	part->ns = (uint64_t)(p->end - p->begin);
+	part->ns = (uint64_t)(o->mode == GORO_PROFILE_CPU ? p->end - p->begin : p->covered);
 	part->taken = p->taken;
 	part->missed = p->missed;
 	part->ended = p->ended;

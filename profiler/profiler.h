@@ -736,7 +736,7 @@ struct goro_profile_node {
 /* What was sampled in one stretch of time. */
 struct goro_profile_part {
 	struct goro_profile_node *root;
-	uint64_t ns;	 /* that it took */
+	uint64_t ns;	 /* that the samples stand for */
 	uint64_t taken;	 /* samples, or looks at all goroutines */
 	uint64_t missed; /* that were due and did not come, or came too late */
 	bool ended;	 /* the target has */

@@ -230,9 +230,9 @@ static void draw_nothing(const struct model *m, struct screen *s, int y)
 	else if (v->n)
 		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
 			   "no finding has a goroutine that matches the filter: \\ clears it");
-	else if (m->frame->snap->source == GORO_RECORDING)
+	else if (m->frame->snap->source == GORO_RECORDING || m->ended)
 		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
-			   "nothing is known to be leaked or suspected in this tick");
+			   "nothing is known to be leaked or suspected");
 	else
 		screen_put(s, y, 2, s->w - 2, ROLE_DIM,
 			   "nothing is known to be leaked or suspected; F8 searches the memory");
@@ -285,7 +285,7 @@ static void title(const struct model *m, char *buf, size_t size)
 {
 	if (m->proving)
 		snprintf(buf, size, "searching its memory");
-	else if (m->frame && m->frame->snap->source != GORO_RECORDING)
+	else if (m->frame && !m->ended && m->frame->snap->source != GORO_RECORDING)
 		snprintf(buf, size, "F8 proves more");
 }
 

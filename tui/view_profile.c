@@ -216,7 +216,7 @@ static void add_tree(struct state *st, const struct goro_profile_node *node, uin
 		bool last = i + 1 == n, top = node == st->picture->root;
 		struct row *row = add_row(st, v[i], hash(key, v[i]->name));
 		uint64_t its = row->key;
-		char *below;
+		char *below = NULL;
 
 		row->self = v[i]->self;
 		row->total = v[i]->total;

@@ -134,6 +134,8 @@ static void push_look(struct state *st, const struct goro_snapshot *snap)
 	struct goro_histogram h;
 	uint32_t n;
 
+	if (st->nlooks && st->looks[st->nlooks - 1].time == snap->time)
+		st->nlooks--; /* the same tick of a recording again */
 	if (st->nlooks == HISTORY) {
 		memmove(st->looks, st->looks + 1, (HISTORY - 1) * sizeof(*st->looks));
 		st->nlooks--;
@@ -447,7 +449,8 @@ static void draw_totals(const struct model *m, struct screen *s, int y)
 		char rate[32];
 
 		rate_text(st->all.v[sums[i].c], rate, sizeof(rate));
-		snprintf(seg[n].text, sizeof(seg[n].text), "%s %s/s", sums[i].name, rate);
+		snprintf(seg[n].text, sizeof(seg[n].text), "%s %s%s", sums[i].name, rate,
+			 st->all.v[sums[i].c] < 0 ? "" : "/s");
 		seg[n].role = ROLE_TEXT;
 		seg[n].rank = (int)i;
 	}
