@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mutex.c - the mutex.
+ *
+ * It allows barging: a running goroutine may take a free lock before those that wait, which is
+ * several times faster than handing it over each time. A waiter that did not get it for 1 ms turns
+ * on starvation mode: the lock is then handed to it directly (Go's sync/mutex.go).
+ */
+#include "lockorder.h"
+#include "runq.h"
+#include "sync.h"
+
+/* Above that the number that lockorder.c gave it. */
+enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2, MUTEX_NUMBER = 8 };
+_Static_assert(MUTEX_STARVING == ORDER_ON, "the fast path tests for both at once");
+enum { MUTEX_SPINS = 4, STARVING_NS = 1000000 };
+
+/* lock_ held, and given up for a while. */
+static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool try)
+{
+	uint32_t number;
+
+	if (!(mu->flags_ >> MUTEX_NUMBER))
+		mu->flags_ |= goro_order_number() << MUTEX_NUMBER;
+	number = mu->flags_ >> MUTEX_NUMBER;
+	unlock(&mu->lock_);
+	leave(mp);
+	goro_order_lock(number, false, try, try ? 3 : 4);
+	mp = enter();
+	lock(&mu->lock_);
+	return mp;
+}
+
+/* lock_ held; returns with the mutex owned and lock_ released. */
+static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+{
+	struct g *gp = mp->curg;
+	struct goro_waiter w = { .g = gp, .object = mu, .kind = reason };
+	int64_t since = 0;
+	bool woken = false;
+
+	if (unlikely(goro_lockorder))
+		mp = goro_mutex_order(mp, mu, false);
+	for (int spins = 0;; spins++) {
+		if (woken)
+			mu->flags_ &= ~(uint32_t)MUTEX_WOKEN;
+		woken = false;
+		if (!mu->owner_ && !(mu->flags_ & MUTEX_STARVING)) {
+			mu->owner_ = gp->id;
+			unlock(&mu->lock_);
+			return mp;
+		}
+		/*
+		 * If its holder runs on another core it will be free in a moment. But not for long,
+		 * and not while others could run here: the holder may be parked, and be one of
+		 * them.
+		 */
+		if (!sched.solo && spins < MUTEX_SPINS && runq_empty(mp->p) &&
+		    mu->owner_ != gp->id && !(mu->flags_ & MUTEX_STARVING)) {
+			unlock(&mu->lock_);
+			for (int i = 0; i < 32; i++)
+				cpu_relax();
+			lock(&mu->lock_);
+			continue;
+		}
+		w.ok = false;
+		if (since) {
+			if (goro_now() - since > STARVING_NS)
+				mu->flags_ |= MUTEX_STARVING;
+			waitq_push_front(&mu->first_, &mu->last_, &w);
+		} else {
+			since = goro_now();
+			waitq_push(&mu->first_, &mu->last_, &w);
+		}
+		wait_here(&mp, &w, reason, mu, &mu->lock_);
+		if (w.ok) /* handed to us: owner_ is set */
+			return mp;
+		lock(&mu->lock_);
+		woken = true;
+	}
+}
+
+static inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+{
+	mp->curg->held_locks++;
+	lock(&mu->lock_);
+	if (likely(!mu->owner_ && !((mu->flags_ | goro_lockorder) & MUTEX_STARVING))) {
+		mu->owner_ = mp->curg->id;
+		unlock(&mu->lock_);
+		return mp;
+	}
+	mp->curg->held_locks--;
+	mp = mutex_lock_slow(mp, mu, reason);
+	mp->curg->held_locks++;
+	return mp;
+}
+
+void goro_mutex_lock(goro_mutex *mu)
+{
+	leave(mutex_lock(enter(), mu, GORO_REASON_MUTEX));
+}
+
+bool goro_mutex_try_lock(goro_mutex *mu)
+{
+	struct m *mp = enter();
+	bool got;
+
+	lock(&mu->lock_);
+	if (unlikely(goro_lockorder))
+		mp = goro_mutex_order(mp, mu, true);
+	got = !mu->owner_ && !(mu->flags_ & MUTEX_STARVING);
+	if (got) {
+		mu->owner_ = mp->curg->id;
+		mp->curg->held_locks++;
+	} else if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, mu->flags_ >> MUTEX_NUMBER);
+	}
+	unlock(&mu->lock_);
+	leave(mp);
+	return got;
+}
+
+noinline void goro_mutex_bad_unlock(struct m *mp, goro_mutex *mu)
+{
+	uint64_t owner = mu->owner_;
+
+	unlock(&mu->lock_);
+	leave(mp);
+	if (!owner)
+		goro_throw("sync: unlock of unlocked mutex");
+	goro_panic("sync: unlock of mutex held by goroutine %lu", (unsigned long)owner);
+}
+
+/* lock_ held and released. */
+static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
+{
+	struct goro_waiter *w;
+
+	if (unlikely(goro_lockorder)) {
+		goro_order_unlock(mp->curg, mu->flags_ >> MUTEX_NUMBER);
+		if (!mu->first_) {
+			unlock(&mu->lock_);
+			return;
+		}
+	}
+	if (!(mu->flags_ & MUTEX_STARVING)) {
+		/* One at a time: the one that is up will compete for it. */
+		if (mu->flags_ & MUTEX_WOKEN) {
+			unlock(&mu->lock_);
+			return;
+		}
+		mu->flags_ |= MUTEX_WOKEN;
+	}
+	w = waitq_pop(&mu->first_, &mu->last_);
+	if (mu->flags_ & MUTEX_STARVING) {
+		mu->owner_ = w->g->id;
+		w->ok = true;
+		mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
+	}
+	unlock(&mu->lock_);
+	goro_ready(mp, w->g);
+}
+
+static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
+{
+	lock(&mu->lock_);
+	if (unlikely(mu->owner_ != mp->curg->id)) {
+		if (!g_is_reclaimed(mp->curg))
+			goro_mutex_bad_unlock(mp, mu);
+		unlock(&mu->lock_); /* the call that was to lock it was cut short: see reclaim.c */
+		return;
+	}
+	mu->owner_ = 0;
+	mp->curg->held_locks--;
+	if (unlikely((uintptr_t)mu->first_ | goro_lockorder))
+		mutex_wake_one(mp, mu);
+	else
+		unlock(&mu->lock_);
+}
+
+void goro_mutex_unlock(goro_mutex *mu)
+{
+	struct m *mp = enter();
+
+	mutex_unlock(mp, mu);
+	leave(mp);
+}
+
+struct m *goro_mutex_lock_for(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+{
+	return mutex_lock(mp, mu, reason);
+}
+
+void goro_mutex_unlock_in(struct m *mp, goro_mutex *mu)
+{
+	mutex_unlock(mp, mu);
+}
+
+void goro_mutex_forget(goro_mutex *mu, struct goro_waiter *w)
+{
+	waitq_remove(&mu->first_, &mu->last_, w);
+	/* Nobody is left to be handed it. */
+	if (!mu->first_)
+		mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
+	if (goro_lockorder)
+		goro_order_unlock(w->g, mu->flags_ >> MUTEX_NUMBER);
+}
