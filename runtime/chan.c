@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "chan.h"
+#include "switch.h"
 
 goro_chan *goro_chan_make(size_t elem_size, size_t cap)
 {
@@ -50,85 +51,101 @@ void goro_chan_free(goro_chan *c)
 	free(c);
 }
 
-bool goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem)
+/* Its value is taken or there; c->lock is held and released. */
+static __always_inline void complete(struct m *mp, goro_chan *c, struct goro_waiter *w)
+{
+	struct g *gp = w->g;
+
+	w->ok = true;
+	unlock(&c->lock);
+	goro_ready(mp, gp);
+}
+
+static __always_inline enum goro_try send_locked(struct m *mp, goro_chan *c, const void *elem)
 {
 	struct goro_waiter *w;
 
 	if (unlikely(c->closed)) {
 		unlock(&c->lock);
-		leave(mp);
-		goro_panic("send on closed channel");
+		return GORO_CLOSED;
 	}
 	w = c->recvq.first ? chan_dequeue(&c->recvq) : NULL;
 	if (w) {
-		struct g *gp = w->g;
-
 		if (w->elem)
 			elem_copy(c, w->elem, elem);
-		w->ok = true;
-		unlock(&c->lock);
-		goro_ready(mp, gp);
-		return true;
+		complete(mp, c, w);
+		return GORO_GOT;
 	}
 	if (c->count < c->cap) {
 		elem_copy(c, c->buf + (size_t)c->send_at * c->elem_size, elem);
 		c->send_at = c->send_at + 1 == c->cap ? 0 : c->send_at + 1;
 		chan_set_count(c, c->count + 1);
 		unlock(&c->lock);
-		return true;
+		return GORO_GOT;
 	}
-	return false;
+	return GORO_WOULD_BLOCK;
 }
 
-bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok)
+/* There is something in the buffer. */
+static __always_inline void recv_buffered(struct m *mp, goro_chan *c, void *elem)
+{
+	unsigned char *slot = c->buf + (size_t)c->recv_at * c->elem_size;
+	struct goro_waiter *w;
+
+	if (elem)
+		elem_copy(c, elem, slot);
+	w = c->sendq.first ? chan_dequeue(&c->sendq) : NULL;
+	c->recv_at = c->recv_at + 1 == c->cap ? 0 : c->recv_at + 1;
+	if (w) {
+		/* The buffer was full: the sender's value takes the slot that came free. */
+		elem_copy(c, slot, w->elem);
+		c->send_at = c->recv_at;
+		complete(mp, c, w);
+		return;
+	}
+	/* A pointer that was received is in this channel no more, for whoever looks. */
+	elem_clear(c, slot);
+	chan_set_count(c, c->count - 1);
+	unlock(&c->lock);
+}
+
+static __always_inline enum goro_try recv_locked(struct m *mp, goro_chan *c, void *elem)
 {
 	struct goro_waiter *w;
 
 	if (c->count) {
-		unsigned char *slot = c->buf + (size_t)c->recv_at * c->elem_size;
-
-		if (elem)
-			elem_copy(c, elem, slot);
-		*ok = true;
-		w = c->sendq.first ? chan_dequeue(&c->sendq) : NULL;
-		c->recv_at = c->recv_at + 1 == c->cap ? 0 : c->recv_at + 1;
-		if (w) {
-			/* The buffer was full: the sender's value takes the slot that came free. */
-			struct g *gp = w->g;
-
-			elem_copy(c, slot, w->elem);
-			c->send_at = c->recv_at;
-			w->ok = true;
-			unlock(&c->lock);
-			goro_ready(mp, gp);
-			return true;
-		}
-		/* A pointer that was received is in this channel no more, for whoever looks. */
-		elem_clear(c, slot);
-		chan_set_count(c, c->count - 1);
-		unlock(&c->lock);
-		return true;
+		recv_buffered(mp, c, elem);
+		return GORO_GOT;
 	}
 	w = c->sendq.first ? chan_dequeue(&c->sendq) : NULL;
 	if (w) {
-		struct g *gp = w->g;
-
 		if (elem)
 			elem_copy(c, elem, w->elem);
-		*ok = true;
-		w->ok = true;
-		unlock(&c->lock);
-		goro_ready(mp, gp);
-		return true;
+		complete(mp, c, w);
+		return GORO_GOT;
 	}
-	if (c->closed) {
+	if (unlikely(c->closed)) {
 		unlock(&c->lock);
 		if (elem)
 			memset(elem, 0, c->elem_size);
-		*ok = false;
-		return true;
+		return GORO_CLOSED;
 	}
-	return false;
+	return GORO_WOULD_BLOCK;
+}
+
+enum goro_try goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem)
+{
+	return send_locked(mp, c, elem);
+}
+
+enum goro_try goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem)
+{
+	return recv_locked(mp, c, elem);
+}
+
+static noinline void send_on_closed(void)
+{
+	goro_panic("send on closed channel");
 }
 
 static void join_crowd(struct p *pp, struct goro_waiter *w)
@@ -140,91 +157,115 @@ static void join_crowd(struct p *pp, struct goro_waiter *w)
 }
 
 /* Wait in q; c->lock is held and released. False: the channel was closed. */
-static bool chan_wait(struct m **mp, goro_chan *c, struct waitq *q, void *elem,
-		      enum goro_reason reason)
+static __always_inline bool chan_wait(struct m *mp, goro_chan *c, struct waitq *q, void *elem,
+				      enum goro_reason reason)
 {
-	struct g *gp = (*mp)->curg;
-	struct goro_waiter w = {
-		.g = gp,
-		.object = c,
-		.elem = elem,
-		.kind = reason,
-	};
+	struct goro_waiter w;
 
+	w.g = mp->curg;
+	w.object = c;
+	w.next_of_g = NULL;
+	w.elem = elem;
+	w.selection = NULL;
+	w.kind = reason;
+	w.ok = false;
+	w.before = 0;
 	if (q->last)
-		join_crowd((*mp)->p, &w);
+		join_crowd(mp->p, &w);
 	waitq_push(&q->first, &q->last, &w);
-	record_waiting(gp, &w);
-	*mp = goro_park(*mp, reason, c, &c->lock);
+	record_waiting(w.g, &w);
+	mp = park(mp, reason, c, &c->lock);
+	leave(mp);
 	return w.ok;
+}
+
+/* What goro_wait() calls. (The names say to who reads a stack that these park.) */
+static bool goro_park_send(struct m *mp, void *chan, void *elem)
+{
+	goro_chan *c = chan;
+
+	if (unlikely(!chan_wait(mp, c, &c->sendq, elem, GORO_REASON_CHAN_SEND)))
+		send_on_closed();
+	return true;
+}
+
+static bool goro_park_recv(struct m *mp, void *chan, void *elem)
+{
+	goro_chan *c = chan;
+	bool ok = chan_wait(mp, c, &c->recvq, elem, GORO_REASON_CHAN_RECV);
+
+	if (unlikely(!ok) && elem)
+		memset(elem, 0, c->elem_size);
+	return ok;
 }
 
 void goro_chan_send(goro_chan *c, const void *elem)
 {
 	struct m *mp;
-	bool sent = true;
+	enum goro_try sent;
 
 	if (unlikely(!c))
 		goro_park_forever(GORO_REASON_CHAN_SEND_NIL);
 	mp = enter();
 	lock(&c->lock);
-	if (!goro_chan_send_locked(mp, c, elem))
-		sent = chan_wait(&mp, c, &c->sendq, (void *)elem, GORO_REASON_CHAN_SEND);
+	sent = send_locked(mp, c, elem);
+	if (sent == GORO_WOULD_BLOCK) {
+		goro_wait(mp, c, (void *)elem, goro_park_send);
+		return;
+	}
 	leave(mp);
-	if (unlikely(!sent))
-		goro_panic("send on closed channel");
+	if (unlikely(sent == GORO_CLOSED))
+		send_on_closed();
 }
 
 bool goro_chan_recv(goro_chan *c, void *elem)
 {
+	enum goro_try got;
 	struct m *mp;
-	bool ok;
 
 	if (unlikely(!c))
 		goro_park_forever(GORO_REASON_CHAN_RECV_NIL);
 	mp = enter();
 	lock(&c->lock);
-	if (!goro_chan_recv_locked(mp, c, elem, &ok)) {
-		ok = chan_wait(&mp, c, &c->recvq, elem, GORO_REASON_CHAN_RECV);
-		if (unlikely(!ok) && elem)
-			memset(elem, 0, c->elem_size);
-	}
+	got = recv_locked(mp, c, elem);
+	if (got == GORO_WOULD_BLOCK)
+		return goro_wait(mp, c, elem, goro_park_recv);
 	leave(mp);
-	return ok;
+	return got == GORO_GOT;
 }
 
 bool goro_chan_try_send(goro_chan *c, const void *elem)
 {
+	enum goro_try sent;
 	struct m *mp;
-	bool sent;
 
 	if (!c)
 		return false;
 	mp = enter();
 	lock(&c->lock);
 	sent = goro_chan_send_locked(mp, c, elem);
-	if (!sent)
+	if (sent == GORO_WOULD_BLOCK)
 		unlock(&c->lock);
 	leave(mp);
-	return sent;
+	if (sent == GORO_CLOSED)
+		send_on_closed();
+	return sent == GORO_GOT;
 }
 
 enum goro_try goro_chan_try_recv(goro_chan *c, void *elem)
 {
-	enum goro_try result = GORO_WOULD_BLOCK;
+	enum goro_try got;
 	struct m *mp;
-	bool ok;
 
 	if (!c)
 		return GORO_WOULD_BLOCK;
 	mp = enter();
 	lock(&c->lock);
-	if (goro_chan_recv_locked(mp, c, elem, &ok))
-		result = ok ? GORO_GOT : GORO_CLOSED;
-	else
+	got = goro_chan_recv_locked(mp, c, elem);
+	if (got == GORO_WOULD_BLOCK)
 		unlock(&c->lock);
 	leave(mp);
-	return result;
+	return got;
 }
 
 /*

@@ -77,8 +77,11 @@ static inline struct goro_waiter *chan_dequeue(struct waitq *q)
 /* timer.c: stop what goro_after() started, and free it. */
 void goro_after_end(goro_timer *t);
 
-/* Try the operation with c->lock held. True: done, and the lock is released. */
-bool goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem);
-bool goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem, bool *ok);
+/*
+ * Try the operation with c->lock held, which is released if it was done. For a send GORO_CLOSED
+ * means that the channel is closed; who sends on it panics.
+ */
+enum goro_try goro_chan_send_locked(struct m *mp, goro_chan *c, const void *elem);
+enum goro_try goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem);
 
 #endif /* GORO_CHAN_H */

@@ -38,10 +38,7 @@
 	\op	x29, x30, 29, 30, 160
 	.endm
 
-/*
- * void *goro_context_switch(uintptr_t *save_sp [x0], uintptr_t load_sp [x1], void *value [x2])
- * Returns `value` on the new stack.
- */
+/* void goro_context_switch(uintptr_t *save_sp [x0], uintptr_t load_sp [x1]) */
 	.p2align 5
 	.globl	goro_context_switch
 	.hidden	goro_context_switch
@@ -61,8 +58,7 @@ goro_context_switch:
 	cmp	x9, x10
 	b.eq	1f
 	msr	fpcr, x10
-1:	mov	x0, x2
-	each_pair load_pair
+1:	each_pair load_pair
 	add	sp, sp, #176
 	.cfi_adjust_cfa_offset -176
 	ret
@@ -71,7 +67,7 @@ goro_context_switch:
 
 /*
  * The outermost frame of every goroutine and of a worker's own stack. A fresh stack "returns" here
- * from its first switch with x19 = the C function to call; x0 = the switch's value. Its return
+ * from its first switch with x19 = the C function to call. Its return
  * address and frame pointer are undefined for unwinders and zero for frame-pointer walkers.
  */
 	.p2align 4
@@ -87,6 +83,7 @@ goro_entry:
 	.globl	goro_entry_start
 	.hidden	goro_entry_start
 goro_entry_start:
+	mov	x0, xzr
 	mov	x29, xzr
 	mov	x30, xzr
 	blr	x19

@@ -8,6 +8,7 @@
 #ifndef GORO_CONTEXT_AARCH64_H
 #define GORO_CONTEXT_AARCH64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -74,11 +75,41 @@ static inline struct m *getm(void)
 	return mp;
 }
 
+/*
+ * Save what a call preserves in a switch_frame on this stack, its address in *save_sp, and go on
+ * with the frame at load_sp. Comes back when somebody switches to *save_sp, maybe on another
+ * thread.
+ */
+static inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp)
+{
+	extern void goro_context_switch(uintptr_t * save, uintptr_t load);
+
+	goro_context_switch(save_sp, load_sp);
+}
+
+/* fn(mp, a, b), which parks, in the last line of an API function. */
+static inline bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *))
+{
+	return fn(mp, a, b);
+}
+
+static inline int goro_wait_int(struct m *mp, void *a, void *b,
+				int (*fn)(struct m *, void *, void *))
+{
+	return fn(mp, a, b);
+}
+
 /* What was stored before is seen before what is stored after. (Not a C11 fence: gcc has none for
  * ThreadSanitizer.) */
 static inline void store_fence(void)
 {
 	__asm__ volatile("dmb ishst" ::: "memory");
+}
+
+/* Release: one more in a counter that nobody else writes. */
+static inline void count_release(uint32_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
 }
 
 /* `yield` is a no-op on most cores; `isb` waits some ten nanoseconds. */

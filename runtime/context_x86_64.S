@@ -20,8 +20,9 @@
 	.text
 
 /*
- * void *goro_context_switch(uintptr_t *save_sp [rdi], uintptr_t load_sp [rsi], void *value [rdx])
- * Returns `value` on the new stack.
+ * goro_context_switch(uintptr_t *save_sp [rdi], uintptr_t load_sp [rsi]); context_switch() jumps here
+ * with where to go on in rcx. No call and no ret: the processor foretells where a ret goes by the
+ * calls that it has seen, and those were of another stack. A jump it foretells by what came before.
  */
 	.p2align 5
 	.globl	goro_context_switch
@@ -29,6 +30,11 @@
 	.type	goro_context_switch, @function
 goro_context_switch:
 	.cfi_startproc
+	.cfi_def_cfa_offset 0
+	.cfi_register %rip, %rcx
+	pushq	%rcx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rip, 0
 	pushq	%rbp
 	.cfi_adjust_cfa_offset 8
 	.cfi_rel_offset %rbp, 0
@@ -51,17 +57,16 @@ goro_context_switch:
 	.cfi_adjust_cfa_offset 8
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
-	movl	(%rsp), %ecx
+	movl	(%rsp), %eax
 	movzwl	4(%rsp), %r8d
 	movq	%rsp, (%rdi)
 	movq	%rsi, %rsp
-	cmpl	(%rsp), %ecx
+	cmpl	(%rsp), %eax
 	jne	.Lload_mxcsr
 .Lmxcsr_done:
 	cmpw	4(%rsp), %r8w
 	jne	.Lload_x87cw
 .Lx87cw_done:
-	movq	%rdx, %rax
 	addq	$8, %rsp
 	.cfi_adjust_cfa_offset -8
 	popq	%r15
@@ -82,12 +87,16 @@ goro_context_switch:
 	popq	%rbp
 	.cfi_adjust_cfa_offset -8
 	.cfi_restore %rbp
-	ret
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
 
 	/* The slow tails, with the state of the middle of the switch. */
 	.cfi_endproc
 	.cfi_startproc
 	.cfi_def_cfa_offset 64
+	.cfi_rel_offset %rip, 56
 	.cfi_rel_offset %r15, 8
 	.cfi_rel_offset %r14, 16
 	.cfi_rel_offset %r13, 24
@@ -104,8 +113,31 @@ goro_context_switch:
 	.size	goro_context_switch, . - goro_context_switch
 
 /*
+ * bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *) [rcx])
+ * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in
+ * here are the same for all that waits, so that they are foretold right whoever else ran meanwhile.
+ */
+	.p2align 4
+	.globl	goro_wait
+	.hidden	goro_wait
+	.type	goro_wait, @function
+goro_wait:
+	.cfi_startproc
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	*%rcx
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
+	.cfi_endproc
+	.size	goro_wait, . - goro_wait
+
+/*
  * The outermost frame of every goroutine and of a worker's own stack. A fresh stack "returns" here
- * from its first switch with rbx = the C function to call; rax = the switch's value. Its return
+ * from its first switch with rbx = the C function to call. Its return
  * address and frame pointer are undefined for unwinders and zero for frame-pointer walkers.
  */
 	.p2align 4
@@ -121,7 +153,7 @@ goro_entry:
 	.globl	goro_entry_start
 	.hidden	goro_entry_start
 goro_entry_start:
-	movq	%rax, %rdi
+	xorl	%edi, %edi
 	xorl	%ebp, %ebp
 	call	*%rbx
 	ud2
@@ -143,5 +175,6 @@ goro_entry_end:
 	.size	goro_tls_m, 8
 goro_tls_m:
 	.zero	8
+
 
 	.section .note.GNU-stack, "", @progbits

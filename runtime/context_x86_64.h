@@ -7,6 +7,7 @@
 #ifndef GORO_CONTEXT_X86_64_H
 #define GORO_CONTEXT_X86_64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -74,11 +75,50 @@ static inline struct m *getm(void)
 	return mp;
 }
 
+/*
+ * Save what a call preserves in a switch_frame on this stack, its address in *save_sp, and go on
+ * with the frame at load_sp. Comes back when somebody switches to *save_sp, maybe on another
+ * thread. (AVX-512 has more registers that no call preserves; the x87 stack is empty here.)
+ */
+static __always_inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp)
+{
+	__asm__ volatile("leaq	1f(%%rip), %%rcx\n\t"
+			 "jmp	goro_context_switch\n"
+			 "1:"
+			 : "+D"(save_sp), "+S"(load_sp)
+			 :
+			 : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2",
+			   "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+			   "xmm12", "xmm13", "xmm14", "xmm15",
+#ifdef __AVX512F__
+			   "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",
+			   "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",
+			   "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#endif
+			   "memory", "cc");
+}
+
+/*
+ * fn(mp, a, b), which parks, in the last line of an API function: see goro_wait in the .S file.
+ */
+extern bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *))
+	__attribute__((visibility("hidden")));
+extern int goro_wait_int(struct m *mp, void *a, void *b,
+			 int (*fn)(struct m *, void *, void *)) __asm__("goro_wait")
+	__attribute__((visibility("hidden")));
+
 /* What was stored before is seen before what is stored after. (Not a C11 fence: gcc has none for
  * ThreadSanitizer.) */
 static inline void store_fence(void)
 {
 	__asm__ volatile("" ::: "memory");
+}
+
+/* Release: one more in a counter that nobody else writes. A store is that here; and in one
+ * instruction, which a compiler makes of no atomic store. */
+static inline void count_release(uint32_t *counter)
+{
+	__asm__ volatile("addl	$1, %0" : "+m"(*counter) : : "memory", "cc");
 }
 
 static inline void cpu_relax(void)

@@ -15,9 +15,6 @@
  * m that we are on afterwards, which may be another.
  */
 struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_t *l);
-/* The same with several locks: those of a select. */
-struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, uint32_t **order,
-			  int norder);
 /* The same without a lock: *word says who waits, see netpoll.c. */
 struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
 			 _Atomic uintptr_t *word);

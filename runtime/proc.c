@@ -36,26 +36,7 @@ static uint32_t next_tomb;
 
 struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_t *l)
 {
-	struct g *gp = mp->curg;
-
-	record_park(gp, object);
-	mp->post = POST_PARK;
-	mp->post_reason = reason;
-	mp->post_lock = l;
-	return switch_to(mp, gp, pick_or_g0(mp, l));
-}
-
-struct m *goro_park_locks(struct m *mp, enum goro_reason reason, void *object, uint32_t **order,
-			  int norder)
-{
-	struct g *gp = mp->curg;
-
-	record_park(gp, object);
-	mp->post = POST_PARK_LOCKS;
-	mp->post_reason = reason;
-	mp->post_order = order;
-	mp->post_norder = norder;
-	return switch_to(mp, gp, pick_or_g0(mp, true));
+	return park(mp, reason, object, l);
 }
 
 struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
@@ -114,28 +95,50 @@ void goro_park_forever(enum goro_reason reason)
 
 /* ---- ready ----------------------------------------------------------------------------------- */
 
+/* What goro_ready() mostly does not do is in tail calls, so that it saves no registers. */
+static noinline void second_in_line(struct p *pp, struct g *old)
+{
+	runq_put(pp, old);
+	if (runq_worth_stealing(pp))
+		goro_wake_worker();
+}
+
+static noinline void wake_eagerly(struct p *pp)
+{
+	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
+
+	/* Not exact when sysmon sets it meanwhile, and need not be. */
+	atomic_store_explicit(&pp->eager, eager - 1, memory_order_relaxed);
+	goro_wake_worker();
+}
+
+static __always_inline void make_next(struct p *pp, struct g *gp)
+{
+	struct g *old = runq_set_next(pp, gp);
+
+	if (unlikely(old))
+		second_in_line(pp, old);
+	else if (unlikely(atomic_load_explicit(&pp->eager, memory_order_relaxed)))
+		wake_eagerly(pp);
+}
+
+static noinline void mark_and_make_next(struct p *pp, struct g *gp)
+{
+	goro_mark_ready(pp, gp);
+	make_next(pp, gp);
+}
+
 void goro_ready(struct m *mp, struct g *gp)
 {
 	struct p *pp = mp->p;
-	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
-	struct g *old;
 
 	record_ready(pp, 1);
-	if (g_set_runnable(gp)) {
+	if (g_set_runnable(gp))
 		goro_ready_locked(gp);
-		return;
-	}
-	record_runnable(pp, gp);
-	old = runq_set_next(pp, gp);
-	if (old) {
-		runq_put(pp, old);
-		if (runq_worth_stealing(pp))
-			goro_wake_worker();
-	} else if (unlikely(eager)) {
-		/* Not exact when sysmon sets it meanwhile, and need not be. */
-		atomic_store_explicit(&pp->eager, eager - 1, memory_order_relaxed);
-		goro_wake_worker();
-	}
+	else if (record_runnable(pp))
+		mark_and_make_next(pp, gp);
+	else
+		make_next(pp, gp);
 }
 
 void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
@@ -327,7 +330,8 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);
 	record_new(gp, pc, mp->curg->id);
-	record_runnable(pp, gp);
+	if (record_runnable(pp))
+		goro_mark_ready(pp, gp);
 	return gp;
 }
 

@@ -42,7 +42,7 @@ static inline void record_running(struct m *mp, struct g *gp)
 static inline void count_park(struct g *gp)
 {
 	/* An observer that sees an unchanged number knows that the goroutine did not run. */
-	__atomic_store_n(&gp->park_seq, gp->park_seq + 1, __ATOMIC_RELEASE);
+	count_release(&gp->park_seq);
 }
 
 static inline void record_park(struct g *gp, void *object)
@@ -62,11 +62,10 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	pp->nready += n;
 }
 
-/* gp was just made runnable and is in no queue yet. */
-static inline void record_runnable(struct p *pp, struct g *gp)
+/* One was just made runnable and is in no queue yet. True: it is the one to goro_mark_ready(). */
+static inline bool record_runnable(struct p *pp)
 {
-	if (unlikely(--pp->until_ready == 0))
-		goro_mark_ready(pp, gp);
+	return unlikely(--pp->until_ready == 0);
 }
 
 /* gp, or NULL, is taken from a queue to run; returns it. */

@@ -223,7 +223,7 @@ static void on_big_stack(void *unused)
 	san_after_switch(&writer.stack.san);
 	write_all(writer.what);
 	san_before_switch(&writer.stack.san, &writer.from, 0, 0, 0);
-	goro_context_switch(&writer.stack.sp, writer.from_sp, NULL);
+	context_switch(&writer.stack.sp, writer.from_sp);
 	__builtin_unreachable();
 }
 
@@ -246,6 +246,6 @@ void goro_report_write(const struct report *r)
 	san_fiber_create(&to->san);
 	goro_g_prepare_stack(to, to->stack_hi, on_big_stack);
 	san_before_switch(&writer.from, &to->san, to->stack_lo, to->stack_hi, 0);
-	goro_context_switch(&writer.from_sp, to->sp, NULL);
+	context_switch(&writer.from_sp, to->sp);
 	san_after_switch(&writer.from);
 }

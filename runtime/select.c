@@ -7,10 +7,14 @@
  * are looked at once more (one may have become ready meanwhile), and then a waiter is queued on
  * each channel. Whoever wants to complete one of them claims the whole select with one exchange.
  * A timeout is one more that may claim it: a timer on the waiting goroutine's stack.
+ *
+ * Which cases are ready is as good as random, so the look at them has no branches that depend on
+ * it: a wrong guess of the processor costs more than all the looks.
  */
 #include <stdlib.h>
 
 #include "chan.h"
+#include "switch.h"
 #include "timer.h"
 
 enum { INLINE_CASES = 8 };
@@ -33,66 +37,76 @@ struct timeout {
 	struct g *g;
 };
 
-static bool sends_on_closed(const struct goro_case *k)
+/* c->lock held; released if the case was done, or can never be. */
+static __always_inline enum goro_try try_case_locked(struct m *mp, struct goro_case *k)
 {
-	return k->send && k->chan->closed;
-}
+	enum goro_try got;
 
-/* c->lock held; released if the case was done. */
-static bool try_case_locked(struct m *mp, struct goro_case *k)
-{
 	if (k->send)
 		return goro_chan_send_locked(mp, k->chan, k->elem);
-	return goro_chan_recv_locked(mp, k->chan, k->elem, &k->ok);
+	got = goro_chan_recv_locked(mp, k->chan, k->elem);
+	k->ok = got == GORO_GOT;
+	return got;
+}
+
+static __always_inline int outcome(const struct goro_case *cases, int at, enum goro_try got)
+{
+	return unlikely(cases[at].send && got == GORO_CLOSED) ? SENDS_ON_CLOSED : at;
 }
 
 /* Without the lock: could this one go on? Only a hint; a wrong no is found under all the locks. */
-static bool maybe_ready(const struct goro_case *k)
+static __always_inline bool maybe_ready(const struct goro_case *k)
 {
 	const goro_chan *c = k->chan;
+	const struct waitq *q = k->send ? &c->recvq : &c->sendq;
+	uint32_t stuck = k->send ? c->cap : 0; /* with so many in the buffer */
 
-	if (__atomic_load_n(&c->closed, __ATOMIC_RELAXED))
-		return true;
-	if (k->send)
-		return __atomic_load_n(&c->recvq.first, __ATOMIC_RELAXED) ||
-		       __atomic_load_n(&c->count, __ATOMIC_RELAXED) < c->cap;
-	return __atomic_load_n(&c->sendq.first, __ATOMIC_RELAXED) ||
-	       __atomic_load_n(&c->count, __ATOMIC_RELAXED);
+	return !!__atomic_load_n(&q->first, __ATOMIC_RELAXED) |
+	       (__atomic_load_n(&c->count, __ATOMIC_RELAXED) != stuck) |
+	       !!__atomic_load_n(&c->closed, __ATOMIC_RELAXED);
 }
 
 /* One of the cases that look ready, each with the same chance; -1: none. */
-static int pick_ready(struct p *pp, const struct select_state *s)
+static __always_inline int pick_ready(struct p *pp, const struct goro_case *cases, int n)
 {
-	uint32_t seen = 0;
+	uint64_t random = p_random(pp), seen = 0;
 	int picked = -1;
 
-	for (int i = 0; i < s->n; i++) {
-		if (!s->cases[i].chan || !maybe_ready(&s->cases[i]))
+	for (int i = 0; i < n; i++) {
+		bool take;
+
+		if (!cases[i].chan)
 			continue;
-		/* The k-th one replaces the choice so far with probability 1/k. */
-		if (++seen == 1 || (uint64_t)(uint32_t)p_random(pp) * seen >> 32 == 0)
-			picked = i;
+		/* The k-th one replaces the choice so far with probability 1/k. Knuth's MMIX
+		 * generator; its upper half is what is random. */
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		take = maybe_ready(&cases[i]);
+		seen += take;
+		take &= (random >> 32) * seen >> 32 == 0;
+		picked = take ? i : picked;
 	}
 	return picked;
 }
 
-/* Without all the locks: what looked ready may be gone when its lock is taken, so look again.
- * Returns a case, NOTHING, or SENDS_ON_CLOSED. */
-static int try_unlocked(struct m *mp, struct select_state *s)
+/*
+ * Without all the locks: what looked ready may be gone when its lock is taken, so look again. If
+ * there is one P nothing happens meanwhile, and NOTHING is sure; what is tried in vain then are
+ * waiters of selects that were completed elsewhere, which trying removes.
+ * Returns a case, NOTHING, or SENDS_ON_CLOSED.
+ */
+static __always_inline int try_unlocked(struct m *mp, struct goro_case *cases, int n)
 {
-	for (int i = 0; i < s->n; i++) {
-		int at = pick_ready(mp->p, s);
+	for (int i = 0; i < n || sched.solo; i++) {
+		int at = pick_ready(mp->p, cases, n);
+		enum goro_try got;
 
 		if (at < 0)
 			return NOTHING;
-		lock(&s->cases[at].chan->lock);
-		if (unlikely(sends_on_closed(&s->cases[at]))) {
-			unlock(&s->cases[at].chan->lock);
-			return SENDS_ON_CLOSED;
-		}
-		if (try_case_locked(mp, &s->cases[at]))
-			return at;
-		unlock(&s->cases[at].chan->lock);
+		lock(&cases[at].chan->lock);
+		got = try_case_locked(mp, &cases[at]);
+		if (likely(got != GORO_WOULD_BLOCK))
+			return outcome(cases, at, got);
+		unlock(&cases[at].chan->lock);
 	}
 	return NOTHING;
 }
@@ -110,9 +124,9 @@ static void sort_locks(struct select_state *s)
 			at--;
 		if (at && s->order[at - 1] == l)
 			continue;
-		memmove(&s->order[at + 1], &s->order[at], sizeof(l) * (size_t)(s->norder - at));
+		for (int j = s->norder++; j > at; j--)
+			s->order[j] = s->order[j - 1];
 		s->order[at] = l;
-		s->norder++;
 	}
 }
 
@@ -130,21 +144,19 @@ static void unlock_all(struct select_state *s, const uint32_t *but)
 }
 
 /*
- * All channels locked. Done: all are unlocked again. What looks ready may still not be: waiters in
- * its queue can be those of selects that were completed elsewhere, and trying it removes them.
+ * All channels locked. Done: all are unlocked again. What looks ready may still not be: see
+ * try_unlocked().
  */
 static int try_locked(struct m *mp, struct select_state *s)
 {
 	int at;
 
-	while ((at = pick_ready(mp->p, s)) >= 0) {
-		if (unlikely(sends_on_closed(&s->cases[at]))) {
-			unlock_all(s, NULL);
-			return SENDS_ON_CLOSED;
-		}
-		if (try_case_locked(mp, &s->cases[at])) {
+	while ((at = pick_ready(mp->p, s->cases, s->n)) >= 0) {
+		enum goro_try got = try_case_locked(mp, &s->cases[at]);
+
+		if (got != GORO_WOULD_BLOCK) {
 			unlock_all(s, &s->cases[at].chan->lock);
-			return at;
+			return outcome(s->cases, at, got);
 		}
 	}
 	return NOTHING;
@@ -170,35 +182,11 @@ static int64_t time_out(struct m *mp, struct timer *timer, int64_t when, struct 
 	return NEVER;
 }
 
-/*
- * All locked: sleep. Nobody may complete a case before we are parked, nor the time run out, so all
- * locks are held over the switch. The timer's comes last: disarm() waits for it, and until then the
- * list of locks must live.
- */
-static void park(struct m **mp, struct select_state *s, struct timeout *t)
+/* All locked: queue up everywhere. Returns the first, which leads to the others. */
+static __always_inline struct goro_waiter *enqueue_all(struct g *gp, struct select_state *s,
+						       struct selection *sel)
 {
-	struct g *gp = (*mp)->curg;
-	int nlocks = s->norder;
-
-	if (!has_timeout(s)) {
-		*mp = goro_park_locks(*mp, GORO_REASON_SELECT, gp->waiting, s->order, nlocks);
-		return;
-	}
-	if (!sched.solo)
-		s->order[nlocks++] = &(*mp)->p->timer_lock;
-	goro_timer_arm_locked(*mp, &t->timer, goro_when(s->timeout));
-	*mp = goro_park_locks(*mp, GORO_REASON_SELECT_TIMEOUT, gp->waiting, s->order, nlocks);
-}
-
-/* All locked: queue up everywhere and sleep. Returns the case that was completed; -1: timeout. */
-static int wait_all(struct m **mp, struct select_state *s)
-{
-	struct g *gp = (*mp)->curg;
-	struct selection sel = { .more = s->n > INLINE_CASES ? s->waiters : NULL };
-	struct timeout timeout = { { .fire = time_out }, &sel, gp };
-	struct goro_waiter **link = &gp->waiting;
-	struct goro_waiter *fired;
-	int done;
+	struct goro_waiter *first = NULL, **link = &first;
 
 	for (int i = 0; i < s->n; i++) {
 		struct goro_case *k = &s->cases[i];
@@ -206,41 +194,79 @@ static int wait_all(struct m **mp, struct select_state *s)
 
 		if (!k->chan)
 			continue;
-		*w = (struct goro_waiter){
-			.g = gp,
-			.object = k->chan,
-			.elem = k->elem,
-			.selection = &sel,
-			.kind = k->send ? GORO_REASON_CHAN_SEND : GORO_REASON_CHAN_RECV,
-		};
+		w->g = gp;
+		w->object = k->chan;
+		w->elem = k->elem;
+		w->selection = sel;
+		w->kind = k->send ? GORO_REASON_CHAN_SEND : GORO_REASON_CHAN_RECV;
+		w->ok = false;
+		w->before = 0;
 		*link = w;
 		link = &w->next_of_g;
 		waitq_push(&queue_of(k)->first, &queue_of(k)->last, w);
 	}
 	*link = NULL;
-	park(mp, s, &timeout);
+	record_waiting(gp, first);
+	return first;
+}
 
-	/* There was one P, and no lock needed, and now there are more. */
-	if (unlikely(!s->norder && !sched.solo))
-		sort_locks(s);
-	lock_all(s);
-	fired = sel.fired;
-	done = fired ? (int)(fired - s->waiters) : -1;
+/*
+ * All locked: sleep. Nobody may complete a case before we are parked, nor the time run out, so all
+ * locks are held over the switch. The timer's comes last: disarm() waits for it, and until then the
+ * list of locks must live.
+ */
+static __always_inline struct m *sleep_locked(struct m *mp, struct select_state *s,
+					      struct goro_waiter *first, struct timeout *t)
+{
+	int nlocks = s->norder;
+
+	if (!has_timeout(s))
+		return park_locks(mp, GORO_REASON_SELECT, first, s->order, nlocks);
+	if (!sched.solo)
+		s->order[nlocks++] = &mp->p->timer_lock;
+	goro_timer_arm_locked(mp, &t->timer, goro_when(s->timeout));
+	return park_locks(mp, GORO_REASON_SELECT_TIMEOUT, first, s->order, nlocks);
+}
+
+/*
+ * Nothing is locked: out of the queues again, but for the one that whoever claimed us took us out
+ * of. He had that channel's lock, and we take each of the others', so by then all of them have been
+ * released, and nobody looks at the list of locks any more.
+ */
+static __always_inline void dequeue_all(struct select_state *s, const struct goro_waiter *fired)
+{
 	for (int i = 0; i < s->n; i++) {
 		struct goro_waiter *w = &s->waiters[i];
+		goro_chan *c = s->cases[i].chan;
 		struct waitq *q;
 
-		if (!s->cases[i].chan || w == fired)
+		if (!c || w == fired)
 			continue;
 		q = queue_of(&s->cases[i]);
+		lock(&c->lock);
 		/* A completer that lost the race has taken it out already. */
 		if (w->prev || w->next || q->first == w)
 			waitq_remove(&q->first, &q->last, w);
+		unlock(&c->lock);
 	}
-	unlock_all(s, NULL);
+}
+
+/* All locked: queue up everywhere and sleep. Returns the case that was completed; -1: timeout. */
+static __always_inline int wait_all(struct m **mp, struct select_state *s)
+{
+	struct g *gp = (*mp)->curg;
+	struct selection sel = { .more = s->n > INLINE_CASES ? s->waiters : NULL };
+	struct goro_waiter *first;
+	struct timeout timeout;
+
+	if (has_timeout(s))
+		timeout = (struct timeout){ { .fire = time_out }, &sel, gp };
+	first = enqueue_all(gp, s, &sel);
+	*mp = sleep_locked(*mp, s, first, &timeout);
+	dequeue_all(s, sel.fired);
 	if (has_timeout(s))
 		goro_timer_disarm(&timeout.timer);
-	return done;
+	return sel.fired ? (int)(sel.fired - s->waiters) : -1;
 }
 
 static bool has_no_channel(const struct select_state *s)
@@ -252,22 +278,22 @@ static bool has_no_channel(const struct select_state *s)
 	return i == s->n;
 }
 
-static int try_or_wait(struct m **mp, struct select_state *s)
+static __always_inline int try_or_wait(struct m **mp, struct select_state *s)
 {
 	/* Before the channels': that is the order in which a timer sends. */
 	uint32_t *timer_lock = has_timeout(s) ? &(*mp)->p->timer_lock : NULL;
 	int done;
 
-	sort_locks(s);
 	/* Nil channels alone: it says so to whoever looks. */
 	if (unlikely(s->timeout == FOR_EVER && has_no_channel(s))) {
 		leave(*mp);
 		goro_park_forever(GORO_REASON_SELECT_NONE);
 	}
+	sort_locks(s);
 	if (timer_lock)
 		lock(timer_lock);
 	lock_all(s);
-	done = try_locked(*mp, s);
+	done = sched.solo ? NOTHING : try_locked(*mp, s);
 	if (done != NOTHING) {
 		if (timer_lock)
 			unlock(timer_lock);
@@ -288,7 +314,9 @@ static int try_or_wait(struct m **mp, struct select_state *s)
 	return done;
 }
 
-static int select_cases(struct goro_case *cases, int n, int64_t timeout)
+/* Nothing looks ready. Ends what enter() began. */
+static __always_inline int select_slow(struct m *mp, struct goro_case *cases, int n,
+				       int64_t timeout)
 {
 	struct goro_waiter inline_waiters[INLINE_CASES];
 	uint32_t *inline_order[INLINE_CASES + 1];
@@ -299,11 +327,10 @@ static int select_cases(struct goro_case *cases, int n, int64_t timeout)
 		.waiters = inline_waiters,
 		.order = inline_order,
 	};
-	struct m *mp = enter();
 	void *more = NULL;
 	int done;
 
-	if (n > INLINE_CASES) {
+	if (unlikely(n > INLINE_CASES)) {
 		more = malloc((size_t)n * (sizeof(*s.waiters) + sizeof(*s.order)) +
 			      sizeof(*s.order));
 		if (!more)
@@ -311,11 +338,30 @@ static int select_cases(struct goro_case *cases, int n, int64_t timeout)
 		s.waiters = more;
 		s.order = (uint32_t **)(s.waiters + n);
 	}
-	done = try_unlocked(mp, &s);
-	if (done == NOTHING)
-		done = try_or_wait(&mp, &s);
+	done = try_or_wait(&mp, &s);
 	leave(mp);
-	free(more);
+	if (unlikely(more))
+		free(more);
+	if (unlikely(done == SENDS_ON_CLOSED))
+		goro_panic("send on closed channel");
+	return done;
+}
+
+/* What goro_wait() calls. (Its name says to who reads a stack that it parks.) */
+static int goro_park_select(struct m *mp, void *cases, void *n)
+{
+	return select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER);
+}
+
+static noinline int goro_park_select_timeout(struct m *mp, struct goro_case *cases, int n,
+					     int64_t ns)
+{
+	return select_slow(mp, cases, n, ns);
+}
+
+static int leave_with(struct m *mp, int done)
+{
+	leave(mp);
 	if (unlikely(done == SENDS_ON_CLOSED))
 		goro_panic("send on closed channel");
 	return done;
@@ -323,20 +369,38 @@ static int select_cases(struct goro_case *cases, int n, int64_t timeout)
 
 int goro_select(struct goro_case *cases, int n)
 {
+	struct m *mp;
+	int done;
+
 	if (n <= 0)
 		goro_park_forever(GORO_REASON_SELECT_NONE);
-	return select_cases(cases, n, FOR_EVER);
+	mp = enter();
+	done = try_unlocked(mp, cases, n);
+	if (done == NOTHING)
+		return goro_wait_int(mp, cases, (void *)(intptr_t)n, goro_park_select);
+	return leave_with(mp, done);
+}
+
+/* ns may be NO_WAIT. */
+static int select_timeout(struct goro_case *cases, int n, int64_t ns)
+{
+	struct m *mp = enter();
+	int done = try_unlocked(mp, cases, n);
+
+	if (done == NOTHING)
+		return goro_park_select_timeout(mp, cases, n, ns);
+	return leave_with(mp, done);
 }
 
 int goro_select_default(struct goro_case *cases, int n)
 {
-	return n <= 0 ? -1 : select_cases(cases, n, NO_WAIT);
+	return n <= 0 ? -1 : select_timeout(cases, n, NO_WAIT);
 }
 
 int goro_select_timeout(struct goro_case *cases, int n, int64_t ns)
 {
 	if (n > 0)
-		return select_cases(cases, n, ns > 0 ? ns : NO_WAIT);
+		return select_timeout(cases, n, ns > 0 ? ns : NO_WAIT);
 	goro_sleep(ns);
 	return -1;
 }

@@ -9,8 +9,6 @@
 
 enum { GFREE_BATCH = 128 };
 
-extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *value);
-
 void goro_g_chunk_add(void); /* sched.lock held */
 struct g *goro_g_take(void); /* sched.lock held */
 void goro_g_refill(struct p *pp);
@@ -101,7 +99,7 @@ static __always_inline void after_switch(struct m *mp)
  * Run `to` on this m; mp->post says what to do for `from` afterwards. Returns when somebody runs
  * `from` again, maybe on another m: that one is returned.
  */
-static inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
+static __always_inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
 {
 	struct thread_state state = { 0 };
 
@@ -109,7 +107,7 @@ static inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
 	mp->curg = to;
 	thread_state_save(mp, &state);
 	san_before_switch(&from->san, &to->san, to->stack_lo, to->stack_hi, mp->post == POST_DEAD);
-	goro_context_switch(&from->sp, to->sp, NULL);
+	context_switch(&from->sp, to->sp);
 	mp = getm();
 	san_after_switch(&from->san);
 	thread_state_load(mp, &state);
@@ -132,7 +130,7 @@ static inline void g_set_running(struct m *mp, struct g *gp)
  * What the current goroutine can hand its P to without the scheduler's own stack, or NULL. Every
  * 61st time the global queue has its turn, so that a busy P cannot starve it.
  */
-static inline struct g *pick(struct p *pp)
+static __always_inline struct g *pick(struct p *pp)
 {
 	uint64_t tick = atomic_load_explicit(&pp->nswitch, memory_order_relaxed) + 1;
 
@@ -150,7 +148,7 @@ static inline struct g *pick(struct p *pp)
  * before it makes the stack. Else all others that come to the same channel waited for it, and two
  * workers started goroutines no faster than one.
  */
-static inline struct g *pick_or_g0(struct m *mp, bool locks)
+static __always_inline struct g *pick_or_g0(struct m *mp, bool locks)
 {
 	struct g *next = pick(mp->p);
 
@@ -162,6 +160,32 @@ static inline struct g *pick_or_g0(struct m *mp, bool locks)
 	}
 	g_set_running(mp, next);
 	return next;
+}
+
+/* goro_park(), inlined where it is worth it. */
+static __always_inline struct m *park(struct m *mp, enum goro_reason reason, void *object,
+				      uint32_t *l)
+{
+	struct g *gp = mp->curg;
+
+	record_park(gp, object);
+	mp->post = POST_PARK;
+	mp->post_reason = reason;
+	mp->post_lock = l;
+	return switch_to(mp, gp, pick_or_g0(mp, l));
+}
+
+static __always_inline struct m *park_locks(struct m *mp, enum goro_reason reason, void *object,
+					    uint32_t **order, int norder)
+{
+	struct g *gp = mp->curg;
+
+	record_park(gp, object);
+	mp->post = POST_PARK_LOCKS;
+	mp->post_reason = reason;
+	mp->post_order = order;
+	mp->post_norder = norder;
+	return switch_to(mp, gp, pick_or_g0(mp, true));
 }
 
 /* A counter of a P: only its owner writes, everybody reads. */

@@ -32,8 +32,8 @@ static void send_now(struct m *mp, goro_chan *c)
 	int64_t now = goro_now();
 
 	lock(&c->lock);
-	/* Closed by its user, who wants no more. */
-	if (c->closed || !goro_chan_send_locked(mp, c, &now))
+	/* Closed: by its user, who wants no more. */
+	if (goro_chan_send_locked(mp, c, &now) == GORO_WOULD_BLOCK)
 		unlock(&c->lock);
 }
 
@@ -83,12 +83,11 @@ static bool stop_locked(struct m *mp, struct goro_timer *t)
 {
 	bool stopped = goro_timer_disarm(&t->timer);
 	goro_chan *c = t->chan;
-	bool ok;
 
 	if (!c)
 		return stopped;
 	lock(&c->lock);
-	if (c->count && goro_chan_recv_locked(mp, c, NULL, &ok))
+	if (c->count && goro_chan_recv_locked(mp, c, NULL) == GORO_GOT)
 		return true;
 	unlock(&c->lock);
 	return stopped;

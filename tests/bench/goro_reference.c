@@ -19,7 +19,6 @@
 
 #include "runtime.h"
 
-extern void *goro_context_switch(uintptr_t *save_sp, uintptr_t load_sp, void *value);
 extern char goro_entry_start[];
 
 static int divisor = 1;
@@ -53,7 +52,7 @@ static void other_side(void *unused)
 {
 	(void)unused;
 	for (;;)
-		goro_context_switch(&there, here, NULL);
+		context_switch(&there, here);
 }
 
 static double raw_switches(int n)
@@ -68,7 +67,7 @@ static double raw_switches(int n)
 	there = (uintptr_t)frame;
 	start = goro_now();
 	for (int i = 0; i < n; i++)
-		goro_context_switch(&here, there, NULL);
+		context_switch(&here, there);
 	return (double)(goro_now() - start) / (2.0 * n);
 }
 

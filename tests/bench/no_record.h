@@ -42,9 +42,10 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	(void)pp, (void)n;
 }
 
-static inline void record_runnable(struct p *pp, struct g *gp)
+static inline bool record_runnable(struct p *pp)
 {
-	(void)pp, (void)gp;
+	(void)pp;
+	return false;
 }
 
 static inline struct g *record_picked(struct p *pp, struct g *gp)

@@ -520,7 +520,7 @@ static const struct check_case cases[] = {
 	  panics,
 	  2,
 	  { "^panic: enough$", "\ngoro_panic" AT "panicker" AT "goro_main" AT,
-	    "\ngoro_chan_recv" AT "wait_here" AT },
+	    "\ngoro_park_recv" AT, "\nwait_here" AT },
 	  .env = "GORO_TRACEBACK=system" },
 	{ "panic_with_core",
 	  panics,
