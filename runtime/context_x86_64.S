@@ -113,29 +113,6 @@ goro_context_switch:
 	.size	goro_context_switch, . - goro_context_switch
 
 /*
- * bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *) [rcx])
- * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in
- * here are the same for all that waits, so that they are foretold right whoever else ran meanwhile.
- */
-	.p2align 4
-	.globl	goro_wait
-	.hidden	goro_wait
-	.type	goro_wait, @function
-goro_wait:
-	.cfi_startproc
-	subq	$8, %rsp
-	.cfi_adjust_cfa_offset 8
-	call	*%rcx
-	addq	$8, %rsp
-	.cfi_adjust_cfa_offset -8
-	popq	%rcx
-	.cfi_adjust_cfa_offset -8
-	.cfi_register %rip, %rcx
-	jmp	*%rcx
-	.cfi_endproc
-	.size	goro_wait, . - goro_wait
-
-/*
  * The outermost frame of every goroutine and of a worker's own stack. A fresh stack "returns" here
  * from its first switch with rbx = the C function to call. Its return
  * address and frame pointer are undefined for unwinders and zero for frame-pointer walkers.
@@ -162,6 +139,29 @@ goro_entry_start:
 	.hidden	goro_entry_end
 goro_entry_end:
 	.size	goro_entry, . - goro_entry
+
+/*
+ * bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *) [rcx])
+ * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in
+ * here are the same for all that waits, so that they are foretold right whoever else ran meanwhile.
+ */
+	.p2align 4
+	.globl	goro_wait
+	.hidden	goro_wait
+	.type	goro_wait, @function
+goro_wait:
+	.cfi_startproc
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	*%rcx
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register %rip, %rcx
+	jmp	*%rcx
+	.cfi_endproc
+	.size	goro_wait, . - goro_wait
 
 /*
  * The calling thread's m. Defined here, since getm() reads it in an asm that no compiler sees
