@@ -19,9 +19,10 @@
  * free. `covers[p]`: the granule in which the chunk begins that covers the start of page p.
  */
 struct heap_area {
-	uint64_t lo, hi;     /* of the mapping: what lies outside of chunks is the allocator's */
-	uint64_t first, top; /* addresses of the first chunk and of the end of the last */
-	struct sparse words; /* copy of [lo, hi) */
+	uint64_t lo, hi;	 /* whole pages */
+	struct facts_range its;	 /* the allocator's; the rest of the pages is somebody else's */
+	uint64_t first, top;	 /* addresses of the first chunk and of the end of the last */
+	struct sparse words;	 /* copy of [lo, hi) */
 	struct sparse_store own; /* that holds it, unless it is the view's */
 	uint32_t *pages;
 	uint64_t *start, *mark;

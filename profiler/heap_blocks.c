@@ -62,7 +62,7 @@ static struct goro_error *search_pages(struct heap_search *s, const struct targe
 	}
 	*at = end;
 	err = s->t->ops->read(s->t, reads, n);
-	for (size_t k = 0, skip = 0; !err && k < n && !all_found(s); k++) {
+	for (size_t k = 0, skip = 0; !err && k < n; k++) {
 		uint64_t a = reads[k].address, size = heads[k][1] & ~7ull;
 
 		if (!reads[k].ok || a < skip || heads[k][0] ||
@@ -81,19 +81,20 @@ static struct goro_error *search_pages(struct heap_search *s, const struct targe
 
 /*
  * They begin with a page, no list leads to them, and neighbours are shown as one map. But malloc
- * counts them: if as many as there must be are found, with as many bytes, they are all of them.
+ * counts them: if as many as there must be are found, with as many bytes, they are all of them. All
+ * memory is searched, though: what only looks like one would take the place of another.
  */
 struct goro_error *heap_find_blocks(struct heap_search *s)
 {
 	struct goro_error *err = NULL;
 
-	for (size_t i = 0; i < s->maps->n && !err && !all_found(s); i++) {
+	for (size_t i = 0; i < s->maps->n && !err && s->n_mmaps; i++) {
 		const struct target_map *m = &s->maps->v[i];
 		uint64_t at = m->lo;
 
 		if (!m->readable || !m->writable || m->shared || m->inode || m->path)
 			continue;
-		while (at < m->hi && !err && !all_found(s) && s->h->nblocks <= s->n_mmaps) {
+		while (at < m->hi && !err && s->h->nblocks <= s->n_mmaps) {
 			uint64_t known = known_until(s, at);
 
 			if (known)
@@ -103,8 +104,10 @@ struct goro_error *heap_find_blocks(struct heap_search *s)
 		}
 	}
 	if (!err && !all_found(s)) {
+		/* Too few there may be for a moment only. */
+		s->h->busy |= s->h->nblocks <= s->n_mmaps;
 		s->h->nblocks = 0;
-		s->lost = s->h->busy = true;
+		s->lost = true;
 	}
 	return err;
 }

@@ -141,13 +141,16 @@ static struct heap_area *new_area(struct heap *h)
 	return &bigger[h->nareas];
 }
 
-/* The main arena's heap: what brk() gave. */
+/*
+ * The main arena's heap: what brk() gave to malloc. The program may call sbrk() as well, and has
+ * then memory of its own before the first chunk, or behind the last.
+ */
 static struct goro_error *add_main_heap(struct heap_search *s, uint64_t top)
 {
 	const struct target_map *m = target_maps_find(s->maps, top);
 	struct heap_area *a = new_area(s->h);
 	struct goro_error *err;
-	uint64_t first;
+	uint64_t first, end;
 
 	if (!a)
 		return &goro_enomem;
@@ -159,15 +162,18 @@ static struct goro_error *add_main_heap(struct heap_search *s, uint64_t top)
 	first = s->have_par && s->sbrk_base >= m->lo && s->sbrk_base < top ? s->sbrk_base : m->lo;
 	first = (first + 15) & ~15ull;
 	if (!err && heap_area_walk(a, first, top, false)) {
-		s->h->nareas++;
-		return NULL;
+		end = top + (heap_word_at(a, top + 8) & ~7ull);
+		if (end > top && end <= m->hi) {
+			a->its = (struct facts_range){ first, end };
+			s->h->nareas++;
+			return NULL;
+		}
 	}
 	heap_area_free(a);
 	s->lost = true;
 	return err;
 }
 
-/* No object of anybody's is in it until malloc makes it part of the heap. */
 static bool add_reserve(struct heap *h, uint64_t lo, uint64_t hi)
 {
 	struct facts_range *bigger = realloc(h->reserves, (h->nreserves + 1) * sizeof *bigger);
@@ -176,6 +182,26 @@ static bool add_reserve(struct heap *h, uint64_t lo, uint64_t hi)
 		return false;
 	h->reserves = bigger;
 	bigger[h->nreserves++] = (struct facts_range){ lo, hi };
+	return true;
+}
+
+/*
+ * Behind a heap lies what it may grow into: no object of anybody's is in it until malloc says so.
+ * It is told from what others have there by the permissions, which it gets when it is used.
+ */
+static bool add_reserves(struct heap_search *s, uint64_t end, uint64_t limit)
+{
+	const struct target_maps *maps = s->maps;
+
+	for (size_t i = 0; i < maps->n && maps->v[i].lo < limit; i++) {
+		const struct target_map *m = &maps->v[i];
+		uint64_t hi = m->hi < limit ? m->hi : limit;
+
+		if (m->lo < end || m->readable || m->writable || m->inode)
+			continue;
+		if (!add_reserve(s->h, m->lo, hi))
+			return false;
+	}
 	return true;
 }
 
@@ -192,7 +218,7 @@ static struct goro_error *add_heap(struct heap_search *s, uint64_t heap, uint64_
 	err = heap_area_load(s, a, heap, heap + size);
 	if (!err && heap_area_walk(a, first, last ? top : heap + size - 16, !last)) {
 		s->h->nareas++;
-		return add_reserve(s->h, heap + size, heap + HEAP_MAX) ? NULL : &goro_enomem;
+		return add_reserves(s, heap + size, heap + HEAP_MAX) ? NULL : &goro_enomem;
 	}
 	heap_area_free(a);
 	s->lost = true;

@@ -116,7 +116,7 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 {
 	uint64_t bits = (hi - lo) / HEAP_GRANULE + 64;
 
-	*a = (struct heap_area){ .lo = lo, .hi = hi };
+	*a = (struct heap_area){ .lo = lo, .hi = hi, .its = { lo, hi } };
 	s->h->bytes += hi - lo;
 	if (s->h->bytes > s->most)
 		return goro_error_new(GORO_PARTIAL,

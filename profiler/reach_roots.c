@@ -288,7 +288,7 @@ static bool leave_out_known(struct finder *f)
 	bool ok = true;
 
 	for (size_t i = 0; i < f->heap->nareas; i++)
-		ok &= leave_out(f, f->heap->areas[i].lo, f->heap->areas[i].hi);
+		ok &= leave_out(f, f->heap->areas[i].its.lo, f->heap->areas[i].its.hi);
 	for (size_t i = 0; i < f->heap->nblocks; i++)
 		ok &= leave_out(f, f->heap->blocks[i].lo, f->heap->blocks[i].hi);
 	for (size_t i = 0; i < f->heap->nreserves; i++)

@@ -126,9 +126,9 @@ static void wait_for_input_to_end(void)
 
 static const struct place *find(const char *name)
 {
-	static const struct place *const all[] = { places_in_objects, places_in_threads,
-						   places_in_maps, places_of_parked,
-						   places_that_change };
+	static const struct place *const all[] = { places_in_objects,  places_in_threads,
+						   places_in_maps,     places_of_parked,
+						   places_that_change, places_like_malloc };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		for (const struct place *p = all[i]; p->name; p++)

@@ -2,13 +2,19 @@
 # SPDX-License-Identifier: MIT
 #
 # reach_test.sh HIDE GORO SCANS PLACE...
+# reach_test.sh HIDE GORO doubt SCANS PLACE...
 # reach_test.sh HIDE MUTANT mutant KIND=PLACE...
 #
 # The first form: in each place of hide.c, each of SCANS scans must find the one goroutine that is
-# leaked in truth, and no other, and say nothing else. The second: with that kind of root left out
+# leaked in truth, and no other, and say nothing else. The second: the heap cannot be read whole
+# there, which is said, and the one may not be found. The third: with that kind of root left out
 # some scan must accuse another one; else the first form proves nothing.
-hide=$1 goro=$2 scans=$3
+hide=$1 goro=$2 scans=$3 doubt=
 shift 3
+if [ "$scans" = doubt ]; then
+	doubt=yes scans=$1
+	shift
+fi
 dir=$(mktemp -d) || exit 1
 pid=
 finish() {
@@ -102,7 +108,13 @@ for place; do
 			i=$((i + 1))
 			continue
 		fi
-		if [ "$status" != 23 ] || [ "$leaked" != 1 ] || [ -s "$dir/err" ] ||
+		if [ -n "$doubt" ] && [ "$leaked" -le 1 ] && [ ! -s "$dir/err" ] &&
+			[ "$(grep -c 'counts as in use' "$dir/out")" = 1 ] &&
+			[ "$(grep -c 'leaked_in_truth)$' "$dir/out")" = "$leaked" ]; then
+			i=$((i + 1))
+			continue
+		fi
+		if [ -n "$doubt" ] || [ "$status" != 23 ] || [ "$leaked" != 1 ] || [ -s "$dir/err" ] ||
 			grep -q 'counts as in use' "$dir/out" ||
 			! grep -q leaked_in_truth "$dir/out"; then
 			echo "$place, scan $i: status $status"
