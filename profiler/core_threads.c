@@ -12,7 +12,15 @@
 
 #define HWCAP_ARM_SVE (UINT64_C(1) << 22)
 
-enum { X86_ORIG_RAX = 15, X86_PC = 16, X86_SP = 19, X86_WORDS = 27, X86_RED_ZONE = 128 };
+enum {
+	X86_ORIG_RAX = 15,
+	X86_PC = 16,
+	X86_SP = 19,
+	X86_FS = 21,
+	X86_WORDS = 27,
+	X86_RED_ZONE = 128
+};
+enum { X86_GUARD = 0x30 }; /* pointer_guard of glibc's tcbhead_t */
 enum { ARM_SP = 31, ARM_PC = 32, ARM_WORDS = 34 };
 
 static void decode_x86_64(struct target_thread *t, struct target_registers *r)
@@ -23,6 +31,7 @@ static void decode_x86_64(struct target_thread *t, struct target_registers *r)
 	t->pc = t->regs[X86_PC];
 	t->sp = t->regs[X86_SP];
 	t->red_zone = X86_RED_ZONE;
+	t->guard = t->regs[X86_FS] ? t->regs[X86_FS] + X86_GUARD : 0;
 	t->syscall = (int64_t)t->regs[X86_ORIG_RAX] < 0 ? -1 : (int64_t)t->regs[X86_ORIG_RAX];
 	for (size_t i = 0; i < sizeof words; i++)
 		r->reg[i] = t->regs[words[i]];

@@ -274,6 +274,7 @@ struct goro_snapshot {
 	struct goro_crash crash; /* of a core file */
 	char reclaim_socket[16]; /* where it takes requests to unwind goroutines, or "" */
 	uint64_t reclaimed;	 /* goroutines unwound so, since it started */
+	uint32_t netpoll;	 /* of struct goro_introspect */
 
 	/* The trust line: what taking it cost, and what is not in it. */
 	int64_t cost_ns;
@@ -442,6 +443,7 @@ enum goro_reach_kind {
 	GORO_REACH_STACK,     /* of goroutine `id`; a root if that is not blocked */
 	GORO_REACH_RECORD,    /* what goroutine `id` was started with, or a value of its own */
 	GORO_REACH_OBJECT,    /* on the heap, at `object`, of `size` bytes */
+	GORO_REACH_KERNEL,    /* with an epoll instance, a timer or in a pipe: a root */
 };
 
 struct goro_reach_link {

@@ -61,6 +61,8 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.t = t,
 		.threads = stopped ? stopped->threads : NULL,
 		.nthreads = stopped ? stopped->nthreads : 0,
+		.kept = stopped ? stopped->kept : NULL,
+		.nkept = stopped ? stopped->nkept : 0,
 		.snap = snap,
 		.facts = &facts,
 		.never = never,
@@ -173,6 +175,7 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 	const struct target_freeze how = {
 		.max_pause_ns = p->opt->max_pause_ns ? p->opt->max_pause_ns : MAX_PAUSE,
 		.max_copy = MAX_COPY,
+		.netpoll = p->snap->netpoll,
 	};
 	struct goro_snapshot *frozen = NULL;
 	struct target_frozen view = { .memory = t };

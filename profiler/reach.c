@@ -36,6 +36,7 @@
 #include "heap.h"
 #include "reach_roots.h"
 #include "reach_run.h"
+#include "reach_skip.h"
 #include "reach_zones.h"
 
 /* Heap that only leaked goroutines reach: what several of them share counts for the first. */
@@ -110,6 +111,22 @@ static bool make_zones(struct run *r, const struct roots *roots)
 	return ok && zones_finish(&r->zones);
 }
 
+/* All threads of a process have the same. */
+static struct goro_error *read_guard(struct run *r)
+{
+	struct goro_error *err = NULL;
+	bool ok = false;
+
+	r->disguise = UINT64_MAX;
+	for (size_t i = 0; i < r->view->nthreads && !err && !ok; i++)
+		if (r->view->threads[i].guard && !reach_skips("guard"))
+			err = target_read_at(r->view->t, r->view->threads[i].guard, &r->guard,
+					     sizeof r->guard, &ok);
+	if (ok)
+		r->disguise = r->guard >> 47;
+	return err;
+}
+
 static struct goro_error *mark(struct run *r, const struct roots *roots)
 {
 	struct goro_error *err;
@@ -117,7 +134,9 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	r->from = roots->from;
 	if (!make_zones(r, roots))
 		return &goro_enomem;
-	err = reach_preload(r);
+	err = read_guard(r);
+	if (!err)
+		err = reach_preload(r);
 	if (err)
 		return err;
 	if (!reach_guess_mark(r))

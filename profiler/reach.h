@@ -31,6 +31,8 @@ struct reach_view {
 	struct target *t;
 	const struct target_thread *threads; /* none: nothing is known of registers */
 	size_t nthreads;
+	const uint64_t *kept; /* words that the kernel keeps for it */
+	size_t nkept;
 	const struct goro_snapshot *snap; /* of this very view */
 	const struct facts *facts;
 	const bool *never; /* by index: proved already that it can never go on; NULL: none */
@@ -47,6 +49,7 @@ struct reach_link {
 		REACH_STACK,	 /* a word at `at` on the stack of goroutine `id` */
 		REACH_RECORD,	 /* what goroutine `id` was started with, or its own values */
 		REACH_OBJECT,	 /* a word at `at` in the object of `size` bytes at `object` */
+		REACH_KERNEL,	 /* a word that the kernel keeps */
 	} kind;
 	uint64_t at, id, object, size;
 };

@@ -170,13 +170,10 @@ void reach_visit(struct run *r, uint64_t v, uint64_t at)
 
 void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64_t at)
 {
-	const uint64_t lo = r->zones.lo, span = r->zones.span;
-
 	for (size_t i = 0; i + 8 <= size; i += 8) {
 		uint64_t v;
 
 		memcpy(&v, bytes + i, sizeof v);
-		if (v - lo < span)
-			reach_visit(r, v, at + i);
+		reach_word(r, v, at + i);
 	}
 }

@@ -51,6 +51,8 @@ struct run {
 	struct reach *ret;
 	struct heap heap;
 	struct zones zones;
+	uint64_t guard;	    /* of glibc's setjmp(), which disguises pointers by it; 0: not known */
+	uint64_t disguise;  /* what the low bits of such a pointer are; beyond 17 bits: none */
 	uint64_t **watched; /* of each area: bit of the first granule of what is waited for */
 	bool *block_marked;
 	uint64_t **live, **suspects; /* reach_guess.c's, of each area; NULL: there is no guess */
@@ -91,6 +93,23 @@ struct run {
 void reach_search_goroutine(struct run *r, uint32_t g);
 /* Mark what v points to, if that is anything; it was found at `at`. */
 void reach_visit(struct run *r, uint64_t v, uint64_t at);
+
+/*
+ * The same for a word, and what it may mean as an address. Programs count or keep flags in the 16
+ * bits that no address needs. And glibc's setjmp() stores the frame and the stack pointer (the
+ * first may be any pointer, with -fomit-frame-pointer) after an exclusive or with a word of the
+ * thread's and a rotation by 17.
+ */
+static inline void reach_word(struct run *r, uint64_t word, uint64_t at)
+{
+	uint64_t plain = word & 0xffffffffffff;
+
+	if (plain - r->zones.lo < r->zones.span)
+		reach_visit(r, plain, at);
+	if ((word & 0x1ffff) == r->disguise)
+		reach_visit(r, (word >> 17 | word << 47) ^ r->guard, at);
+}
+
 /* Mark what still waits for that. False: there was nothing. */
 bool reach_mark_seen(struct run *r);
 /* All aligned words of some bytes that lie at `at` in the target. */

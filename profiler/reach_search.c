@@ -85,7 +85,7 @@ static struct goro_error *search_stack(struct run *r, uint32_t g)
 
 void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size)
 {
-	const uint64_t lo = r->zones.lo, span = r->zones.span, end = at + size;
+	const uint64_t end = at + size;
 
 	for (uint64_t p = at, next; p < end; p = next) {
 		const struct sparse_block *b = sparse_block(&a->words, p);
@@ -101,9 +101,7 @@ void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, 
 			bits &= (UINT64_C(1) << end / 8 % 64) - 1;
 		v = sparse_words(b, line, bit);
 		for (; bits; bits &= bits - 1, v++) {
-			if (*v - lo < span)
-				reach_visit(r, *v,
-					    (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(bits));
+			reach_word(r, *v, (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(bits));
 		}
 	}
 }
@@ -254,6 +252,10 @@ struct goro_error *reach_search_roots(struct run *r, const struct roots *roots)
 		r->ret->root_bytes += roots->v[i].hi - roots->v[i].lo;
 		err = search_memory(r, roots->v[i].lo, roots->v[i].hi);
 	}
+	r->here = (struct reach_link){ .kind = REACH_KERNEL };
+	if (!err && !reach_skips("kept"))
+		reach_search_words(r, (const uint8_t *)r->view->kept,
+				   r->view->nkept * sizeof *r->view->kept, 0);
 	for (size_t i = 0; i < r->view->nthreads && !err; i++) {
 		const struct target_thread *t = &r->view->threads[i];
 

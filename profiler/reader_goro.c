@@ -89,6 +89,7 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		b->snap->global_runq = (uint32_t)raw->sched_runq_len;
 		b->snap->timers = (uint32_t)raw->timers;
 		b->snap->deadlocked = raw->deadlocked != 0;
+		b->snap->netpoll = raw->netpoll;
 		memcpy(b->snap->reclaim_socket, raw->reclaim_socket,
 		       sizeof(b->snap->reclaim_socket) - 1);
 		b->snap->reclaimed = raw->reclaimed;

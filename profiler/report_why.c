@@ -47,6 +47,9 @@ static void put_link(FILE *out, const struct report *r, const struct goro_reach_
 			" bytes",
 			l->at, l->object, l->size);
 		break;
+	case GORO_REACH_KERNEL:
+		fputs("a pointer in an epoll instance, a timer or a pipe", out);
+		break;
 	}
 }
 
@@ -87,7 +90,8 @@ void report_why_text(const struct report *r, const struct goro_verdicts *v, uint
 
 json_t *report_why_json(const struct report *r, const struct goro_verdicts *v, uint64_t id)
 {
-	static const char *const kinds[] = { "memory", "registers", "stack", "record", "object" };
+	static const char *const kinds[] = { "memory", "registers", "stack",
+					     "record", "object",    "kernel" };
 	const struct goro_info *g = goro_snapshot_find(r->snap, id);
 	json_t *chain = json_array();
 

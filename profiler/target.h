@@ -58,6 +58,7 @@ struct target_thread {
 	uint64_t pc, sp;   /* 0: not known on this machine */
 	unsigned red_zone; /* bytes below sp that may be in use */
 	int64_t syscall;   /* that it is in; -1: none */
+	uint64_t guard;	   /* address of the word by which setjmp() disguises pointers; 0: none */
 	uint64_t regs[64]; /* the general ones, in the kernel's order */
 	size_t nregs;
 	const uint8_t *vector; /* all others, as the kernel shows them */
@@ -67,6 +68,7 @@ struct target_thread {
 struct target_freeze {
 	uint64_t max_pause_ns; /* refuse what would stop it for longer */
 	uint64_t max_copy;     /* bytes to copy while it stands, at most */
+	uint32_t netpoll;      /* see struct goro_introspect */
 };
 
 /* A target as it was at one moment. memory->ops->close() ends it, and frees the threads. */
@@ -74,6 +76,8 @@ struct target_frozen {
 	struct target *memory; /* reads from the copy */
 	struct target_thread *threads;
 	size_t nthreads;
+	const uint64_t *kept; /* words that the kernel has for it, each perhaps a pointer */
+	size_t nkept;
 	uint64_t pause_ns; /* how long it stood still */
 	bool copied;	   /* all of it, while it stood */
 };

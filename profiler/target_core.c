@@ -575,9 +575,11 @@ static struct goro_error *core_freeze(struct target *t, const struct target_free
 	if (t->cut)
 		return goro_error_new(GORO_PARTIAL, "the core file is cut short");
 	if (!c->file.lists_all)
-		return goro_error_new(GORO_PARTIAL,
-				      "this core file is not the kernel's, and gdb does not write "
-				      "down what it leaves out of one");
+		return goro_error_new(
+			GORO_PARTIAL,
+			"gdb, which does not write down what it leaves out, wrote this "
+			"core file: ask the process itself, or let the kernel write "
+			"one (ulimit -c unlimited; kill -ABRT)");
 	if (*c->threads.lacks)
 		return goro_error_new(GORO_PARTIAL, "%s are not in the core file",
 				      c->threads.lacks);

@@ -74,6 +74,26 @@ void process_track_own(const struct process_track *t, uint64_t lo, uint64_t hi, 
 bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t hi,
 			  struct sparse *ret);
 
+/* ---- target_process_kept.c: pointers that only the kernel has -----------------------------------
+ */
+
+struct process_kept {
+	int *epolls, *pipes; /* descriptors */
+	size_t nepolls, npipes, nfds;
+	uint64_t *words; /* any of them may be a pointer */
+	size_t nwords;
+	const char *hides; /* what could have pointers and shows them to nobody; NULL: nothing */
+};
+
+/* Before the stop: what there is to be read. */
+bool process_kept_list(struct process_kept *k, int dir, const struct target_maps *maps);
+/* Every thread stands: read it. `netpoll`: 1 + a descriptor that is known to have no pointers. */
+bool process_kept_read(struct process_kept *k, int dir, const struct target_maps *maps,
+		       unsigned netpoll);
+/* It runs again. Was that all? */
+bool process_kept_all(const struct process_kept *k, int dir);
+void process_kept_free(struct process_kept *k);
+
 /* ---- target_process_unseen.c -------------------------------------------------------------------
  */
 

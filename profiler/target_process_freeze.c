@@ -283,6 +283,8 @@ static struct goro_error *take_threads(struct frozen *f, struct target_frozen *r
 		.memory = &f->target,
 		.threads = f->threads,
 		.nthreads = n,
+		.kept = keeper_at(f->sh, f->sh->kept),
+		.nkept = f->sh->nkept,
 		.pause_ns = (uint64_t)f->sh->pause_ns,
 		.copied = !f->sh->child && !f->sh->tracked,
 	};

@@ -34,6 +34,7 @@ void stop_decode(const void *prstatus, size_t size, struct target_thread *ret)
 	ret->pc = r.rip;
 	ret->sp = r.rsp;
 	ret->red_zone = 128;
+	ret->guard = r.fs_base ? r.fs_base + 0x30 : 0; /* pointer_guard of glibc's tcbhead_t */
 	ret->syscall = (int64_t)r.orig_rax < 0 ? -1 : (int64_t)r.orig_rax;
 	ret->nregs = sizeof r / sizeof(uint64_t);
 	memcpy(ret->regs, &r, sizeof r);

@@ -78,6 +78,31 @@ static bool read_maps(struct keeper *k)
 	return err ? keeper_refuse(k, "out of memory") : true;
 }
 
+/* What the kernel has for it, and could be a pointer. */
+static bool hides(struct keeper *k)
+{
+	return k->kept.hides &&
+	       !keeper_refuse(k, "it has %s, and what pointers that holds nobody can see",
+			      k->kept.hides);
+}
+
+static bool read_kept(struct keeper *k)
+{
+	struct shared *sh = k->sh;
+
+	if (!process_kept_read(&k->kept, k->dir, &k->live, k->how->netpoll))
+		return keeper_refuse(k, "its descriptors cannot be read");
+	if (hides(k))
+		return false;
+	sh->nkept = k->kept.nwords;
+	sh->kept = keeper_reserve(sh, (sh->nkept + 1) * sizeof *k->kept.words);
+	if (!sh->kept)
+		return keeper_refuse(k, "no memory for what the kernel has for it");
+	if (sh->nkept)
+		memcpy(keeper_at(sh, sh->kept), k->kept.words, sh->nkept * sizeof *k->kept.words);
+	return true;
+}
+
 static bool too_long(struct keeper *k, int64_t ns_per_gb, const char *what)
 {
 	unsigned long long rss = keeper_resident_bytes(k);
@@ -98,7 +123,7 @@ static bool look(struct keeper *k)
 		return false;
 	if (child && too_long(k, FORK_NS_GB, "forking"))
 		return false;
-	if (!read_maps(k) || !read_threads(k) || !keeper_copy_shared(k))
+	if (!read_maps(k) || !read_threads(k) || !read_kept(k) || !keeper_copy_shared(k))
 		return false;
 	if (child && keeper_make_child(k))
 		return keeper_copy_lacking(k);
@@ -140,7 +165,7 @@ static bool look_at_changes(struct keeper *k)
 	uint64_t budget = k->how->max_pause_ns / COPY_NS_MB << 20;
 
 	budget = budget < MOST_CHANGES ? budget : MOST_CHANGES;
-	if (!read_maps(k) || !read_threads(k) || !keeper_copy_shared(k))
+	if (!read_maps(k) || !read_threads(k) || !read_kept(k) || !keeper_copy_shared(k))
 		return false;
 	for (size_t i = 0; i < k->live.n; i++) {
 		const struct target_map *m = &k->live.v[i];
@@ -183,11 +208,27 @@ static bool track(struct keeper *k)
 	return k->sh->tracked;
 }
 
+static void check_kept(struct keeper *k)
+{
+	if (!process_kept_all(&k->kept, k->dir))
+		keeper_refuse(k, "it opened files while it was looked at");
+}
+
 /* Stop them all, look, let them go on. */
 static void stop_and_look(struct keeper *k)
 {
-	if (track(k))
+	if (!read_maps(k))
 		return;
+	if (!process_kept_list(&k->kept, k->dir, &k->live)) {
+		k->sh->error = errno;
+		return;
+	}
+	if (hides(k))
+		return;
+	if (track(k)) {
+		check_kept(k);
+		return;
+	}
 	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
 		k->sh->error = errno;
 		return;
@@ -198,6 +239,8 @@ static void stop_and_look(struct keeper *k)
 	let_go(k);
 	if (!k->sh->error && k->sh->child)
 		keeper_check_wiped(k);
+	if (!k->sh->error)
+		check_kept(k);
 }
 
 /* ---- the process -------------------------------------------------------------------------------

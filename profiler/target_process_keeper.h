@@ -50,6 +50,7 @@ struct shared {
 	size_t nthreads;
 	uint64_t threads; /* struct target_thread[nthreads]; vector is an offset */
 	uint64_t maps, maps_len;
+	uint64_t kept, nkept;	  /* uint64_t[nkept] */
 	uint64_t copies, ncopies; /* sorted */
 };
 
@@ -62,6 +63,7 @@ struct keeper {
 	struct target_maps live;
 	struct process_track *track; /* or NULL */
 	struct process_wiped wiped;  /* just before the stop */
+	struct process_kept kept;
 	struct copy *copies;
 	size_t ncopies, copies_cap;
 	uint64_t copied;

@@ -112,7 +112,9 @@ static int poll_init(void)
 	if (atomic_load(&poll_fd) >= 0)
 		return 0;
 	fd = os_poll_create();
-	if (fd >= 0 && !atomic_compare_exchange_strong(&poll_fd, &none, fd))
+	if (fd >= 0 && atomic_compare_exchange_strong(&poll_fd, &none, fd))
+		goro_introspect.netpoll = (uint32_t)fd + 1;
+	else if (fd >= 0)
 		os_close(fd); /* another was faster, */
 	/* maybe with the last descriptor there was */
 	return fd < 0 && atomic_load(&poll_fd) < 0 ? fd : 0;

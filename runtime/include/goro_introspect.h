@@ -291,7 +291,7 @@ struct goro_introspect {
 	uint32_t g_chunk_len; /* records per chunk */
 	uint32_t g_size;      /* bytes per record */
 	uint32_t g_nrlocks;   /* length of g.rlocks */
-	uint32_t reserved0;
+	uint32_t netpoll; /* 1 + the epoll instance that the runtime waits with, or 0: none yet */
 
 	/*
 	 * Processors and worker threads: fixed tables of pointers to records that stay where they

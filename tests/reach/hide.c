@@ -28,6 +28,7 @@ static goro_waitgroup parked; /* those who wait are about to */
 
 /* A place on the stack of the one that is leaked; nobody shall find it. */
 static uintptr_t disguised;
+uintptr_t hidden_leak;
 
 static void leaked_in_truth(void *arg)
 {
@@ -91,8 +92,11 @@ static void obstruct(void)
 /* Before the rest, so that its stack was never anybody else's. */
 static void leak(void)
 {
+	goro_chan *c = goro_chan_of(int, 0);
+
+	hidden_leak = ~(uintptr_t)c;
 	goro_waitgroup_add(&parked, 1);
-	go(leaked_in_truth, goro_chan_of(int, 0));
+	go(leaked_in_truth, c);
 }
 
 static void setup(void *arg)
@@ -128,7 +132,8 @@ static const struct place *find(const char *name)
 {
 	static const struct place *const all[] = { places_in_objects,  places_in_threads,
 						   places_in_maps,     places_of_parked,
-						   places_that_change, places_like_malloc };
+						   places_that_change, places_like_malloc,
+						   places_in_kernel };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		for (const struct place *p = all[i]; p->name; p++)

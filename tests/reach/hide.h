@@ -18,10 +18,13 @@ struct place {
 
 /* Each ends with one without a name. */
 extern const struct place places_in_objects[], places_in_threads[], places_in_maps[],
-	places_of_parked[], places_that_change[], places_like_malloc[];
+	places_of_parked[], places_that_change[], places_like_malloc[], places_in_kernel[];
 
 extern struct goro_introspect goro_introspect;
 extern void *global; /* in bss */
+
+/* The complement of the address of the channel that the leaked one waits for. */
+extern uintptr_t hidden_leak;
 
 /*
  * A new channel with a goroutine that waits on it. We wait for that, so that its stack is not ours:

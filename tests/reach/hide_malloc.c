@@ -41,11 +41,12 @@ static void in_sbrk_after(void)
 /* Malloc has to leave a gap: it cannot be walked over. */
 static void in_sbrk_between(void)
 {
-	static void *volatile more __attribute__((used));
-
 	in_sbrk_after();
-	for (int i = 0; i < 100; i++)
-		more = malloc(10000);
+	for (int i = 0; i < 100; i++) {
+		void *more = malloc(10000);
+
+		__asm__ volatile("" : : "r"(more) : "memory");
+	}
 }
 
 /*

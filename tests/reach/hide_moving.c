@@ -160,6 +160,58 @@ static void in_direct(void)
 	go(goes_out_and_in, d);
 }
 
+/* Below the stack pointer, where a function that calls no other may have what it likes. */
+static void in_leaf(void *arg)
+{
+	__asm__ volatile("movq (%0), %%rax\n\t"
+			 "movq $0, (%0)\n\t"
+			 "movq %%rax, -120(%%rsp)\n\t"
+			 "xorl %%eax, %%eax\n"
+			 "1: cmpq $0, -120(%%rsp)\n\t"
+			 "jne 1b"
+			 :
+			 : "r"(arg)
+			 : "rax", "memory");
+}
+
+static void in_red_zone(void)
+{
+	static void *chan;
+
+	chan = new_chan();
+	go(in_leaf, &chan);
+}
+
+/*
+ * In a frame that has returned, of one that is parked, there is a pointer to what nobody shall
+ * find. (Of one that runs it may be found by the look without a stop, which does not know where it
+ * stands.)
+ */
+__attribute__((noinline)) static void remember(void)
+{
+	/* Far below all that is called later. */
+	void *volatile frame[2048];
+
+	for (int i = 0; i < 64; i++)
+		frame[i] = (void *)~hidden_leak;
+	__asm__ volatile("" ::"r"(frame) : "memory");
+}
+
+static void remembers_and_sleeps(void *arg)
+{
+	(void)arg;
+	remember();
+	forget();
+	for (;;)
+		goro_sleep(GORO_SECOND);
+}
+
+static void in_dead_frame(void)
+{
+	global = new_chan();
+	go(remembers_and_sleeps, NULL);
+}
+
 /* Slots are moved up and down by memmove(), which has them in vector registers meanwhile. */
 static void shifts(void *arg)
 {
@@ -207,8 +259,9 @@ static void in_churn(void)
 }
 
 const struct place places_that_change[] = {
-	{ "cells", in_cells },	   { "rows", in_rows },
-	{ "memmove", in_memmove }, { "remapped", in_remapped },
-	{ "renewed", in_renewed }, { "direct", in_direct },
-	{ "churn", in_churn },	   { NULL, NULL },
+	{ "rows", in_rows },	     { "cells", in_cells },
+	{ "red_zone", in_red_zone }, { "dead_frame", in_dead_frame },
+	{ "memmove", in_memmove },   { "remapped", in_remapped },
+	{ "renewed", in_renewed },   { "direct", in_direct },
+	{ "churn", in_churn },	     { NULL, NULL },
 };

@@ -107,6 +107,25 @@ static void in_jmp_buf(void)
 	global = buf;
 }
 
+/* The same, of the frame pointer: that one is stored in disguise. */
+static void in_jmp_buf_disguised(void)
+{
+	uintptr_t *buf = calloc(1, sizeof(jmp_buf)), word = (uintptr_t)new_chan();
+
+	__asm__ volatile("xorq %%fs:0x30, %0\n\trolq $17, %0" : "+r"(word) : : "cc");
+	buf[1] = word;
+	global = buf;
+}
+
+/* With a count in the bits that no address needs. */
+static void tagged(void)
+{
+	uintptr_t *box = calloc(4, sizeof(*box));
+
+	box[1] = (uintptr_t)new_chan() | UINT64_C(0xc0de) << 48;
+	global = (void *)((uintptr_t)box | UINT64_C(1) << 63);
+}
+
 static void *hidden[4];
 
 static void kept_alive(void)
@@ -125,6 +144,8 @@ const struct place places_in_objects[] = {
 	{ "block", in_block },
 	{ "arena", in_arena },
 	{ "jmp_buf", in_jmp_buf },
+	{ "jmp_buf_disguised", in_jmp_buf_disguised },
+	{ "tagged", tagged },
 	{ "keepalive", kept_alive },
 	{ "nodump_block", in_nodump_block },
 	{ NULL, NULL },

@@ -3,6 +3,8 @@
  * hide_threads.c - in what a foreign thread has: its stack, its registers, its own variables.
  */
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "hide.h"
@@ -45,6 +47,67 @@ static void in_foreign_stack(void)
 
 	global = new_chan();
 	pthread_create(&t, NULL, stack_thread, &global);
+}
+
+/* By a key beyond those that have a place in the thread's own record. */
+static void *key_thread(void *arg)
+{
+	pthread_key_t key = 0;
+	void **box = calloc(4, sizeof(*box));
+
+	box[1] = *(void **)arg;
+	*(void **)arg = NULL;
+	for (int i = 0; i < 100; i++)
+		pthread_key_create(&key, NULL);
+	pthread_setspecific(key, box);
+	box = NULL;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void by_key(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, key_thread, &global);
+}
+
+/* A handler that does not return, on a stack that malloc gave and of which only the kernel knows.
+ */
+static void stays(int signal)
+{
+	void *volatile chan[16];
+
+	(void)signal;
+	chan[7] = global;
+	global = NULL;
+	for (;;) {
+		pause();
+		chan[6] = chan[7];
+	}
+}
+
+static void *handler_thread(void *arg)
+{
+	stack_t stack = { .ss_size = 65536 };
+	struct sigaction action = { .sa_handler = stays, .sa_flags = SA_ONSTACK };
+
+	stack.ss_sp = malloc(stack.ss_size);
+	sigaltstack(&stack, NULL);
+	stack.ss_sp = NULL;
+	sigaction(SIGUSR2, &action, NULL);
+	raise(SIGUSR2);
+	return arg;
+}
+
+static void in_handler(void)
+{
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, handler_thread, NULL);
 }
 
 /* A foreign thread that has it in a register of its own and nowhere else. */
@@ -102,6 +165,8 @@ static void in_vector(void)
 const struct place places_in_threads[] = {
 	{ "tls", in_tls },
 	{ "foreign_stack", in_foreign_stack },
+	{ "key", by_key },
+	{ "handler", in_handler },
 	{ "register", in_register },
 	{ "vector", in_vector },
 	{ NULL, NULL },
