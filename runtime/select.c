@@ -61,9 +61,10 @@ static __always_inline bool maybe_ready(const struct goro_case *k)
 	const struct waitq *q = k->send ? &c->recvq : &c->sendq;
 	uint32_t stuck = k->send ? c->cap : 0; /* with so many in the buffer */
 
-	return !!__atomic_load_n(&q->first, __ATOMIC_RELAXED) |
-	       (__atomic_load_n(&c->count, __ATOMIC_RELAXED) != stuck) |
-	       !!__atomic_load_n(&c->closed, __ATOMIC_RELAXED);
+	/* Any bit of these says yes; and no branch asks for them one by one. */
+	return ((uintptr_t)__atomic_load_n(&q->first, __ATOMIC_RELAXED) |
+		(__atomic_load_n(&c->count, __ATOMIC_RELAXED) ^ stuck) |
+		__atomic_load_n(&c->closed, __ATOMIC_RELAXED)) != 0;
 }
 
 /* One of the cases that look ready, each with the same chance; -1: none. */
