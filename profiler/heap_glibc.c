@@ -104,6 +104,21 @@ static bool search_arena(struct heap_search *s, const uint8_t *bytes, size_t siz
 	return false;
 }
 
+static bool is_heaps(const struct target_map *m)
+{
+	return m->readable && m->writable && !m->shared && !m->inode;
+}
+
+/* Where memory like the heap's begins that reaches without a gap to `top`. */
+static uint64_t begins_at(const struct heap_search *s, uint64_t top)
+{
+	const struct target_map *m = target_maps_find(s->maps, top);
+
+	while (m && m > s->maps->v && m[-1].hi == m->lo && is_heaps(m - 1))
+		m--;
+	return m ? m->lo : top;
+}
+
 /* malloc's parameters: the start of the heap stands between counts that fit together. */
 static void search_par(struct heap_search *s, const uint8_t *bytes, size_t size, uint64_t lo,
 		       uint64_t top)
@@ -141,6 +156,24 @@ static struct heap_area *new_area(struct heap *h)
 	return &bigger[h->nareas];
 }
 
+/* The maps that [lo, hi) lies in: they are several if a part was advised or locked. */
+static bool whole_maps(const struct heap_search *s, uint64_t *lo, uint64_t *hi)
+{
+	const struct target_map *m = target_maps_find(s->maps, *lo);
+	const struct target_map *end = s->maps->v + s->maps->n;
+	uint64_t first = m ? m->lo : 0, last = m ? m->hi : 0;
+
+	if (!m || !is_heaps(m))
+		return false;
+	for (m++; last < *hi && m < end && m->lo == last && is_heaps(m); m++)
+		last = m->hi;
+	if (last < *hi)
+		return false;
+	*lo = first;
+	*hi = last;
+	return true;
+}
+
 /*
  * The main arena's heap: what brk() gave to malloc. The program may call sbrk() as well, and has
  * then memory of its own before the first chunk, or behind the last.
@@ -150,24 +183,34 @@ static struct goro_error *add_main_heap(struct heap_search *s, uint64_t top)
 	const struct target_map *m = target_maps_find(s->maps, top);
 	struct heap_area *a = new_area(s->h);
 	struct goro_error *err;
-	uint64_t first, end;
+	uint64_t first, end, lo, hi, size = 0;
+	bool ok = false;
 
 	if (!a)
 		return &goro_enomem;
-	if (!m || !m->writable || m->inode) {
+	err = m ? target_read_at(s->t, top + 8, &size, sizeof size, &ok) : NULL;
+	if (err)
+		return err;
+	lo = s->have_par && s->sbrk_base < top ? s->sbrk_base : m ? m->lo : 0;
+	end = top + (size & ~7ull);
+	hi = end;
+	/* It may have moved to another place, when brk() could give no more. */
+	if (ok && end > top && !whole_maps(s, &lo, &hi)) {
+		lo = m->lo;
+		hi = end;
+		ok = whole_maps(s, &lo, &hi);
+	}
+	if (!ok || end <= top) {
 		s->lost = true;
 		return NULL;
 	}
-	err = heap_area_load(s, a, m->lo, m->hi);
-	first = s->have_par && s->sbrk_base >= m->lo && s->sbrk_base < top ? s->sbrk_base : m->lo;
+	err = heap_area_load(s, a, lo, hi);
+	first = s->have_par && s->sbrk_base >= lo && s->sbrk_base < top ? s->sbrk_base : lo;
 	first = (first + 15) & ~15ull;
 	if (!err && heap_area_walk(a, first, top, false)) {
-		end = top + (heap_word_at(a, top + 8) & ~7ull);
-		if (end > top && end <= m->hi) {
-			a->its = (struct facts_range){ first, end };
-			s->h->nareas++;
-			return NULL;
-		}
+		a->its = (struct facts_range){ first, end };
+		s->h->nareas++;
+		return NULL;
 	}
 	heap_area_free(a);
 	s->lost = true;
@@ -340,10 +383,8 @@ static struct goro_error *search_modules(struct heap_search *s)
 		err = search_module(s, i, &bytes, &size);
 		if (!err && bytes && s->main_arena) {
 			uint64_t top = heap_word(bytes + (s->main_arena - m->lo) + ARENA_TOP);
-			const struct target_map *heap = target_maps_find(s->maps, top);
 
-			if (heap)
-				search_par(s, bytes, size, heap->lo, top);
+			search_par(s, bytes, size, begins_at(s, top), top);
 		}
 		if (bytes)
 			munmap(bytes, size);
