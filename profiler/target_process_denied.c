@@ -26,10 +26,11 @@ static bool seems_ended(const struct process *p)
 {
 	size_t len;
 	char *text = process_text(p->dir, "stat", &len);
+	bool ours = !text && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
 	const char *state = text ? process_stat(text, 3) : NULL;
 	const char *threads = text ? process_stat(text, 20) : NULL;
-	bool is = !state || *state == 'X' ||
-		  (*state == 'Z' && (!threads || strtol(threads, NULL, 10) <= 1));
+	bool is = (!state && !ours) || (state && *state == 'X') ||
+		  (state && *state == 'Z' && (!threads || strtol(threads, NULL, 10) <= 1));
 
 	free(text);
 	return is;

@@ -45,6 +45,37 @@ grep -q ' 1 leaked' "$dir/out" || fail "not found without a limit"
 grep -q 'reachability is unknown: .*no room for a copy' "$dir/err" || fail "not the reason"
 grep -q ' 0 leaked' "$dir/out" || fail "no report"
 
+# Too few descriptors for us are no end of the target.
+(ulimit -n 6 && exec "$goro" leaks $pid) >"$dir/out" 2>"$dir/err"
+case $? in 3 | 23) fail "with 6 descriptors" ;; esac
+grep -q 'Too many open files' "$dir/err" || fail "not the reason: descriptors"
+
+# A stop by job control is left as it is.
+kill -STOP $pid
+"$goro" leaks $pid >"$dir/out" 2>"$dir/err"
+grep -q ' 1 leaked' "$dir/out" || fail "not found while it is stopped"
+grep -q '^State:.T (stopped)' /proc/$pid/status || fail "it goes on"
+kill -CONT $pid
+
+# A debugger has it.
+if command -v gdb >/dev/null; then
+	gdb -q -batch -nx -p $pid -ex 'shell touch '"$dir"'/attached; while [ ! -e '"$dir"'/enough ]; do sleep 0.05; done' \
+		>/dev/null 2>&1 &
+	debugger=$!
+	tries=0
+	until [ -e "$dir/attached" ] || [ $tries -gt 400 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	"$goro" leaks $pid >"$dir/out" 2>"$dir/err"
+	status=$?
+	touch "$dir/enough"
+	wait $debugger
+	[ $status = 6 ] || fail "status $status beside a debugger"
+	[ "$(grep -c 'or a debugger holds it' "$dir/err")" = 1 ] || fail "not the reason: debugger"
+	grep -q ' 0 leaked' "$dir/out" || fail "found beside a debugger"
+fi
+
 for root in /sys/fs/cgroup/pids /sys/fs/cgroup; do
 	if mkdir "$root/goro-limits.$$" 2>/dev/null; then
 		group=$root/goro-limits.$$
