@@ -11,14 +11,27 @@ enum {
 	COLD_PAGES = 4, /* of a stack; what is deeper is left alone */
 	COLD_ARENAS = 32768,
 	COLD_LATE = 65536,
+	COLD_WALKS = 4,
 };
 
 /* What tells where stacks are lies in memory of the runtime's own: it is not what keeps anybody. */
+/*
+ * Somebody who touches one stack after another, as they lie in memory: see cold_back.c.
+ */
+struct cold_walk {
+	uintptr_t next; /* the slot that it will touch */
+	int64_t step;	/* the size of a slot, or less than 0: downwards; 0: not known yet */
+	uint32_t n;	/* to bring back before it comes there */
+	uint64_t last;	/* when it did last, by the coarse clock */
+};
+
 struct cold_notes {
 	struct goro_cold_stack moving; /* the one that is being taken away */
 	struct os_faults faults;
 	_Atomic uint64_t *late[COLD_LATE]; /* brought back, but the copy is still there */
 	uint32_t nlate;
+	struct cold_walk walks[COLD_WALKS]; /* the handler's */
+	uint32_t newest;
 };
 
 struct cold {

@@ -165,15 +165,68 @@ static void touch(void)
 	must(!in_memory(words[2]));
 	must(!pthread_create(&t, NULL, thread_adds, (void *)2));
 	must(!pthread_join(t, NULL));
-	copy_by_kernel(3, 4);
+	/* Not the next ones: they may have been brought back with these. */
+	must(!in_memory(words[13]) && !in_memory(words[24]));
+	copy_by_kernel(13, 24);
 	/* Touched once and parked on, it gets cold again, with what is there now. */
-	for (int i = 0; i < 5; i++)
-		wait_until_cold(words[i]);
+	wait_until_cold(words[0]);
+	wait_until_cold(words[24]);
 	add_to(0, 10);
-	add_to(4, 10);
+	add_to(24, 10);
 	must(!close_range(3, ~0u, 0));
-	must(!pthread_create(&t, NULL, thread_adds, (void *)5));
+	must(!in_memory(words[40]));
+	must(!pthread_create(&t, NULL, thread_adds, (void *)40));
 	must(!pthread_join(t, NULL));
+	end_sleepers();
+}
+
+/* ---- walk ------------------------------------------------------------------------------------
+ */
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)words[*(const int *)a], y = (uintptr_t)words[*(const int *)b];
+
+	return (x > y) - (x < y);
+}
+
+/* Touches all in this order; returns how many had been brought back before. */
+static int walk_over(const int *order, int from, int step)
+{
+	int ahead = 0;
+
+	for (int i = 0; i < SLEEPERS; i++)
+		wait_until_cold(words[i]);
+	for (int i = from; i >= 0 && i < SLEEPERS; i += step) {
+		ahead += in_memory(words[order[i]]);
+		add_to((uintptr_t)order[i], 1);
+	}
+	return ahead;
+}
+
+/*
+ * Who touches one stack after another finds most of them there, what they hold included; unless it
+ * is so slow that they are cold again.
+ */
+static void walk(void)
+{
+	int64_t end = goro_now() + PATIENCE_S * GORO_SECOND;
+	int order[SLEEPERS];
+
+	start_sleepers();
+	for (int i = 0; i < SLEEPERS; i++)
+		order[i] = i;
+	qsort(order, SLEEPERS, sizeof(order[0]), by_address);
+	while (walk_over(order, 0, 1) < SLEEPERS / 2)
+		must(goro_now() < end);
+	while (walk_over(order, SLEEPERS - 1, -1) < SLEEPERS / 2)
+		must(goro_now() < end);
+	/* But who touches some here and there wakes no others. */
+	must(walk_over(order, 0, 5) == 0);
+	for (int i = 0; i < SLEEPERS; i++)
+		must(i % 5 == 0 || !in_memory(words[order[i]]));
+	for (int i = 0; i < SLEEPERS; i++)
+		wait_until_cold(words[i]);
 	end_sleepers();
 }
 
@@ -524,8 +577,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "touch", touch },   { "deliver", deliver }, { "fork", forks },
-		{ "pinned", pinned }, { "storm", storm },     { "refused", refused },
+		{ "touch", touch }, { "deliver", deliver }, { "fork", forks }, { "pinned", pinned },
+		{ "storm", storm }, { "refused", refused }, { "walk", walk },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++) {
