@@ -148,12 +148,15 @@ static noinline void send_on_closed(void)
 	goro_panic("send on closed channel");
 }
 
-static void join_crowd(struct p *pp, struct goro_waiter *w)
+/* By lines of the cache, which are no addresses: see waiter.h. */
+static noinline void join_crowd(struct p *pp, struct goro_waiter *w)
 {
 	uintptr_t *slot = &pp->came[pp->ncame++ % CROWD_AHEAD];
+	uintptr_t line = (uintptr_t)w / CACHE_LINE;
+	intptr_t before = (intptr_t)(*slot - line);
 
-	w->before = *slot;
-	*slot = ~(uintptr_t)w;
+	w->before = before == (int32_t)((uint32_t)before << 8) >> 8 ? (int32_t)before : 0;
+	*slot = line;
 }
 
 /* Wait in q; c->lock is held and released. False: the channel was closed. */
@@ -280,7 +283,7 @@ static void drain(struct waitq *q, struct g_pile *woken)
 	while ((w = q->last)) {
 		struct selection *sel = w->selection;
 
-		__builtin_prefetch((const void *)~w->before, 1);
+		__builtin_prefetch((const char *)w + (intptr_t)w->before * CACHE_LINE, 1);
 		waitq_remove(&q->first, &q->last, w);
 		if (sel && !selection_claim(sel))
 			continue;

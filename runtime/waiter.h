@@ -19,12 +19,15 @@ struct goro_waiter {
 	uint32_t kind;		       /* enum goro_reason */
 	bool ok; /* set by who wakes it: value passed (not closed), lock handed over */
 	/*
-	 * Where others wait already, ~ the address of who joined CROWD_AHEAD places earlier on the
-	 * same P: so who wakes a crowd from its end can prefetch. That one may be gone, or wait for
-	 * something else; and it is no pointer, which an observer would follow.
+	 * Where others wait already: how many cache lines from here, with its sign, is who joined
+	 * CROWD_AHEAD places earlier on the same P; 0: too many. So who wakes a crowd from its end
+	 * can prefetch. That one may be gone, or wait for something else; and it is no pointer,
+	 * which an observer would follow.
 	 */
-	uintptr_t before;
+	int32_t before : 24;
 };
+
+_Static_assert(sizeof(struct goro_waiter) == CACHE_LINE, "the hint is in what was left over");
 
 /* What the cases of one select share: the first to claim it wins. */
 struct selection {
