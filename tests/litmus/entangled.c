@@ -12,7 +12,7 @@
 
 void goro_sysmon_start_for_real(void);
 #define goro_sysmon_start goro_sysmon_start_for_real
-#include "sysmon.c"
+#include "sysmon.c" /* NOLINT(bugprone-suspicious-include) */
 #undef goro_sysmon_start
 
 void goro_sysmon_start(void)
