@@ -31,8 +31,8 @@
  *
  * Of the 2.5 us to start a goroutine on a stack that was never used, 1.3 are the kernel's for the
  * fault on its first page (to find, charge and map one; to zero it is a tenth, unless the host must
- * first give it to a virtual machine: then it is most), 0.7 for the guard, and the rest is ours. Two
- * threads in different runs do not slow each other down. Tried for it, and dropped:
+ * first give it to a virtual machine: then it is most), 0.7 for the guard, and the rest is ours.
+ * Two threads in different runs do not slow each other down. Tried for it, and dropped:
  *   - populating pages ahead (MADV_POPULATE_WRITE): 1.7 us each, also of 500 in one
  *     process_madvise(); what the trap cost goes into finding the page once more;
  *   - guards of many slots in one process_madvise(): 0.58 us each rather than 0.65; the walk of the
