@@ -13,7 +13,7 @@
 
 #define MAX_ACCOUNTS (1u << 22)
 #define MAX_SITES    65535u
-#define MAX_SIZE     4096u
+#define MAX_SIZE     512u  /* of an account: 2 GB of them are the most that is read */
 #define BATCH	     4096u /* accounts in one go */
 
 struct books {

@@ -5,7 +5,8 @@
  * It begins as the sound program of tests/profiler/fake.c. The input changes it: segment (1 byte),
  * offset (2 bytes, times 8 or 1), how many bytes (1 byte, up to 16), the bytes. Those whose
  * segment byte has its top bit set are changed only after the second look; the third one is then
- * made out of that.
+ * made out of that. If the first byte of all has bit 5 set, the program keeps books of its heap,
+ * which are read as well.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void damage(struct fake *f, const uint8_t *data, size_t size, bool late)
 {
 	while (size >= 4) {
-		struct fake_segment *s = &f->segments[(data[0] & 0x3f) % f->nsegments];
+		struct fake_segment *s = &f->segments[(data[0] & 0x1f) % f->nsegments];
 		size_t offset = (data[1] | (size_t)data[2] << 8) * (data[0] & 0x40 ? 1 : 8);
 		size_t n = data[3] % 17;
 		bool is_late = data[0] & 0x80;
@@ -35,6 +36,21 @@ static void damage(struct fake *f, const uint8_t *data, size_t size, bool late)
 			       n < s->size - offset ? n : s->size - offset);
 		data += n;
 		size -= n;
+	}
+}
+
+/* Whatever the books say, what is told of them is possible. */
+static void check_books(const struct goro_snapshot *snap)
+{
+	for (size_t i = 0; snap->heap && i < snap->ng; i++) {
+		const struct goro_heap *h = &snap->heap[i];
+
+		if (h->bytes > h->total_bytes || h->objects > h->total_objects)
+			abort();
+	}
+	for (size_t i = 1; i < snap->nheap_ended; i++) {
+		if (snap->heap_ended[i - 1].spawn_pc >= snap->heap_ended[i].spawn_pc)
+			abort();
 	}
 }
 
@@ -54,6 +70,7 @@ static void look(struct goro_scope *scope)
 			    (i && snap->objects[i - 1].address >= snap->objects[i].address))
 				abort();
 		}
+		check_books(snap);
 		err = goro_scope_judge(scope, snap, NULL, &v);
 		goro_verdicts_free(v);
 		goro_snapshot_free(snap);
@@ -67,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct goro_scope *scope;
 	struct goro_error *err;
 
+	if (size && data[0] & 0x20)
+		fake_keep_books(f);
 	damage(f, data, size, false);
 	err = goro_scope_open_target(&scope, &f->target); /* closing the target frees the fake */
 	if (err) {

@@ -21,6 +21,9 @@
 #define P	 0x2200u
 #define M	 0x2300u
 #define REASONS	 0x3000u
+#define BOOKS	 0x4000u
+#define ACCOUNTS 0x4100u
+#define SITES	 0x5000u
 #define SAVED	 24u /* the switch's frame: frame pointer, something, pc */
 
 /* ---- the target ------------------------------------------------------------------------------ */
@@ -146,13 +149,25 @@ void fake_set(struct fake *f, unsigned i, enum goro_field_id field, uint64_t val
 	fake_store(f, fake_g(i), field, value);
 }
 
+struct note {
+	Elf64_Nhdr head;
+	char owner[8];
+	uint64_t distance;
+};
+
+/* The i-th note says that something lies there. */
+static void make_note(struct fake *f, unsigned i, uint32_t type, uint64_t what)
+{
+	const uint64_t at = FAKE_BASE + NOTE + i * sizeof(struct note);
+	const struct note note = { { sizeof GORO_NOTE_OWNER, 8, type },
+				   GORO_NOTE_OWNER,
+				   what - (at + offsetof(struct note, distance)) };
+
+	memcpy(fake_at(f, at), &note, sizeof note);
+}
+
 static void make_elf(struct fake *f)
 {
-	struct {
-		Elf64_Nhdr head;
-		char owner[8];
-		uint64_t distance;
-	} note = { { sizeof GORO_NOTE_OWNER, 8, GORO_NOTE_TYPE }, GORO_NOTE_OWNER, 0 };
 	Elf64_Ehdr *eh = fake_at(f, FAKE_BASE);
 	Elf64_Phdr *ph = fake_at(f, FAKE_BASE + sizeof *eh);
 
@@ -162,9 +177,10 @@ static void make_elf(struct fake *f)
 	eh->e_phentsize = sizeof *ph;
 	eh->e_phnum = 2;
 	ph[0] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_vaddr = 0, .p_filesz = 0x10000 };
-	ph[1] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_vaddr = NOTE, .p_memsz = sizeof note };
-	note.distance = CONTRACT - (NOTE + offsetof(typeof(note), distance));
-	memcpy(fake_at(f, FAKE_BASE + NOTE), &note, sizeof note);
+	ph[1] = (Elf64_Phdr){ .p_type = PT_NOTE,
+			      .p_vaddr = NOTE,
+			      .p_memsz = 2 * sizeof(struct note) };
+	make_note(f, 0, GORO_NOTE_TYPE, FAKE_BASE + CONTRACT);
 }
 
 /* Offsets that no compiler would choose: fields from the last to the first, with holes. */
@@ -257,6 +273,36 @@ static void make_goroutine(struct fake *f, unsigned i)
 	stack[9] = FAKE_CODE + 0x30;
 	stack[16] = 0;
 	stack[17] = FAKE_CODE + 0x110;
+}
+
+void fake_keep_books(struct fake *f)
+{
+	struct goro_heap_contract *c = fake_at(f, FAKE_BASE + BOOKS);
+	struct goro_heap_account *a = fake_at(f, FAKE_BASE + ACCOUNTS);
+	struct goro_heap_closed *sites = fake_at(f, FAKE_BASE + SITES);
+
+	memcpy(c->cookie, GORO_HEAP_COOKIE, sizeof c->cookie);
+	c->version = GORO_HEAP_VERSION;
+	c->size = sizeof *c;
+	c->accounts = FAKE_BASE + ACCOUNTS;
+	c->account_size = sizeof *a;
+	c->account_count = FAKE_NG + 3; /* one is of nobody, one of no goroutine, one has ended */
+	c->sites = FAKE_BASE + SITES;
+	c->site_size = sizeof *sites;
+	c->site_count = 2;
+	for (unsigned i = 1; i < c->account_count; i++)
+		a[i] = (struct goro_heap_account){ .id = i <= FAKE_NG ? i : GORO_HEAP_OUTSIDE,
+						   .spawn_pc = FAKE_CODE + 0x10,
+						   .bytes = 100 * i,
+						   .objects = 3,
+						   .own_freed_bytes = 30,
+						   .own_freed_objects = 1,
+						   .left = GORO_HEAP_BIAS - 1,
+						   .freed_bytes = 20 };
+	a[FAKE_NG + 2].id = 1000;
+	a[FAKE_NG + 2].left = 1;
+	sites[1] = (struct goro_heap_closed){ FAKE_CODE + 0x10, 5000, 50, 0 };
+	make_note(f, 1, GORO_HEAP_NOTE_TYPE, FAKE_BASE + BOOKS);
 }
 
 struct fake *fake_new(void)

@@ -44,6 +44,13 @@ struct fake {
 struct fake *fake_new(void);
 void fake_free(struct fake *f); /* closing the target does it as well */
 
+/*
+ * As with `goro run --heap`: goroutine ID has allocated 3 objects of 100 * ID bytes in all, and
+ * holds one of them, 100 * ID - 50 bytes. One account is of no goroutine, and one of 1000, which
+ * has ended.
+ */
+void fake_keep_books(struct fake *f);
+
 /* The bytes at address; fails the test when there are none. */
 void *fake_at(struct fake *f, uint64_t address);
 

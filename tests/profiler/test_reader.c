@@ -86,6 +86,33 @@ static void test_reads_by_the_contract(void **state)
 	goro_scope_close(scope);
 }
 
+static void test_books_of_the_heap(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope;
+	struct goro_snapshot *snap;
+
+	(void)state;
+	fake_keep_books(f);
+	scope = open_fake(f);
+	snap = take(scope);
+	assert_int_equal(snap->bad_records, 0);
+	assert_non_null(snap->heap);
+	for (size_t i = 0; i < FAKE_NG; i++) {
+		assert_int_equal(snap->heap[i].total_bytes, 100 * (i + 1));
+		assert_int_equal(snap->heap[i].total_objects, 3);
+		assert_int_equal(snap->heap[i].bytes, 100 * (i + 1) - 50);
+		assert_int_equal(snap->heap[i].objects, 1);
+	}
+	assert_int_equal(snap->heap_outside.total_bytes, 100 * (FAKE_NG + 1));
+	assert_int_equal(snap->nheap_ended, 1);
+	assert_int_equal(snap->heap_ended[0].spawn_pc, FAKE_CODE + 0x10);
+	assert_int_equal(snap->heap_ended[0].heap.total_bytes, 5000 + 100 * (FAKE_NG + 2));
+	assert_int_equal(snap->heap_ended[0].heap.objects, 1);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+}
+
 /* A contract from before some fields existed, and one that has more than we know. */
 static void test_older_and_newer_contracts(void **state)
 {
@@ -544,6 +571,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_by_the_contract),
+		cmocka_unit_test(test_books_of_the_heap),
 		cmocka_unit_test(test_older_and_newer_contracts),
 		cmocka_unit_test(test_reads_again_what_ran),
 		cmocka_unit_test(test_reads_no_stack_twice),
