@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_dump.c - all goroutines of a snapshot: as text in groups, as JSON, as Go prints them.
+ * report_dump.c - all goroutines of a snapshot: as text in groups, and as JSON.
  *
  * Ten thousand goroutines have a handful of stacks, so each stack is written once.
  */
@@ -255,66 +255,4 @@ void report_dump_json(const struct report *r, const struct report_filter *filter
 		report_json_element(r->out, report_heap_json(r), true);
 	}
 	fputs("}\n", r->out);
-}
-
-/*
- * Go's own form, for the tools that read it: the first line in brackets, each frame on two lines.
- * Go tells the time of a wait in whole minutes, and only from one minute on.
- */
-static void put_go_frame(const struct report *r, const struct goro_frame *f, bool call)
-{
-	if (f->function)
-		report_put(r->out, f->function);
-	else
-		fprintf(r->out, "0x%" PRIx64, f->pc);
-	fputs(call ? "(...)\n\t" : "\n\t", r->out);
-	report_put(r->out, f->file ? f->file : "??");
-	fprintf(r->out, ":%" PRIu32 " +0x%" PRIx64 "\n", f->line, f->function_offset);
-}
-
-static void put_go(const struct report *r, const struct goro_info *g)
-{
-	struct goro_frame *frames, site;
-	size_t n = 0, user = 0;
-	uint64_t minutes = g->wait_ns / UINT64_C(60000000000);
-
-	fprintf(r->out, "goroutine %" PRIu64 " [%s", g->id, goro_state_text(g));
-	if (g->state == GORO_STATE_WAITING && minutes)
-		fprintf(r->out, ", %" PRIu64 " minutes", minutes);
-	if (g->flags & GORO_FLAG_LOCKED)
-		fputs(", locked to thread", r->out);
-	report_remarks(r, g);
-	fputs("]:\n", r->out);
-	if (g->stack_id == GORO_NO_STACK) {
-		fputs("\tgoroutine running on other thread; stack unavailable\n", r->out);
-	} else {
-		frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
-		for (size_t i = user < n ? user : 0; frames && i < n; i++) {
-			if (user == n || !frames[i].runtime)
-				put_go_frame(r, &frames[i], true);
-		}
-		free(frames);
-	}
-	if (!g->spawn_pc || !goro_scope_spawn_site(r->scope, g, &site))
-		return;
-	fputs("created by ", r->out);
-	if (!site.function) {
-		put_go_frame(r, &site, false);
-		return;
-	}
-	report_put(r->out, site.function);
-	if (g->parent)
-		fprintf(r->out, " in goroutine %" PRIu64, g->parent);
-	fputs("\n\t", r->out);
-	report_put(r->out, site.file ? site.file : "??");
-	fprintf(r->out, ":%" PRIu32 " +0x%" PRIx64 "\n", site.line, site.function_offset);
-}
-
-void report_dump_go(const struct report *r)
-{
-	for (size_t i = 0; i < r->snap->ng; i++) {
-		if (i)
-			fputc('\n', r->out);
-		put_go(r, &r->snap->g[i]);
-	}
 }

@@ -148,6 +148,15 @@ static int user_frame(const struct walk *w, bool runs)
 	return api < 0 ? 0 : api;
 }
 
+/* An offset only behind the first instruction, as in Go. */
+static void print_call(const struct line *line)
+{
+	print("%s(...)\n\t%s:%d", line->function, line->file, line->number);
+	if (line->offset)
+		print(" +0x%lx", (unsigned long)line->offset);
+	print("\n");
+}
+
 /* exact: the first pc is that of an instruction, not of a call. whole: nothing is left out. */
 static void print_frames(const struct walk *w, bool exact, bool whole)
 {
@@ -169,8 +178,7 @@ static void print_frames(const struct walk *w, bool exact, bool whole)
 		if (!system &&
 		    (!strcmp(line.function, "goro_main") || !strcmp(line.function, "start_thread")))
 			break;
-		print("%s(...)\n\t%s:%d +0x%lx\n", line.function, line.file, line.number,
-		      (unsigned long)line.offset);
+		print_call(&line);
 		if (!strcmp(line.function, "main"))
 			break; /* what calls it is the C library's */
 	}
@@ -222,13 +230,20 @@ static void print_header(const struct g *gp, uint32_t status)
 		GORO_REASONS(NAME)
 #undef NAME
 	};
-	uint32_t state = GORO_STATUS_STATE(status);
+	/* What Go has another word for is called as in Go. */
+	static const char *const reasons_in_go[GORO_NREASONS] = {
+#define NAME(id, name) [GORO_REASON_##id] = name,
+		GORO_REASONS_IN_GO(NAME)
+#undef NAME
+	};
+	uint32_t state = GORO_STATUS_STATE(status), reason = GORO_STATUS_REASON(status);
 	uint64_t minutes = (coarse_now() - gp->park_time) / (uint64_t)(60 * GORO_SECOND);
 
 	print("\ngoroutine %lu [%s", (unsigned long)gp->id,
-	      state == GORO_STATE_WAITING ? reasons[GORO_STATUS_REASON(status)]
-	      : state == GORO_STATE_NEW	  ? "runnable"
-					  : states[state]);
+	      state == GORO_STATE_WAITING
+		      ? (reasons_in_go[reason] ? reasons_in_go[reason] : reasons[reason])
+	      : state == GORO_STATE_NEW ? "runnable"
+					: states[state]);
 	if (state == GORO_STATE_WAITING && minutes)
 		print(", %lu minutes", (unsigned long)minutes);
 	if (g_is_locked(gp))
@@ -236,6 +251,15 @@ static void print_header(const struct g *gp, uint32_t status)
 	if (gp->ext)
 		print_ext(gp->ext);
 	print("]:\n");
+}
+
+/* One that has not run yet will begin there. */
+static void print_entry(const struct g *gp)
+{
+	struct line line;
+
+	goro_line_of(gp->entry, false, &line);
+	print_call(&line);
 }
 
 static void print_parked(const struct g *gp)
@@ -355,6 +379,8 @@ static void print_other(void *arg)
 
 	if (state == GORO_STATE_RUNNING)
 		print_running(gp);
+	else if (state == GORO_STATE_NEW)
+		print_entry(gp);
 	else if (gp->sp)
 		print_parked(gp);
 	print_creator(gp);

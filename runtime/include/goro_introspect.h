@@ -72,6 +72,13 @@
 	X(SELECT_TIMEOUT, 's', "select (timeout)", EXTERNAL)    \
 	X(SEMA_CONTEXT, 'm', "semacquire (context)", EXTERNAL)
 
+/* What Go calls those of another name, where it prints goroutines: X(id, name). */
+#define GORO_REASONS_IN_GO(X)       \
+	X(ONCE, "sync.Mutex.Lock")  \
+	X(BLOCKING, "syscall")      \
+	X(SELECT_TIMEOUT, "select") \
+	X(SEMA_CONTEXT, "semacquire")
+
 /*
  * What `wait_object` points to, by class of the reason. EXTERNAL waits end by time or by the
  * kernel and are never proof of anything. NEVER waits cannot end.

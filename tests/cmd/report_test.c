@@ -23,6 +23,8 @@ struct goro_frame *__wrap_goro_scope_frames(struct goro_scope *scope,
 					    size_t *n, size_t *user);
 bool __wrap_goro_scope_spawn_site(struct goro_scope *scope, const struct goro_info *g,
 				  struct goro_frame *ret);
+const struct goro_frame *__wrap_goro_scope_symbolize(struct goro_scope *scope, uint64_t pc,
+						     bool is_return, size_t *n);
 
 /* Stack 0: one function of the runtime, an inlined one, its caller. Others: nothing is known. */
 struct goro_frame *__wrap_goro_scope_frames(struct goro_scope *scope,
@@ -69,6 +71,20 @@ bool __wrap_goro_scope_spawn_site(struct goro_scope *scope, const struct goro_in
 				    .line = 30,
 				    .function_offset = 0x20 };
 	return g->spawn_pc != 0;
+}
+
+const struct goro_frame *__wrap_goro_scope_symbolize(struct goro_scope *scope, uint64_t pc,
+						     bool is_return, size_t *n)
+{
+	static const struct goro_frame entry = {
+		.pc = 0x4000, .function = "work", .file = "/src/a.c", .line = 9
+	};
+
+	(void)scope;
+	assert_int_equal(pc, entry.pc);
+	assert_false(is_return);
+	*n = 1;
+	return &entry;
 }
 
 typedef void report_fn(const struct report *r);
@@ -147,11 +163,12 @@ static void dump_as_go(void **state)
 	expect(&f, report_dump_go,
 	       "goroutine 1 [sleep, 1 minutes]:\n"
 	       "0x300(...)\n"
-	       "\t??:0 +0x0\n"
+	       "\t??:0\n"
+	       "...additional frames elided...\n"
 	       "\n"
 	       "goroutine 2 [chan receive, 1 minutes]:\n"
 	       "pop(...)\n"
-	       "\t/src/a ?b.c:7 +0x1c\n"
+	       "\t/src/a ?b.c:7\n"
 	       "work(...)\n"
 	       "\t/src/a.c:12 +0x1c\n"
 	       "created by main in goroutine 1\n"
@@ -159,7 +176,7 @@ static void dump_as_go(void **state)
 	       "\n"
 	       "goroutine 3 [chan receive, 1 minutes]:\n"
 	       "pop(...)\n"
-	       "\t/src/a ?b.c:7 +0x1c\n"
+	       "\t/src/a ?b.c:7\n"
 	       "work(...)\n"
 	       "\t/src/a.c:12 +0x1c\n"
 	       "created by main in goroutine 1\n"
@@ -172,11 +189,42 @@ static void dump_as_go(void **state)
 	       "\n"
 	       "goroutine 5 [sync.Mutex.Lock, 12 minutes]:\n"
 	       "pop(...)\n"
-	       "\t/src/a ?b.c:7 +0x1c\n"
+	       "\t/src/a ?b.c:7\n"
 	       "work(...)\n"
 	       "\t/src/a.c:12 +0x1c\n"
 	       "created by main in goroutine 1\n"
 	       "\t/src/a.c:30 +0x20\n");
+}
+
+/* What Go has another word for, how long, and what stands behind it in the brackets. */
+static void states_as_go(void **state)
+{
+	struct fake f = { 0 };
+
+	(void)state;
+	fake_g(&f, 2)->state = GORO_STATE_NEW;
+	fake_g(&f, 3)->state = GORO_STATE_RUNNABLE;
+	f.g[1].wait_ns = UINT64_C(300000000000); /* since it can run: not told by Go */
+	fake_wait(&f, 4, GORO_REASON_BLOCKING, 0)->wait_ns = UINT64_C(59999999999);
+	fake_wait(&f, 5, GORO_REASON_ONCE, B)->wait_ns = UINT64_C(60000000000);
+	fake_wait(&f, 6, GORO_REASON_SELECT_TIMEOUT, 0)->wait_ns = UINT64_C(7379999999999);
+	f.g[4].flags = GORO_FLAG_LOCKED;
+	fake_wait(&f, 7, GORO_REASON_SEMA_CONTEXT, 0)->wait_ns = 0;
+	for (size_t i = 1; i < f.ng; i++)
+		f.g[i].spawn_pc = 0;
+	for (size_t i = 2; i < f.ng; i++)
+		f.g[i].stack_id = 0;
+#define FRAMES "pop(...)\n\t/src/a ?b.c:7\nwork(...)\n\t/src/a.c:12 +0x1c\n"
+	expect(&f, report_dump_go,
+	       "goroutine 2 [runnable]:\nwork(...)\n\t/src/a.c:9\n"
+	       "created by main in goroutine 1\n\t/src/a.c:30 +0x20\n"
+	       "\ngoroutine 3 [runnable]:\n"
+	       "\tgoroutine running on other thread; stack unavailable\n"
+	       "\ngoroutine 4 [syscall]:\n" FRAMES
+	       "\ngoroutine 5 [sync.Mutex.Lock, 1 minutes]:\n" FRAMES
+	       "\ngoroutine 6 [select, 122 minutes, locked to thread]:\n" FRAMES
+	       "\ngoroutine 7 [semacquire]:\n" FRAMES);
+#undef FRAMES
 }
 
 static void dump_as_json(void **state)
@@ -359,10 +407,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dump_as_text),	 cmocka_unit_test(dump_as_go),
-		cmocka_unit_test(dump_as_json),	 cmocka_unit_test(waits_as_text),
-		cmocka_unit_test(waits_as_dot),	 cmocka_unit_test(nothing_waits),
-		cmocka_unit_test(hostile_names), cmocka_unit_test(numbers),
-		cmocka_unit_test(leaks_as_text),
+		cmocka_unit_test(states_as_go),	 cmocka_unit_test(dump_as_json),
+		cmocka_unit_test(waits_as_text), cmocka_unit_test(waits_as_dot),
+		cmocka_unit_test(nothing_waits), cmocka_unit_test(hostile_names),
+		cmocka_unit_test(numbers),	 cmocka_unit_test(leaks_as_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -468,7 +468,7 @@ static const struct check_case cases[] = {
 	  in_a_blocking_call,
 	  2,
 	  { SIGNAL("SIGABRT: abort code="), "\nabort" AT "aborter" AT,
-	    "^goroutine 1 \\[blocking call\\]:\nin_a_blocking_call" AT },
+	    "^goroutine 1 \\[syscall\\]:\nin_a_blocking_call" AT },
 	  THE_OTHERS,
 	  ALL },
 	{ "on_the_scheduler",
