@@ -21,7 +21,9 @@ struct report {
 
 /* ---- report_util.c --------------------------------------------------------------------------- */
 
-void report_put(FILE *out, const char *text); /* without control characters */
+void report_put(FILE *out, const char *text); /* '?' for control characters and what is no UTF-8 */
+void report_clean(char *text);		      /* the same, in place */
+bool report_is_c1(const char *text); /* does it begin with U+0080 to U+009F, control characters? */
 size_t report_utf8_length(const char *text); /* of the valid UTF-8 character it begins with; or 0 */
 void report_style(const struct report *r, const char *sgr); /* "1;31"; "" ends it */
 const char *report_state_name(const struct goro_info *g);   /* "waiting", never its reason */

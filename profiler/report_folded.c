@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ';' separates frames and the last blank the number; names may hold neither of them... */
+#include "report.h"
+
+/* ';' separates frames and the last blank the number; blanks inside of names do no harm. */
 static void put_name(FILE *out, const char *name)
 {
-	for (; *name; name++) {
-		unsigned char c = (unsigned char)*name;
+	char *copy = strdup(name);
 
-		/* ...but blanks inside do no harm. */
-		putc(c == ';' ? ':' : c < ' ' || c == 0x7f ? '?' : c, out);
-	}
+	for (char *c = copy; c && (c = strchr(c, ';')); c++)
+		*c = ':';
+	report_put(out, copy);
+	free(copy);
 }
 
 struct path {

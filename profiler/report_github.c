@@ -18,13 +18,17 @@
 /* In a property a ':' or ',' would end it. */
 static void escape(FILE *out, const char *text, bool property)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	while (*text) {
+		const size_t n = report_utf8_length(text);
+		const unsigned char c = (unsigned char)*text;
 
 		if (c == '%' || c == '\r' || c == '\n' || (property && (c == ':' || c == ',')))
 			fprintf(out, "%%%02X", c);
+		else if (!n || c < ' ' || c == 0x7f || report_is_c1(text))
+			fputc('?', out);
 		else
-			fputc(c < ' ' || c == 0x7f ? '?' : c, out);
+			fwrite(text, 1, n, out);
+		text += n ? n : 1;
 	}
 }
 

@@ -39,6 +39,9 @@ static void put(FILE *out, const char *text)
 			if (!strncmp(c, "\xef\xbf\xbe", 3) || !strncmp(c, "\xef\xbf\xbf", 3)) {
 				fputc('?', out);
 				c += 2;
+			} else if (report_is_c1(c)) {
+				fputc('?', out);
+				c++;
 			} else {
 				fputc((unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c, out);
 			}

@@ -88,8 +88,10 @@ static void real(const struct writer *w, const char *const *labels, double value
 
 /* ---- counting by name ------------------------------------------------------------------------ */
 
-/* Two lines with the same labels would make Prometheus refuse all of them, so equal names are one:
- * two go statements on one line, say. */
+/*
+ * Two lines with the same labels would make Prometheus refuse all of them, so equal names are one:
+ * two go statements on one line, say, or what is equal once it is UTF-8.
+ */
 struct tally {
 	struct {
 		char name[512];
@@ -98,10 +100,13 @@ struct tally {
 	size_t n;
 };
 
-static void tally(struct tally *t, const char *name, uint64_t n)
+static void tally(struct tally *t, const char *text, uint64_t n)
 {
+	char name[sizeof t->v->name];
 	void *v;
 
+	snprintf(name, sizeof name, "%s", text);
+	report_clean(name);
 	for (size_t i = 0; i < t->n; i++) {
 		if (!strcmp(t->v[i].name, name)) {
 			t->v[i].n += n;
@@ -112,7 +117,7 @@ static void tally(struct tally *t, const char *name, uint64_t n)
 	if (!v)
 		return;
 	t->v = v;
-	snprintf(t->v[t->n].name, sizeof t->v->name, "%s", name);
+	memcpy(t->v[t->n].name, name, sizeof name);
 	t->v[t->n++].n = n;
 }
 
@@ -161,8 +166,10 @@ static void name_site(const struct writer *w, const struct goro_info *g, char si
 		snprintf(site, 512, "%s at %s:%" PRIu32, f.function, goro_basename(f.file), f.line);
 	else if (f.function)
 		snprintf(site, 512, "%s+0x%" PRIx64, f.function, f.function_offset);
-	else
+	else if (f.module)
 		snprintf(site, 512, "%s+0x%" PRIx64, goro_basename(f.module), f.module_offset);
+	else
+		snprintf(site, 512, "0x%" PRIx64, f.pc);
 }
 
 /* The biggest `top` spawn sites; the rest together is "other". */
@@ -175,8 +182,7 @@ static void put_sites(struct writer *w)
 
 	family(w, "goro_spawn_site_goroutines", "gauge", NULL,
 	       "Goroutines by the go statement that started them; the biggest sites, and all "
-	       "others "
-	       "together.");
+	       "others together.");
 	groups = goro_groups(w->m->snap, GORO_BY_SPAWN, &n);
 	for (size_t i = 0; groups && i < n; i++) {
 		if (i < w->m->top)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <zlib.h>
 #include "pprof.pb-c.h"
+#include "report.h"
 
 /* Protobuf wants arrays of pointers; everything lives until the end in one chain. */
 struct chunk {
@@ -99,10 +100,30 @@ static struct numbered *number(struct writer *w, void **tree, const char *name, 
 	return made;
 }
 
+/* The strings of protocol buffers are UTF-8; readers refuse all of a file that has others. */
+static const char *clean(struct writer *w, const char *text)
+{
+	const char *at = text ? text : "";
+	size_t n, len;
+	char *copy;
+
+	while (*at && (n = report_utf8_length(at)))
+		at += n;
+	if (!*at)
+		return text ? text : "";
+	len = strlen(text) + 1;
+	copy = get(w, len);
+	if (!copy)
+		return "";
+	memcpy(copy, text, len);
+	report_clean(copy);
+	return copy;
+}
+
 static int64_t string(struct writer *w, const char *text)
 {
 	bool is_new;
-	struct numbered *s = number(w, &w->string_tree, text ? text : "", "", &is_new);
+	struct numbered *s = number(w, &w->string_tree, clean(w, text), "", &is_new);
 
 	if (s && is_new) {
 		size_t len = strlen(s->name) + 1;
@@ -123,9 +144,12 @@ static int64_t string(struct writer *w, const char *text)
 static uint64_t function(struct writer *w, const char *name, const char *file)
 {
 	bool is_new;
-	struct numbered *f = number(w, &w->function_tree, name, file ? file : "", &is_new);
+	struct numbered *f;
 	Pprof__Function *message;
 
+	name = clean(w, name);
+	file = clean(w, file);
+	f = number(w, &w->function_tree, name, file, &is_new);
 	if (!f || !is_new)
 		return f ? f->number : 0;
 	message = get(w, sizeof *message);

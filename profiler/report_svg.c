@@ -37,7 +37,8 @@ static void put_xml(FILE *out, const char *text)
 {
 	while (*text) {
 		size_t n = report_utf8_length(text);
-		bool control = ((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f;
+		bool control = ((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f ||
+			       report_is_c1(text);
 		bool no_character = !n || control || !strncmp(text, "\xef\xbf\xbe", 3) ||
 				    !strncmp(text, "\xef\xbf\xbf", 3);
 

@@ -12,12 +12,41 @@
 
 #include "goro_introspect.h"
 
+bool report_is_c1(const char *text)
+{
+	return text[0] == '\xc2' && (text[1] & 0xe0) == 0x80;
+}
+
+/* How many bytes of text are one character that does no harm on a terminal; 0: it is none. */
+static size_t harmless(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	const bool control = *s < ' ' || *s == 0x7f || report_is_c1(text);
+
+	return control ? 0 : report_utf8_length(text);
+}
+
 void report_put(FILE *out, const char *text)
 {
-	for (; text && *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	while (text && *text) {
+		const size_t n = harmless(text);
 
-		putc(c < ' ' || c == 0x7f ? '?' : c, out);
+		if (n)
+			fwrite(text, 1, n, out);
+		else
+			putc('?', out);
+		text += n ? n : 1;
+	}
+}
+
+void report_clean(char *text)
+{
+	while (*text) {
+		const size_t n = harmless(text);
+
+		if (!n)
+			*text = '?';
+		text += n ? n : 1;
 	}
 }
 
@@ -131,13 +160,14 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 /* It goes into brackets, and may be anything: a name "]" would end them for whoever reads it. */
 static void put_remark(FILE *out, const char *text, size_t n, const char *quote)
 {
-	fprintf(out, ", %s", quote);
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
+	char *copy = strndup(text, n);
 
-		putc(c < ' ' || c == 0x7f || strchr("[]\"", c) ? '?' : c, out);
-	}
+	for (char *c = copy; c && (c = strpbrk(c, "[]\"")); c++)
+		*c = '?';
+	fprintf(out, ", %s", quote);
+	report_put(out, copy);
 	fputs(quote, out);
+	free(copy);
 }
 
 void report_remarks(const struct report *r, const struct goro_info *g)

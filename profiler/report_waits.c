@@ -136,11 +136,16 @@ void report_waits_json(const struct report *r)
 
 static void put_dot_text(FILE *out, const char *text)
 {
-	for (; text && *text; text++) {
-		if (*text == '"' || *text == '\\')
+	char *clean = strdup(text);
+
+	if (clean)
+		report_clean(clean);
+	for (const char *at = clean; at && *at; at++) {
+		if (*at == '"' || *at == '\\')
 			putc('\\', out);
-		putc((unsigned char)*text < ' ' ? '?' : *text, out);
+		putc(*at, out);
 	}
+	free(clean);
 }
 
 static void put_bunch_dot(const struct report *r, const struct goro_waiter *first, size_t n)
