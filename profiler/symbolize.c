@@ -331,8 +331,26 @@ static bool is_runtime(const struct symbolizer *s, const struct goro_frame *f)
 	return s->runtime_directory && f->file && in_directory(f->file, s->runtime_directory);
 }
 
+/*
+ * libdw would ask a debuginfod server for what it does not find on this machine. A look does not
+ * wait for a network, and what a program is built of is nobody's business there. The variable says
+ * so for a moment only, for programs that are started from here have it, too.
+ */
+static char *hush_debuginfod(char *first)
+{
+	char *urls = getenv("DEBUGINFOD_URLS");
+
+	if (urls) {
+		*first = *urls;
+		*urls = '\0';
+	}
+	return urls;
+}
+
 static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 {
+	char first, *urls = hush_debuginfod(&first);
+
 	struct symbolizer *s = l->s;
 	uint64_t at = is_return ? pc - 1 : pc;
 	struct module *m = s->modules ? modules_find(s->modules, at) : NULL;
@@ -366,6 +384,8 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 		add_frame(l, symbol, false);
 	for (size_t i = 0; i < l->n; i++)
 		l->frames[i].runtime = is_runtime(s, &l->frames[i]);
+	if (urls)
+		*urls = first;
 }
 
 /* ---- the cache ------------------------------------------------------------------------------- */

@@ -87,6 +87,26 @@ nowhere)
 	start ./prog
 	nameless
 	;;
+no-server) # nobody is asked over the network: it would answer late, or never
+	ldconfig -p | grep -q libdebuginfod || { echo "skipped: no libdebuginfod"; exit 77; }
+	python3 -u -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1])
+while True: kept = s.accept(); print("asked")' >port &
+	server=$!
+	until [ -s port ]; do sleep 0.1; done
+	rm prog.debug
+	DEBUGINFOD_URLS=http://127.0.0.1:$(head -1 port)/
+	export DEBUGINFOD_URLS HOME=$scratch
+	trap 'exec 2>/dev/null; kill $server $pid; wait; rm -rf "$scratch"' EXIT
+	start env --default-signal=QUIT ./prog 2>said
+	timeout 60 "$GORO" dump $pid >out || [ $? = 6 ]
+	timeout 60 "$GORO" run --heap -- sh -c 'echo $DEBUGINFOD_URLS' >env
+	kill -QUIT $pid
+	wait $pid || :
+	grep -q '^goroutine ' said
+	! grep asked port || { echo "failed: a server was asked"; exit 1; }
+	grep -q http env || { echo "failed: a program that goro runs lacks the variable"; exit 1; }
+	;;
 another) # of that name, but of another build
 	unshare -m true 2>/dev/null || exit 77
 	"$OBJCOPY" --only-keep-debug "$GORO" prog.debug
