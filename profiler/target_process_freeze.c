@@ -239,6 +239,21 @@ static struct goro_error *start_keeper(struct frozen *f, const struct target_fre
 	return NULL;
 }
 
+/* Nobody may stop a thread that is about to end, either; if that is so, it soon has. */
+static bool ends(const struct process *p)
+{
+	unsigned long long tracer = 0;
+
+	for (int i = 0; i < 50; i++) {
+		if (process_ended(p))
+			return true;
+		if (process_status(p->dir, "status", "TracerPid", 10, &tracer) && tracer)
+			return false;
+		usleep(1000);
+	}
+	return false;
+}
+
 static struct goro_error *result(struct frozen *f)
 {
 	char byte;
@@ -254,6 +269,8 @@ static struct goro_error *result(struct frozen *f)
 	if (f->sh->error == -1)
 		return goro_error_new(GORO_PARTIAL, "no consistent view of process %d: %.255s",
 				      f->target.pid, f->sh->message);
+	if (f->sh->error == EPERM && ends(f->live))
+		return process_gone(f->live);
 	if (f->sh->error == EPERM)
 		return goro_error_new(GORO_PARTIAL,
 				      "no consistent view of process %d: it may not be stopped, or "

@@ -4,7 +4,8 @@
 # kill_test.sh HIDE GORO TIMES
 #
 # Kill goro at any instant of a proof: the target must run on, without a tracer, and without a child,
-# a zombie or a descriptor that it did not make.
+# a zombie or a descriptor that it did not make. Then kill targets at any instant: that is told in one
+# line, if it was before the proof was there.
 hide=$1 goro=$2 times=$3
 dir=$(mktemp -d) || exit 1
 pid=
@@ -61,5 +62,34 @@ exec 3>&-
 wait $pid
 status=$?
 pid=
+
+i=0
+while [ $i -lt 15 ]; do
+	: >"$dir/ready"
+	"$hide" cells <"$dir/input" >"$dir/ready" &
+	pid=$!
+	exec 3>"$dir/input"
+	tries=0
+	until grep -q ready "$dir/ready" || [ $tries -gt 400 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	timeout 60 "$goro" leaks $pid >"$dir/out" 2>"$dir/err" &
+	looker=$!
+	sleep 0.0$((i % 5))$((i * 7 % 10))
+	kill -KILL $pid
+	wait $looker
+	looked=$?
+	wait $pid 2>/dev/null
+	pid=
+	exec 3>&-
+	i=$((i + 1))
+	[ $looked = 23 ] && [ ! -s "$dir/err" ] && continue
+	if [ $looked != 3 ] || [ "$(wc -l <"$dir/err")" != 1 ]; then
+		echo "the target was killed, and goro ended with $looked"
+		cat "$dir/out" "$dir/err"
+		exit 1
+	fi
+done
 [ $status = 0 ] || echo "the target ended with $status"
 exit $status
