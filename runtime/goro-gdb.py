@@ -206,6 +206,14 @@ class HideThreadFrame:
         return itertools.islice(frames, 1, None) if unwinder.goroutine else frames
 
 
+def target():
+    """What our own commands would call it: a process id, or the core file."""
+    inferior = gdb.selected_inferior()
+    core = re.search(r"^Local core dump file:\n\s*`(.*)', file type",
+                     gdb.execute("info files", to_string=True), re.M)
+    return core.group(1) if core else str(inferior.pid)
+
+
 def inside(goroutine, threads, action):
     """Call action() with the goroutine's frames as gdb's, then put everything back."""
     thread, frame = gdb.selected_thread(), gdb.selected_frame()
@@ -221,8 +229,8 @@ def inside(goroutine, threads, action):
         if not goroutine.sp:
             raise gdb.GdbError("has not run yet")
         if not goroutine.is_there():
-            raise gdb.GdbError("its stack is cold (GORO_COLD): see `goro stack TARGET %d`"
-                               % goroutine.id)
+            raise gdb.GdbError("its stack is cold (GORO_COLD), where gdb cannot read: "
+                               "`goro stack %s %d` can" % (target(), goroutine.id))
         if not goroutine.saved_pc():
             raise gdb.GdbError("its stack is not in the core file: gcore gives a mapping up at the "
                                "first guard page in it; have the kernel write the core")

@@ -79,6 +79,25 @@ core() {
 	says "${listed[@]}" '^goroutine 1 \[running\]:$' 'abort \(' ' main ' "${second[@]}" "${rest[@]}"
 }
 
+# What gdb cannot read it says, and who can; the others are there as ever.
+cold() {
+	local refused="its stack is cold \\(GORO_COLD\\), where gdb cannot read: \`goro stack"
+
+	export GORO_COLD=0.02
+	if "$PARKED" 2>&1 | grep -q 'GORO_COLD is left out'; then
+		echo "skipped: there are no cold stacks here"
+		exit 77
+	fi
+	gdb -x "$SCRIPT" -ex 'break look' -ex run -ex 'info goroutines' -ex 'goroutine 2 bt' \
+		-ex 'echo afterwards\n' -ex bt -ex continue "$PARKED"
+	says "^ +2  \\[chan receive\\]  receiver \\($refused [0-9]+ 2\` can\\)$" \
+		'^goroutine 2 \[chan receive\]:$' "^  $refused [0-9]+ 2\` can$" \
+		'^afterwards$' '^#0 +look ' '^#1 .* main ' 'exited normally'
+	core_of "$PARKED"
+	gdb -x "$SCRIPT" -ex 'goroutine 2 bt' -ex 'goroutine 1 bt' "$PARKED" "$core"
+	says "^  $refused [^ ]*core[^ ]* 2\` can$" '^goroutine 1 \[running\]:$' 'abort \(' ' main '
+}
+
 # Of threads.c: two that are locked to a thread, and two that threads of the program's own are. What
 # stands in the library is called differently with and without its debug information.
 of_threads=('^ +2  \[chan receive\]  receive_for_ever at .*/threads\.c:[0-9]+$'
@@ -125,6 +144,6 @@ every_instruction() {
 }
 
 case ${1:-} in
-live | core | threads_live | threads_core | misuse | every_instruction) "$1" ;;
-*) echo "usage: $0 live|core|threads_live|threads_core|misuse|every_instruction" >&2; exit 2 ;;
+live | core | cold | threads_live | threads_core | misuse | every_instruction) "$1" ;;
+*) echo "usage: $0 live|core|cold|threads_live|threads_core|misuse|every_instruction" >&2; exit 2 ;;
 esac
