@@ -30,6 +30,8 @@
  *   - A goroutine may go on on another thread after any call that blocks: keep no pthread mutex
  *     locked (GORO_DEBUG=pthread finds those) and no pointer to thread-local storage over such a
  *     call.
+ *   - Below a stack is a guard of 16 KiB, so an overflow is reported as such. A function with
+ *     larger frames can reach beyond it; compile those with -fstack-clash-protection.
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.
@@ -238,10 +240,7 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
  *	goro_mutex_lock(&mu);
  *	goro_defer(unlock, &mu);
  */
-#define goro_defer(fn, arg)                                       \
-	struct goro_deferred GORO_JOIN_(goro_deferred_, __LINE__) \
-		__attribute__((cleanup(goro_deferred_end_)));     \
-	goro_deferred_begin_(&GORO_JOIN_(goro_deferred_, __LINE__), (fn), (arg))
+#define goro_defer(fn, arg) goro_defer_as_(GORO_JOIN_(goro_deferred_, __COUNTER__), (fn), (arg))
 
 /*
  * Something is wrong that the program cannot go on with. The goroutine's deferred functions run; if
@@ -273,6 +272,9 @@ struct goro_deferred {
 };
 GORO_API void goro_deferred_begin_(struct goro_deferred *d, goro_fn *fn, void *arg);
 GORO_API void goro_deferred_end_(struct goro_deferred *d);
+#define goro_defer_as_(name, fn, arg)                                           \
+	struct goro_deferred name __attribute__((cleanup(goro_deferred_end_))); \
+	goro_deferred_begin_(&(name), fn, arg)
 #define GORO_JOIN__(a, b) a##b
 #define GORO_JOIN_(a, b)  GORO_JOIN__(a, b)
 

@@ -57,6 +57,20 @@ static void last_one_first(void)
 	check(!strcmp(trail, "321-21"));
 }
 
+/* A program may hide a pair of them in a macro, which is one line. */
+#define DEFER_BOTH(a, b)                  \
+	goro_defer(leave_trail, STEP(a)); \
+	goro_defer(leave_trail, STEP(b))
+
+static void two_on_one_line(void)
+{
+	{
+		DEFER_BOTH("1", "2");
+		DEFER_BOTH("3", "4");
+	}
+	check(!strcmp(trail, "4321"));
+}
+
 static void exiter(void *arg)
 {
 	(void)arg;
@@ -299,6 +313,7 @@ static void many_frames(void)
 static const struct check_case cases[] = {
 	{ .name = "runs_when_the_block_ends", .run = runs_when_the_block_ends },
 	{ .name = "last_one_first", .run = last_one_first },
+	{ .name = "two_on_one_line", .run = two_on_one_line },
 	{ .name = "exit_runs_what_is_deferred", .run = exit_runs_what_is_deferred },
 	{ .name = "deferred_functions_may_block", .run = deferred_functions_may_block },
 	{ .name = "recover_returns_the_message", .run = recover_returns_the_message },
