@@ -16,6 +16,13 @@
  *
  * What malloc() rounds up to is not known from outside: the last 15 bytes of an object may be
  * slack. See the source of it all: malloc/malloc.c and malloc/arena.c of glibc.
+ *
+ * What differs between the versions is told from the memory, each for itself: struct malloc_state
+ * is the same since 2.27 and a thread's cache since 2.30; links are XORed since 2.32
+ * (heap_lists.c); since 2.35 malloc_par has fields for huge pages before its counts, and a heap one
+ * more at its head. So 2.32 to 2.34 are the layout of 2.31 with the links of 2.36, and 2.35 to 2.41
+ * are alike. The tests have recordings of 2.31, 2.36 and 2.41. In 2.42 a thread's cache is another
+ * one: it is not found, and what is in it counts as in use.
  */
 #include "heap_glibc.h"
 

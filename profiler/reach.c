@@ -15,9 +15,10 @@
  * which each is shown to be harmless: (1) dead stack below a stack pointer; (2) free chunks; (3)
  * stacks and records of goroutines that wait, which become roots if the goroutine can be woken; (4)
  * the runtime's own memory, where wait queues, timers and values of goroutines are known and looked
- * at. What is not understood is a root, or keeps the goroutine alive: memory of an unknown
- * allocator, a wait that time or the kernel can end, a goroutine that is in none of its object's
- * queues (it was just taken out to be woken), a stack that is not where stacks are.
+ * at. So is what the kernel has of the program's at that moment (target_process_kept.c). What is
+ * not understood is a root, or keeps the goroutine alive: memory of an unknown allocator, a wait
+ * that time or the kernel can end, a goroutine that is in none of its object's queues (it was just
+ * taken out to be woken), a stack that is not where stacks are.
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
