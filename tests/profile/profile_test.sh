@@ -284,6 +284,16 @@ pprof() {
 	# A function that the compiler put into another one is there all the same.
 	matches "$out" 'cpu_ns \(inline\)$'
 
+	# Callers, one label's share, and what is the same in two profiles.
+	run 0 "$go" tool pprof -peek '^heavy$' "$scratch/cpu.pb.gz"
+	matches "$out" '100% \| +crunch$'
+	run 0 "$go" tool pprof -top -tagfocus=name=cruncher "$scratch/cpu.pb.gz"
+	matches "$out" ' heavy$'
+	run 0 "$go" tool pprof -top -tagignore=name=cruncher "$scratch/cpu.pb.gz"
+	hasnot "$out" ' heavy'
+	run 0 "$go" tool pprof -top -base "$scratch/cpu.pb.gz" "$scratch/cpu.pb.gz"
+	matches "$out" '^Showing nodes accounting for 0, 0% of '
+
 	run 0 "$GORO" profile -m offcpu -d 500ms -o "$scratch/off.pb.gz" "$pid"
 	run 0 "$go" tool pprof -tags "$scratch/off.pb.gz"
 	has "$out" "chan receive"
