@@ -87,6 +87,28 @@ nowhere)
 	start ./prog
 	nameless
 	;;
+compressed) # in both ways that there were first
+	for way in zlib zlib-gnu; do
+		"$OBJCOPY" --compress-debug-sections=$way "$PROGRAM" prog
+		start ./prog
+		named
+		kill $pid
+		wait $pid 2>/dev/null || :
+	done
+	;;
+unknown) # compressed in a way that libdw may not know: then functions remain
+	"$OBJCOPY" --compress-debug-sections=zstd "$PROGRAM" prog 2>/dev/null ||
+		{ echo "skipped: this objcopy knows no zstd"; exit 77; }
+	start ./prog
+	"$GORO" dump $pid >out
+	grep -qE '^ +main (at .*/park\.c:[0-9]+|in .*/prog\+0x[0-9a-f]+)$' out || { cat out; exit 1; }
+	;;
+deleted) # the file, while it runs
+	cp "$PROGRAM" prog
+	start ./prog
+	rm prog
+	named
+	;;
 no-server) # nobody is asked over the network: it would answer late, or never
 	ldconfig -p | grep -q libdebuginfod || { echo "skipped: no libdebuginfod"; exit 77; }
 	python3 -u -c 'import socket
