@@ -192,7 +192,9 @@ static const struct argp argp = {
 	       "\vTARGET is a process id, the name of one process, a core file, or a recording"
 	       " (goro record), which it plays. Without it gotop shows the processes it can"
 	       " attach to. With -- it starts CMD, which goes on when gotop quits (Q ends it"
-	       " too). Nothing here stops or changes the target."
+	       " too). Nothing here changes the target. Only a proof that is asked for (F8), and "
+	       "samples"
+	       " of processor time where perf events are forbidden, stop it for moments."
 	       "\n\nExit status: 0 all right, 2 usage, 3 no such target or it ended, 4 no"
 	       " permission, 5 not a goro program, 126 or 127 CMD cannot be run or found.",
 };
