@@ -86,9 +86,13 @@ static struct goro_error *find_reader(struct goro_scope *scope)
 {
 	struct target *t = scope->target;
 	struct goro_error *err = modules_refresh(&scope->modules, t);
+	struct target_usage usage;
 
 	if (!err)
 		err = reader_goro.probe(t, &scope->modules, &scope->reader);
+	/* It may have been taken from us while we searched. */
+	if (!err && !scope->reader)
+		err = t->ops->usage ? t->ops->usage(t, &usage) : NULL;
 	if (!err && !scope->reader)
 		err = no_runtime(t);
 	if (err && t->file)

@@ -71,6 +71,19 @@ struct goro_error *process_parse_maps(char *text, size_t len, struct target_maps
 	return NULL;
 }
 
+/* And not a process that is about to end, which has no memory any more either. */
+static bool is_kernel_thread(const struct process *p)
+{
+	const unsigned long flag = 0x200000; /* the kernel's PF_KTHREAD */
+	size_t len;
+	char *text = process_text(p->dir, "stat", &len);
+	const char *flags = text ? process_stat(text, 9) : NULL;
+	bool is = flags && strtoul(flags, NULL, 10) & flag;
+
+	free(text);
+	return is;
+}
+
 static struct goro_error *process_maps(struct target *t, struct target_maps *ret)
 {
 	struct process *p = (struct process *)t;
@@ -82,8 +95,8 @@ static struct goro_error *process_maps(struct target *t, struct target_maps *ret
 		return process_explain(p, errno, "the memory map");
 	if (!strchr(text, '\n')) {
 		free(text);
-		if (process_ended(p))
-			return process_gone(p);
+		if (!is_kernel_thread(p))
+			return process_explain(p, ESRCH, "the memory map");
 		return goro_error_new(GORO_UNSUPPORTED,
 				      "process %d has no memory of its own: a kernel thread",
 				      t->pid);

@@ -48,6 +48,7 @@ bool keeper_refuse(struct keeper *k, const char *fmt, ...)
 static bool copy_range(struct keeper *k, uint64_t lo, uint64_t hi)
 {
 	struct target_read r = { .address = lo, .len = hi - lo };
+	struct goro_error *err;
 	uint64_t offset;
 
 	k->copied += hi - lo;
@@ -58,7 +59,12 @@ static bool copy_range(struct keeper *k, uint64_t lo, uint64_t hi)
 	if (!offset)
 		return keeper_refuse(k, "no memory for the copy");
 	r.to = keeper_at(k->sh, offset);
-	goro_error_free(process_read_pid((struct target *)&k->p->target, k->p->target.pid, &r, 1));
+	err = process_read_pid((struct target *)&k->p->target, k->p->target.pid, &r, 1);
+	if (err) {
+		goro_error_free(err);
+		k->sh->error = ESRCH;
+		return false;
+	}
 	if (!r.ok) {
 		/* One page of it cannot be read by its owner either: take the others. */
 		uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);

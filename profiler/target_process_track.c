@@ -281,8 +281,14 @@ static bool read_page(const struct process_track *t, uint64_t address, void *to)
 
 static void flush(struct copier *c)
 {
-	goro_error_free(process_read_pid(c->t->live, c->t->pid, c->v, c->n));
-	for (size_t i = 0; i < c->n; i++) {
+	struct goro_error *err = c->full ? NULL
+					 : process_read_pid(c->t->live, c->t->pid, c->v, c->n);
+
+	/* An error and not a piece that cannot be read: it is gone, and each call would wait for
+	 * that. */
+	c->full |= err != NULL;
+	goro_error_free(err);
+	for (size_t i = 0; i < c->n && !c->full; i++) {
 		const struct held *h = held_of(c->t, c->v[i].address);
 		uint8_t *bytes = c->v[i].to;
 
