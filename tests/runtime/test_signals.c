@@ -155,11 +155,7 @@ static void stack_overflow(void)
 	goro_sleep(100 * GORO_SECOND);
 }
 
-/*
- * A frame of more than the guard and the stack below it: its first touch would be beyond them.
- * (AddressSanitizer lays such a frame out in its own way.)
- */
-#ifndef __SANITIZE_ADDRESS__
+/* A frame of more than a stack and its guard: its first touch would be beyond them. */
 static void use_400k(void *arg)
 {
 	volatile char hole[400 * 1024];
@@ -174,7 +170,6 @@ static void large_frame(void)
 	go(use_400k, NULL);
 	goro_sleep(100 * GORO_SECOND);
 }
-#endif
 
 static __attribute__((noinline)) int dig_to(int depth)
 {
@@ -236,12 +231,11 @@ static const struct check_case cases[] = {
 	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",
 		   "^fatal error: stack overflow$", "^goroutine " ANY " \\[running\\]:$", "^dig\\(",
 		   "^created by stack_overflow in goroutine 1$" } },
-#ifndef __SANITIZE_ADDRESS__
 	{ .name = "large_frame",
 	  .run = large_frame,
 	  DIES = { "^fatal error: stack overflow$", "^use_400k\\(",
-		   "^created by large_frame in goroutine 1$" } },
-#endif
+		   "^created by large_frame in goroutine 1$" },
+	  .env = "GORO_STACK=128K" },
 	{ .name = "bigger_stack", .run = bigger_stack, .env = "GORO_STACK=1M" },
 };
 
