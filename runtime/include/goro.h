@@ -32,6 +32,8 @@
  *     call.
  *   - Below a stack is a guard of 16 KiB, so an overflow is reported as such. A function with
  *     larger frames can reach beyond it; compile those with -fstack-clash-protection.
+ *   - A stack is not executable: a GCC nested function that uses variables of the one around it
+ *     cannot be passed on as a pointer.
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.
