@@ -44,7 +44,26 @@ static int bring_back(const struct goro_cold_stack *c)
 	return 0;
 }
 
-/* The lock is held. */
+/*
+ * The lock is held. Copies that were let be while the program forked go before anything else is
+ * done with them, or they would go twice.
+ */
+static void drop_late(struct cold_notes *notes)
+{
+	while (!goro_cold.forking && notes->nlate)
+		drop_copy(notes->late[--notes->nlate]);
+}
+
+/* The lock is held. Two threads may have met at one page, of which the first was answered. */
+static bool is_late(const struct cold_notes *notes, const _Atomic uint64_t *entry)
+{
+	for (uint32_t i = 0; i < notes->nlate; i++)
+		if (notes->late[i] == entry)
+			return true;
+	return false;
+}
+
+/* The lock is held, and drop_late() was called under it. */
 static int answer(uintptr_t page, _Atomic uint64_t *entry)
 {
 	uint64_t e = atomic_load_explicit(entry, memory_order_relaxed);
@@ -53,6 +72,8 @@ static int answer(uintptr_t page, _Atomic uint64_t *entry)
 
 	if (!cold_is_copy(e) || page - cold_copy_of(e)->lo >= cold_copy_of(e)->size)
 		return os_page_fill((void *)page, goro_cold.zero);
+	if (is_late(notes, entry))
+		return bring_back(cold_copy_of(e)); /* which is there: only to wake who waits */
 	if (goro_cold.forking && notes->nlate == COLD_LATE)
 		return -EAGAIN;
 	err = bring_back(cold_copy_of(e));
@@ -84,6 +105,7 @@ static bool bring_ahead(struct arena *a, uintptr_t slot)
 	if (!entry)
 		return false;
 	lock_always(&goro_cold.lock);
+	drop_late(goro_cold.notes);
 	/* Relaxed: written under the lock, and what it leads to with it. */
 	e = atomic_load_explicit(entry, memory_order_relaxed);
 	/* Should it fail, whoever touches what is missing waits for it as ever. */
@@ -155,6 +177,7 @@ static void handle(uintptr_t addr)
 		return;
 	do {
 		lock_always(&goro_cold.lock);
+		drop_late(goro_cold.notes);
 		was_cold = cold_is_copy(atomic_load_explicit(entry, memory_order_relaxed));
 		err = answer(page, entry);
 		unlock_always(&goro_cold.lock);
@@ -166,16 +189,15 @@ static void handle(uintptr_t addr)
 		walk_on(page - page % slot_size, (int64_t)slot_size);
 }
 
-/* Copies that were let be while the program forked. True: there are some still. */
-static bool drop_late(void)
+/* True: some have to wait for the end of a fork still. */
+static bool have_late(void)
 {
 	struct cold_notes *notes = goro_cold.notes;
 
 	if (!notes->nlate)
 		return false;
 	lock_always(&goro_cold.lock);
-	while (!goro_cold.forking && notes->nlate)
-		drop_copy(notes->late[--notes->nlate]);
+	drop_late(notes);
 	unlock_always(&goro_cold.lock);
 	return notes->nlate;
 }
@@ -188,7 +210,7 @@ void goro_cold_handler(void *unused)
 	__atomic_store_n(&goro_cold.tid, os_tid(), __ATOMIC_RELAXED);
 	os_faults_apart();
 	for (;;) {
-		int n = os_faults_wait(f, drop_late() ? GORO_MILLISECOND : -1);
+		int n = os_faults_wait(f, have_late() ? GORO_MILLISECOND : -1);
 
 		if (n < 0)
 			goro_throw("GORO_COLD: the descriptor of faults is gone: error %d", -n);
