@@ -41,7 +41,7 @@ listed=('^ +1  \[running\]  '
 	'^ +3  \[sync\.Mutex\.Lock\]  locker at '
 	'^ +4  \[sync\.WaitGroup\.Wait\]  waiter at '
 	'^ +5  \[new\]  fresh \(has not run yet\)$')
-second=('^goroutine 2 \[chan receive\]:$' '^#[0-9]+ .* goro_chan_recv ' ' receive_at_depth '
+second=('^goroutine 2 \[chan receive\]:$' '^#[0-9]+ .* goro_(chan|park)_recv ' ' receive_at_depth '
 	' receive_at_depth ' ' receive_at_depth ' ' receive_at_depth ' ' receiver ' ' goro_main '
 	' goro_entry ')
 rest=('^goroutine 3 \[sync\.Mutex\.Lock\]:$' ' goro_mutex_lock ' ' locker ' ' goro_entry '
@@ -105,10 +105,10 @@ of_threads=('^ +2  \[chan receive\]  receive_for_ever at .*/threads\.c:[0-9]+$'
 	'^ +3  \[running\]  .*pause' '^ +created by main at '
 	'^ +[0-9]+  \[chan receive\]  receive_for_ever at .*/threads\.c:[0-9]+$'
 	'^ +[0-9]+  \[running\]  .*pause')
-their_stacks=('^goroutine 2 \[chan receive\]:$' ' goro_chan_recv ' ' receive_for_ever '
+their_stacks=('^goroutine 2 \[chan receive\]:$' ' goro_(chan|park)_recv ' ' receive_for_ever '
 	' locked_waiter ' ' goro_main ' ' goro_entry '
 	'^goroutine 3 \[running\]:$' '^#0 .*pause' ' stay_outside ' ' locked_runner ' ' goro_entry '
-	'^goroutine [0-9]+ \[chan receive\]:$' ' goro_chan_recv ' ' receive_for_ever '
+	'^goroutine [0-9]+ \[chan receive\]:$' ' goro_(chan|park)_recv ' ' receive_for_ever '
 	' stranger_waits ' 'start_thread|\?\?'
 	'^goroutine [0-9]+ \[running\]:$' '^#0 .*pause' ' stay_outside ' ' stranger_runs ')
 
