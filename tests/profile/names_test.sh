@@ -54,7 +54,7 @@ is text $found leaks "$pid"
 is json $found leaks -f json "$pid"
 is json $found leaks -f sarif "$pid"
 is xml $found leaks -f junit "$pid"
-is pprof $found leaks -f pprof "$pid"
 if [ $found = 23 ]; then
+	is pprof 23 leaks -f pprof "$pid"
 	is github 23 leaks -f github "$pid"
 fi
