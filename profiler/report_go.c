@@ -11,11 +11,11 @@
  *		/src/leaky.c:31 +0x5f
  *
  * The rules are those of Go's runtime/traceback.go: whole minutes, from one on, and only of one
- *that waits; an offset only behind the first instruction, and none of a function put into another
- *one; of one that has not run yet, its function. Where a wait of ours has no word in Go, it is
- *called as Go calls what a program of its own would wait in. Below main and a thread's function are
- *only those of the C library that call them, as Go's runtime.main is below main.main: they are not
- * shown. A name and labels, which Go does not show unless told to, are remarks as minutes are.
+ * that waits; an offset only behind the first instruction, and none of a function put into
+ * another; of one that has not run yet, its function. Where a wait of ours has no word in Go, it is
+ * called as Go calls what a program of its own would wait in. Below main and a thread's function
+ * are only those of the C library that call them, as Go's runtime.main is below main.main: they are
+ * not shown. A name and labels, which Go does not show unless told to, are remarks as minutes are.
  *
  * Not as Go: of a deep stack all is shown, not the first and the last fifty.
  */

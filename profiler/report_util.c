@@ -26,11 +26,22 @@ static size_t harmless(const char *text)
 	return control ? 0 : report_utf8_length(text);
 }
 
+/* Most of any text: a dump of a million stacks goes through here. */
+static size_t plain(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] >= ' ' && text[n] < 0x7f)
+		n++;
+	return n;
+}
+
 void report_put(FILE *out, const char *text)
 {
 	while (text && *text) {
-		const size_t n = harmless(text);
+		size_t n = plain(text);
 
+		n = n ? n : harmless(text);
 		if (n)
 			fwrite(text, 1, n, out);
 		else
