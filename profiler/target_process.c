@@ -261,9 +261,10 @@ static struct goro_error *process_usage(struct target *t, struct target_usage *r
 	state = process_stat(text, 3);
 	times = process_stat(text, 14);
 	rss = process_stat(text, 24);
+	/* A first thread that is none any more makes way for one that calls execve(), too. */
 	if (!state || *state == 'Z' || *state == 'X' || !times || !rss) {
 		free(text);
-		return process_gone(p);
+		return process_explain(p, ESRCH, "the state");
 	}
 	unsigned long long user = 0, system = 0;
 

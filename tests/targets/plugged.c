@@ -6,15 +6,17 @@
  */
 #include <dlfcn.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include "goro.h"
 
-static volatile sig_atomic_t asked;
+static atomic_bool asked; /* any thread may get the signal */
 
 static void on_signal(int signo)
 {
 	(void)signo;
-	asked = 1;
+	atomic_store(&asked, true);
 }
 
 int main(int argc, char **argv)
@@ -25,7 +27,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	signal(SIGUSR1, on_signal);
-	while (!asked)
+	while (!atomic_load(&asked))
 		goro_sleep(GORO_MILLISECOND);
 	library = dlopen(argv[1], RTLD_NOW);
 	fn = library ? (goro_fn *)dlsym(library, "plugin_wait") : NULL;
