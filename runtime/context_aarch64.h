@@ -31,6 +31,19 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 	*frame = (struct switch_frame){ .x19 = (uintptr_t)fn, .pc = entry };
 }
 
+/*
+ * Rounding and traps as a goroutine finds them, after one that changed them and has ended on this
+ * stack.
+ */
+static inline void fp_control_reset(void)
+{
+	uint64_t fpcr;
+
+	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+	if (__builtin_expect(fpcr != 0, 0))
+		__asm__ volatile("msr fpcr, xzr");
+}
+
 /* DWARF register numbers of what the frame holds: X(number, field). */
 #define SWITCH_FRAME_REGS(X) \
 	X(19, x19)           \

@@ -31,6 +31,24 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 	};
 }
 
+/*
+ * Rounding, precision and traps as a goroutine finds them, after one that changed them and has
+ * ended on this stack. The lower six bits of mxcsr only say what has happened.
+ */
+static inline void fp_control_reset(void)
+{
+	const uint32_t usual_mxcsr = 0x1f80;
+	const uint16_t usual_x87cw = 0x37f;
+	uint32_t mxcsr;
+	uint16_t x87cw;
+
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87cw));
+	if (__builtin_expect((mxcsr & ~0x3fu) != usual_mxcsr, 0))
+		__asm__ volatile("ldmxcsr %0" : : "m"(usual_mxcsr));
+	if (__builtin_expect(x87cw != usual_x87cw, 0))
+		__asm__ volatile("fldcw %0" : : "m"(usual_x87cw));
+}
+
 /* DWARF register numbers of what the frame holds: X(number, field). */
 #define SWITCH_FRAME_REGS(X) X(3, rbx) X(6, rbp) X(12, r12) X(13, r13) X(14, r14) X(15, r15)
 

@@ -261,6 +261,7 @@ void goro_main(void *unused)
 		gp = next;
 		mp->curg = gp;
 		g_set_running(mp, gp);
+		fp_control_reset(); /* a switch would have done it */
 	}
 	if (next)
 		g_set_running(mp, next);

@@ -69,8 +69,22 @@ static void keep(void *arg)
 	goro_waitgroup_done(&wg);
 }
 
+/* Who ends leaves the processor as it likes, and the next one begins on its stack at once. */
+static void spoil(void *unused)
+{
+	(void)unused;
+	must(fegetround() == FE_TONEAREST);
+	fesetround(FE_UPWARD);
+	goro_waitgroup_done(&wg);
+}
+
 int main(void)
 {
+	goro_waitgroup_add(&wg, GOROUTINES);
+	for (int i = 0; i < GOROUTINES; i++)
+		go(spoil, NULL);
+	goro_waitgroup_wait(&wg);
+	must(fegetround() == FE_TONEAREST);
 	here = goro_chan_make(1, 0);
 	there = goro_chan_make(1, 0);
 	go(relay, NULL);
