@@ -7,14 +7,16 @@ export GORO_MAXPROCS=1 LC_ALL=C
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# gdb 13 now and then misses a thread's end and gives up on itself ("internal-error: wait returned
-# unexpected status"). Nothing of ours is in that, so the session is held again.
+# gdb 13 now and then misses a thread's beginning or end and gives up on itself ("internal-error:
+# wait returned unexpected status") or on its script ("Cannot find user-level thread for LWP").
+# Nothing of ours is in that, so the session is held again.
 gdb() {
 	local session
 	for session in 1 2 3 4 5; do
 		(cd "$scratch" && exec "$GDB" -nx -batch -ex 'set debuginfod enabled off' \
 			-ex 'set width 0' "$@") </dev/null >"$scratch/out" 2>&1
-		! grep -q 'internal-error: wait returned unexpected status' "$scratch/out" || continue
+		! grep -qE 'internal-error: wait returned unexpected status|Cannot find user-level thread for LWP' \
+			"$scratch/out" || continue
 		return
 	done
 }
