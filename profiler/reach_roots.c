@@ -131,9 +131,53 @@ static void clip_by_record(struct finder *f, size_t i)
 	f->ret->parked[i] = g->state == GORO_STATE_WAITING;
 }
 
-/* A thread is on it, whatever its record says. */
-static void clip_by_threads(struct finder *f)
+/*
+ * At its end a program says which part of main's stack belongs to exit(): see runtime/gate.c. It
+ * lies in the midst of what is in use; what is below is a root like any memory.
+ */
+static bool leave_out_exit(struct finder *f, size_t i)
 {
+	const struct goro_info *g = &f->view->snap->g[i];
+	bool ok = true;
+
+	for (size_t k = 0; k < f->view->facts->nopaque; k++) {
+		const struct facts_range *o = &f->view->facts->opaque[k];
+
+		if (o->lo < f->ret->from[i] || o->hi > g->stack_hi)
+			continue;
+		ok &= add_root(f, f->ret->from[i], o->lo);
+		f->ret->from[i] = o->hi;
+	}
+	return ok;
+}
+
+/*
+ * In the look without a stop nobody knows where a goroutine that runs has its stack pointer, unless
+ * its thread sleeps in the kernel, as main does at its end. It may be elsewhere in the next moment,
+ * but that look only says whether a stop is worth while.
+ */
+static bool clip_by_sleep(struct finder *f)
+{
+	const struct target_ops *ops = f->view->t->ops;
+	bool ok = true;
+
+	for (size_t k = 0; ops->asleep_at && k < f->view->facts->nworkers; k++) {
+		uint64_t sp = ops->asleep_at(f->view->t, f->view->facts->workers[k].tid);
+		long i = sp ? goroutine_at(f, sp) : -1;
+
+		if (i < 0 || f->view->snap->g[i].state != GORO_STATE_RUNNING)
+			continue;
+		f->ret->from[i] = sp;
+		ok &= leave_out_exit(f, (size_t)i);
+	}
+	return ok;
+}
+
+/* A thread is on it, whatever its record says. */
+static bool clip_by_threads(struct finder *f)
+{
+	bool ok = true;
+
 	for (size_t t = 0; t < f->view->nthreads; t++) {
 		const struct target_thread *th = &f->view->threads[t];
 		long i = th->sp ? goroutine_at(f, th->sp) : -1;
@@ -148,7 +192,10 @@ static void clip_by_threads(struct finder *f)
 		if (g->state == GORO_STATE_RUNNING || low < f->ret->from[i])
 			f->ret->from[i] = low;
 		f->ret->parked[i] = false;
+		if (g->state == GORO_STATE_RUNNING)
+			ok &= leave_out_exit(f, (size_t)i);
 	}
+	return ok;
 }
 
 /* A stack that lies in another, or in the heap, is no stack of ours: a root like any memory. */
@@ -195,8 +242,7 @@ static bool find_stacks(struct finder *f)
 			f->order[f->norder++] = (uint32_t)i;
 	}
 	qsort_r(f->order, f->norder, sizeof *f->order, by_stack, (void *)snap);
-	clip_by_threads(f);
-	return true;
+	return f->view->nthreads ? clip_by_threads(f) : clip_by_sleep(f);
 }
 
 /* ---- the stacks of threads ---------------------------------------------------------------------

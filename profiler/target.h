@@ -136,6 +136,9 @@ struct target_ops {
 	/* Does memory in [lo, hi), which is mapped, have content that is not there? *ret: the first
 	 * piece. NULL: what is mapped is there. */
 	bool (*missing)(struct target *t, uint64_t lo, uint64_t hi, struct target_gap *ret);
+	/* The stack pointer of a thread that sleeps in the kernel, which may go on at once; 0: it
+	 * runs, or is not known. NULL: never. */
+	uint64_t (*asleep_at)(struct target *t, uint32_t tid);
 	/* NULL, or an error when the target has ended. */
 	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
 	void (*close)(struct target *t);

@@ -297,6 +297,7 @@ static const struct target_ops process_ops = {
 	.resident = process_resident,
 	.own_pages = own_pages,
 	.freeze = process_freeze,
+	.asleep_at = process_asleep_at,
 	.usage = process_usage,
 	.close = process_close,
 };

@@ -107,6 +107,8 @@ char *process_text(int dir, const char *name, size_t *len);
 
 /* The number after "key" in a file of "key: number" lines. */
 bool process_status(int dir, const char *file, const char *key, int base, unsigned long long *ret);
+/* See target_ops. */
+uint64_t process_asleep_at(struct target *t, uint32_t tid);
 
 /* Fields of stat by their number in proc(5), from 3 (state) on; NULL: it ends before. */
 const char *process_stat(const char *text, int number);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -112,4 +113,25 @@ char *process_name(int dir)
 	if (comm && len && comm[len - 1] == '\n')
 		comm[len - 1] = '\0';
 	return comm;
+}
+
+uint64_t process_asleep_at(struct target *t, uint32_t tid)
+{
+	const struct process *p = (const struct process *)t;
+	char name[48], *text, *pc, *sp = NULL;
+	uint64_t at = 0;
+	size_t len;
+
+	snprintf(name, sizeof name, "task/%u/syscall", tid);
+	text = process_text(p->dir, name, &len);
+	/* NUMBER ARGUMENT... SP PC, or "running" */
+	pc = text ? strrchr(text, ' ') : NULL;
+	if (pc) {
+		*pc = '\0';
+		sp = strrchr(text, ' ');
+	}
+	if (sp)
+		at = strtoull(sp + 1, NULL, 16);
+	free(text);
+	return at;
 }

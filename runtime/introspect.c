@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * introspect.c - the contract: this program's half of goro_introspect.h, and the gate at exit.
+ * introspect.c - the contract: this program's half of goro_introspect.h.
  *
  * The tables below are filled from the real structures by the compiler. Nothing else in the runtime
  * writes the contract, but for the counters in it that are state of the scheduler.
@@ -173,67 +173,4 @@ void goro_introspect_init(void)
 	/* Release: whoever sees the cookie sees all of the above. */
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);
-}
-
-/*
- * The gate. Under `goro check` the environment names a socket. When the process is about to end it
- * says so there and waits for leave to go, while its other goroutines run on: whatever is left over
- * can finish, or be looked at. Every process of the tree that has a runtime does this for itself.
- */
-static char gate_path[108];
-
-static void gate(const char *event, int status)
-{
-	struct m *mp = getm();
-	char line[64];
-	int fd;
-
-	if (!gate_path[0] || sched.forked)
-		return;
-	fd = os_gate_connect(gate_path);
-	if (fd < 0)
-		return;
-	/* The goroutine that calls exit() is not left over: say which one it is. */
-	snprintf(line, sizeof(line), "%s %d %d %lu\n", event, os_pid(), status,
-		 mp && mp->curg ? (unsigned long)mp->curg->id : 0ul);
-	os_gate_ask(fd, line);
-}
-
-void goro_gate_warning(const char *kind, const char *text)
-{
-	size_t size = strlen(text) + 64;
-	char *message;
-	int fd;
-
-	if (!gate_path[0] || sched.forked)
-		return;
-	fd = os_gate_connect(gate_path);
-	message = fd < 0 ? NULL : malloc(size);
-	if (message) {
-		snprintf(message, size, "%s %d %zu %.30s\n%s", kind, os_pid(), strlen(text),
-			 program_invocation_short_name, text);
-		os_gate_ask(fd, message);
-		free(message);
-	}
-}
-
-static void gate_at_exit(int status, void *unused)
-{
-	(void)unused;
-	gate("exit", status);
-}
-
-void goro_gate_deadlock(void)
-{
-	gate("deadlock", 2);
-}
-
-void goro_gate_init(void)
-{
-	const char *path = getenv("GORO_CHECK");
-
-	if (!path || !*path || strlen(path) >= sizeof(gate_path))
-		return;
-	strcpy(gate_path, path);
-	on_exit(gate_at_exit, NULL);
 }

@@ -223,10 +223,20 @@ void goro_signals_init(void);
  */
 
 void goro_introspect_init(void);
+
+/* ---- gate.c, exit_frames.c ---------------------------------------------------------------------
+ */
+
 void goro_gate_init(void);
 void goro_gate_deadlock(void);
 /* What it says about itself while it goes on: see warning.h. */
 void goro_gate_warning(const char *kind, const char *text);
+
+/*
+ * Which part of the stack is exit()'s own, and that of its handler, which calls us. False: it
+ * cannot be told.
+ */
+bool goro_exit_frames(uintptr_t *lo, uintptr_t *hi);
 
 /* ---- reclaim.c, and what it needs of the others ------------------------------------------------
  */

@@ -229,8 +229,8 @@ struct goro_field {
  */
 enum goro_region_kind {
 	GORO_REGION_NONE = 0,
-	GORO_REGION_OPAQUE, /* records and stacks of the runtime: no pointer in it counts by itself
-			     */
+	GORO_REGION_OPAQUE, /* records and stacks of the runtime, and the part of main's stack that
+			     * is exit()'s: no pointer in it counts by itself */
 	GORO_REGION_ROOT,   /* scan it: goro_root_region(), and timers */
 	GORO_REGION_KEEP, /* `lo` itself counts as a pointer that somebody has: goro_keepalive() */
 };

@@ -417,6 +417,13 @@ gone() { # gone PID
 	! kill -0 "$1" 2>/dev/null
 }
 
+# main has returned: what it and the runtime left on its stack is nobody's, wherever it lies.
+stale_stack() {
+	check 23 -- "$STALE"
+	has "$err" "1 goroutine stuck for ever"
+	has "$err" "nothing that can still run has a pointer to it"
+}
+
 # It died at once: there was nothing to look at, and that is said.
 crash() {
 	check 139 -- "$ENDS" crash

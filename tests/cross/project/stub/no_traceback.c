@@ -26,3 +26,9 @@ void goro_line_of(uintptr_t pc, bool is_return, struct line *line)
 	strcpy(line->function, "?");
 	line->offset = pc;
 }
+
+bool goro_exit_frames(uintptr_t *lo, uintptr_t *hi)
+{
+	(void)lo, (void)hi;
+	return false;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stale - main starts a goroutine that waits for ever on a channel, at START, then returns, and all
+ * of the stack that main ever used is full of addresses of that channel. Nobody has it any more.
+ */
+#include <stddef.h>
+
+#include "goro.h"
+
+static void wait_for_ever(void *c)
+{
+	goro_chan_recv(c, NULL); /* WAIT */
+}
+
+static __attribute__((noinline)) void fill(void *what)
+{
+	void *volatile room[1024];
+
+	for (size_t i = 0; i < sizeof(room) / sizeof(*room); i++)
+		room[i] = what;
+}
+
+int main(void)
+{
+	goro_chan *c = goro_chan_of(int, 0);
+
+	go(wait_for_ever, c); /* START */
+	goro_yield();
+	fill(c);
+	return 0;
+}
