@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@
 
 #define TICK (10 * GORO_MILLISECOND)
 
-static volatile sig_atomic_t stop;
+static atomic_int stop; /* any thread may get the signal */
 
 static void on_signal(int signo)
 {

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static goro_cond cond;
 static goro_once once;
 static goro_sema sema = GORO_SEMA(1);
 static int pipe_fds[2], blocking_fds[2];
-static volatile sig_atomic_t told;
+static atomic_int told; /* any thread may get the signal */
 extern struct goro_introspect goro_introspect;
 
 /* Something to do after a call, so that it stays one, and so that no two functions are alike. */

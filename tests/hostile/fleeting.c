@@ -3,10 +3,11 @@
  * fleeting.c - 5000 goroutines, until SIGUSR1: then the program becomes another one.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 #include "goro.h"
 
-static volatile sig_atomic_t become_another;
+static atomic_int become_another; /* any thread may get the signal */
 
 static void on_signal(int signo)
 {

@@ -86,7 +86,7 @@ static void quit_ignored(void)
 	goro_sleep(20 * GORO_MILLISECOND);
 }
 
-static volatile sig_atomic_t caught;
+static atomic_int caught; /* any thread may get the signal */
 
 static void catch (int signo)
 {
