@@ -8,7 +8,8 @@
  * without content may hold anything, and nothing is proved, unless it is one of these:
  *
  *   - a map of a file that may not be written to, if the file is still there and is the one that
- *     was mapped (target_core.c): its content is the file's, which is searched like any memory;
+ *     was mapped (target_core_backing.c): its content is the file's, which is searched like any
+ *     memory;
  *   - memory of the runtime (facts.h) beside the stacks in use: no pointer in it counts;
  *   - what glibc has reserved for an arena and not given out yet (heap_glibc.c);
  *   - the guard below a thread's stack, which is recognised by glibc's own record of that stack.
