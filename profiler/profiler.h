@@ -440,7 +440,7 @@ struct goro_verdict_options {
 enum goro_reach_kind {
 	GORO_REACH_MEMORY,    /* data, bss, thread-local or otherwise: a root */
 	GORO_REACH_REGISTERS, /* of thread `id`: a root */
-	GORO_REACH_STACK,     /* of goroutine `id`; a root if that is not blocked */
+	GORO_REACH_STACK,     /* of goroutine `id`, a root if not blocked; `at` 0: a variable */
 	GORO_REACH_RECORD,    /* what goroutine `id` was started with, or a value of its own */
 	GORO_REACH_OBJECT,    /* on the heap, at `object`, of `size` bytes */
 	GORO_REACH_KERNEL,    /* with an epoll instance, a timer or in a pipe: a root */

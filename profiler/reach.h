@@ -46,7 +46,7 @@ struct reach_link {
 	enum {
 		REACH_MEMORY,	 /* a word of memory that is a root, at `at` */
 		REACH_REGISTERS, /* a register of thread `id` */
-		REACH_STACK,	 /* a word at `at` on the stack of goroutine `id` */
+		REACH_STACK,	 /* a word at `at` on the stack of goroutine `id`; 0: its frames */
 		REACH_RECORD,	 /* what goroutine `id` was started with, or its own values */
 		REACH_OBJECT,	 /* a word at `at` in the object of `size` bytes at `object` */
 		REACH_KERNEL,	 /* a word that the kernel keeps */

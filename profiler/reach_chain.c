@@ -20,8 +20,8 @@ static bool has_origin(const struct run *r, uint64_t key)
 	return bsearch(&o, r->origins, r->norigins, sizeof o, by_origin);
 }
 
-/* What was being searched when this link was made, under its key; 0: a root. */
-static uint64_t key_of(const struct run *r, const struct reach_link *from)
+/* What was being searched when `key` was marked from this link, under its own key; 0: a root. */
+static uint64_t key_of(const struct run *r, const struct reach_link *from, uint64_t key)
 {
 	if (from->kind == REACH_OBJECT)
 		return from->object;
@@ -33,11 +33,12 @@ static uint64_t key_of(const struct run *r, const struct reach_link *from)
 		if (!g || !r->candidate[i])
 			return 0;
 		/* A pointer into its stack came first. */
-		if (has_origin(r, r->from[i]))
+		if (key != r->from[i] && has_origin(r, r->from[i]))
 			return r->from[i];
 		for (size_t k = 0; k < r->nwatch; k++) {
 			/* It was woken by the first of its objects that was marked. */
-			if (r->watch[k].g == i && has_origin(r, r->watch[k].key))
+			if (r->watch[k].g == i && r->watch[k].key != key &&
+			    has_origin(r, r->watch[k].key))
 				return r->watch[k].key;
 		}
 	}
@@ -63,7 +64,7 @@ bool reach_find_chain(struct run *r)
 		if (!o)
 			break;
 		v[n++] = o->from;
-		key.key = key_of(r, &o->from);
+		key.key = key_of(r, &o->from, key.key);
 	}
 	for (size_t i = 0; i < n / 2; i++) {
 		struct reach_link swap = v[i];

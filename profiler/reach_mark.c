@@ -25,7 +25,7 @@ static void push(struct run *r, struct todo what)
 	r->todo[r->ntodo++] = what;
 }
 
-static void note_origin(struct run *r, uint64_t key, uint64_t at)
+static void note_origin(struct run *r, uint64_t key, struct reach_link from)
 {
 	if (r->norigins == r->origins_cap) {
 		size_t cap = r->origins_cap ? r->origins_cap * 2 : 4096;
@@ -38,15 +38,28 @@ static void note_origin(struct run *r, uint64_t key, uint64_t at)
 		r->origins = bigger;
 		r->origins_cap = cap;
 	}
-	r->origins[r->norigins] = (struct origin){ key, r->here };
-	r->origins[r->norigins++].from.at = at;
+	r->origins[r->norigins++] = (struct origin){ key, from };
 }
 
+/* A word at `at` of what is being searched. */
+static struct reach_link word_here(const struct run *r, uint64_t at)
+{
+	struct reach_link l = r->here;
+
+	l.at = at;
+	return l;
+}
+
+/* It is searched as a goroutine that can run, and has no need of a pointer to its own stack. */
 void reach_search_goroutine(struct run *r, uint32_t g)
 {
+	const struct reach_link itself = { .kind = REACH_STACK, .id = r->view->snap->g[g].id };
+
 	if (r->searched[g])
 		return;
 	r->searched[g] = true;
+	if (r->view->why && r->from[g])
+		note_origin(r, r->from[g], itself);
 	push(r, (struct todo){ .kind = ZONE_STACK, .index = g });
 }
 
@@ -62,8 +75,7 @@ static void wake(struct run *r, uint32_t g, uint64_t key)
 	reach_search_goroutine(r, g);
 }
 
-/* Who waits for what begins at key can be woken. */
-static void wake_watchers(struct run *r, uint64_t key)
+void reach_wake_watchers(struct run *r, uint64_t key)
 {
 	size_t lo = 0, hi = r->nwatch;
 
@@ -92,10 +104,10 @@ static void mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 	heap_set(a->mark, g);
 	key = a->lo + (uint64_t)g * HEAP_GRANULE;
 	if (r->view->why)
-		note_origin(r, key, at);
+		note_origin(r, key, word_here(r, at));
 	push(r, (struct todo){ ZONE_AREA, area, g });
 	if (heap_bit(r->watched[area], g))
-		wake_watchers(r, key);
+		reach_wake_watchers(r, key);
 }
 
 /* Not at once: what tells whether it is marked is not in the processor's cache, probably. */
@@ -136,20 +148,20 @@ static void mark_block(struct run *r, const struct zone *z, uint64_t at)
 		return;
 	r->block_marked[z->index] = true;
 	if (r->view->why)
-		note_origin(r, z->lo, at);
+		note_origin(r, z->lo, word_here(r, at));
 	push(r, (struct todo){ .kind = ZONE_BLOCK, .index = z->index });
-	wake_watchers(r, z->lo);
+	reach_wake_watchers(r, z->lo);
 }
 
-/* A pointer into a stack: who has it can read all that lies there, and what waits there. */
+/* A pointer into a stack: who has it can read all that lies there. */
 static void mark_stack(struct run *r, const struct zone *z, uint64_t at)
 {
 	if (r->searched[z->index])
 		return;
+	r->searched[z->index] = true;
 	if (r->view->why)
-		note_origin(r, z->lo, at);
-	reach_search_goroutine(r, z->index);
-	wake_watchers(r, z->lo);
+		note_origin(r, z->lo, word_here(r, at));
+	push(r, (struct todo){ .kind = ZONE_STACK, .index = z->index });
 }
 
 void reach_visit(struct run *r, uint64_t v, uint64_t at)

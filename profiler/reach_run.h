@@ -91,6 +91,8 @@ struct run {
 
 /* Have goroutine g's stack and record searched, once. */
 void reach_search_goroutine(struct run *r, uint32_t g);
+/* Who waits for what begins at key can be woken. */
+void reach_wake_watchers(struct run *r, uint64_t key);
 /* Mark what v points to, if that is anything; it was found at `at`. */
 void reach_visit(struct run *r, uint64_t v, uint64_t at);
 

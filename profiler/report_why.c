@@ -34,7 +34,10 @@ static void put_link(FILE *out, const struct report *r, const struct goro_reach_
 		fprintf(out, "a register of thread %" PRIu64, l->id);
 		break;
 	case GORO_REACH_STACK:
-		fprintf(out, "a pointer at 0x%" PRIx64 " on the stack of ", l->at);
+		if (l->at)
+			fprintf(out, "a pointer at 0x%" PRIx64 " on the stack of ", l->at);
+		else
+			fputs("a variable on the stack of ", out);
 		put_goroutine(out, r, l->id);
 		break;
 	case GORO_REACH_RECORD:

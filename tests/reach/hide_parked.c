@@ -70,6 +70,81 @@ static void in_cold(void)
 	}
 }
 
+/*
+ * On the stack of the one who waits for nobody: it needs no pointer to what lies in its own frame.
+ * What it gave to the others they forget as soon as they wait.
+ */
+struct in_frame {
+	goro_waitgroup group;
+	goro_mutex mutex;
+	goro_rwmutex rwmutex;
+	goro_sema sema;
+	goro_waitgroup parked;
+};
+
+static void waits_for_group(void *arg)
+{
+	struct in_frame *f = arg;
+
+	goro_waitgroup_done(&f->parked);
+	goro_waitgroup_wait(&f->group);
+}
+
+static void waits_for_mutex(void *arg)
+{
+	struct in_frame *f = arg;
+
+	goro_waitgroup_done(&f->parked);
+	goro_mutex_lock(&f->mutex);
+}
+
+static void waits_for_rwmutex(void *arg)
+{
+	struct in_frame *f = arg;
+
+	goro_waitgroup_done(&f->parked);
+	goro_rwmutex_rlock(&f->rwmutex);
+}
+
+static void waits_for_sema(void *arg)
+{
+	struct in_frame *f = arg;
+
+	goro_waitgroup_done(&f->parked);
+	goro_sema_acquire(&f->sema, 1);
+}
+
+static void has_frame(void *arg)
+{
+	static void (*const waiters[])(void *) = { waits_for_group, waits_for_mutex,
+						   waits_for_rwmutex, waits_for_sema };
+	struct in_frame f = { .sema = GORO_SEMA(1) };
+
+	goro_waitgroup_add(&f.group, 1);
+	goro_mutex_lock(&f.mutex);
+	goro_rwmutex_lock(&f.rwmutex);
+	goro_sema_acquire(&f.sema, 1);
+	goro_waitgroup_add(&f.parked, 4);
+	for (int i = 0; i < 4; i++)
+		go(waiters[i], &f);
+	goro_waitgroup_wait(&f.parked);
+	goro_waitgroup_done(arg);
+	for (;;) {
+		goro_sleep(GORO_SECOND);
+		forget();
+		__asm__ volatile("" : "+m"(f));
+	}
+}
+
+static void in_frame(void)
+{
+	static goro_waitgroup there;
+
+	goro_waitgroup_add(&there, 1);
+	go(has_frame, &there);
+	goro_waitgroup_wait(&there);
+}
+
 static void later(void *arg)
 {
 	goro_chan_close(arg);
@@ -168,8 +243,13 @@ static void in_chain(void)
 }
 
 const struct place places_of_parked[] = {
-	{ "sleeper", in_sleeper }, { "timer", in_timer },
-	{ "local", in_local },	   { "blocking_call", in_blocking_call },
-	{ "chain", in_chain },	   { "nodump_stack", in_nodump_stack },
-	{ "cold", in_cold },	   { NULL, NULL },
+	{ "sleeper", in_sleeper },
+	{ "timer", in_timer },
+	{ "local", in_local },
+	{ "blocking_call", in_blocking_call },
+	{ "chain", in_chain },
+	{ "nodump_stack", in_nodump_stack },
+	{ "cold", in_cold },
+	{ "frame", in_frame },
+	{ NULL, NULL },
 };
