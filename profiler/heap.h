@@ -87,6 +87,12 @@ static inline size_t heap_size(const struct heap_area *a, uint32_t granule)
 	return (heap_word_at(a, a->lo + (uint64_t)granule * HEAP_GRANULE - 8) & ~7ull) - 8;
 }
 
+/* How many words a bitmap has. */
+static inline size_t heap_bitmap_words(const struct heap_area *a)
+{
+	return (a->hi - a->lo) / HEAP_GRANULE / 64 + 1;
+}
+
 static inline bool heap_bit(const uint64_t *map, uint64_t i)
 {
 	return map[i / 64] >> i % 64 & 1;

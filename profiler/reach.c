@@ -23,7 +23,8 @@
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
  * costs as much as as many independent ones. In a big heap most of what the filter found does not
- * have to be found again (reach_guess.c).
+ * have to be found again (reach_guess.c), and what is marked is searched by address
+ * (reach_sweep.c).
  *
  * Rejected: rounds over all goroutines until nothing changes (quadratic for a chain); to read
  * objects from the target as they are marked (a system call each).
@@ -165,6 +166,7 @@ static void run_free(struct run *r)
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		free(r->watched ? r->watched[i] : NULL);
 		free(r->live ? r->live[i] : NULL);
+		free(r->pending ? r->pending[i] : NULL);
 		free(r->suspects ? r->suspects[i] : NULL);
 	}
 	heap_free(&r->heap);
@@ -173,6 +175,8 @@ static void run_free(struct run *r)
 		munmap(r->slab, r->slab_size + 1);
 	free(r->watched);
 	free(r->live);
+	free(r->pending);
+	free(r->parts);
 	free(r->suspects);
 	free(r->block_marked);
 	free(r->watch);
@@ -188,7 +192,9 @@ static void run_free(struct run *r)
 
 struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 {
-	struct run r = { .view = view, .ret = ret };
+	struct run r = { .view = view,
+			 .ret = ret,
+			 .wide = reach_skips("small") || reach_skips("behind") ? 1 : REACH_WIDE };
 	struct target_maps maps;
 	struct roots roots = { 0 };
 	struct goro_error *err;

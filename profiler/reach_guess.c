@@ -26,11 +26,6 @@ static bool is_big(const struct run *r)
 	return r->heap.bytes >= BIG_HEAP || reach_skips("small") || reach_skips("unsearched");
 }
 
-static size_t words_of(const struct heap_area *a)
-{
-	return (a->hi - a->lo) / HEAP_GRANULE / 64 + 1;
-}
-
 /* ---- making one -------------------------------------------------------------------------------
  */
 
@@ -47,7 +42,7 @@ bool reach_guess_make(const struct run *r, struct reach_guess *ret)
 		const struct heap_area *a = &r->heap.areas[i];
 		struct reach_guessed *to = &ret->areas[ret->nareas++];
 
-		*to = (struct reach_guessed){ .lo = a->lo, .nwords = words_of(a) };
+		*to = (struct reach_guessed){ .lo = a->lo, .nwords = heap_bitmap_words(a) };
 		to->dead = malloc(to->nwords * sizeof *to->dead);
 		if (!to->dead)
 			return false;
@@ -101,7 +96,7 @@ static bool mark_area(struct run *r, size_t i)
 {
 	struct heap_area *a = &r->heap.areas[i];
 	const struct reach_guessed *g = find_area(r->view->guess, a->lo);
-	size_t n = words_of(a);
+	size_t n = heap_bitmap_words(a);
 
 	r->live[i] = malloc(n * sizeof **r->live);
 	r->suspects[i] = calloc((a->hi - a->lo) / HEAP_PAGE / 64 + 2, sizeof **r->suspects);
@@ -140,7 +135,7 @@ static void search_area(struct run *r, size_t i)
 	const struct heap_area *a = &r->heap.areas[i];
 	uint64_t from = 0, n = 0, end;
 
-	for (size_t w = 0; w < words_of(a); w++) {
+	for (size_t w = 0; w < heap_bitmap_words(a); w++) {
 		uint64_t live = r->live[i][w];
 
 		for (uint64_t bits = a->start[w]; bits; bits &= bits - 1) {

@@ -25,6 +25,17 @@ static void push(struct run *r, struct todo what)
 	r->todo[r->ntodo++] = what;
 }
 
+void reach_push_object(struct run *r, uint32_t area, uint32_t granule)
+{
+	if (r->sweeping) {
+		heap_set(r->pending[area], granule);
+		r->npending++;
+		return;
+	}
+	push(r, (struct todo){ ZONE_AREA, area, granule });
+	r->nobjects++;
+}
+
 static void note_origin(struct run *r, uint64_t key, struct reach_link from)
 {
 	if (r->norigins == r->origins_cap) {
@@ -91,7 +102,7 @@ void reach_wake_watchers(struct run *r, uint64_t key)
 		wake(r, r->watch[lo].g, key);
 }
 
-static void mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
+void reach_mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 {
 	struct heap_area *a = &r->heap.areas[area];
 	uint32_t g = heap_find(a, v);
@@ -105,7 +116,7 @@ static void mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 	key = a->lo + (uint64_t)g * HEAP_GRANULE;
 	if (r->view->why)
 		note_origin(r, key, word_here(r, at));
-	push(r, (struct todo){ ZONE_AREA, area, g });
+	reach_push_object(r, area, g);
 	if (heap_bit(r->watched[area], g))
 		reach_wake_watchers(r, key);
 }
@@ -124,7 +135,7 @@ static void see_object(struct run *r, uint32_t area, uint64_t v)
 	__builtin_prefetch(&a->mark[(v - a->lo) / HEAP_GRANULE / 64]);
 	*s = (struct seen){ v, area };
 	if (before.address)
-		mark_object(r, before.area, before.address, 0);
+		reach_mark_object(r, before.area, before.address, 0);
 }
 
 bool reach_mark_seen(struct run *r)
@@ -137,7 +148,7 @@ bool reach_mark_seen(struct run *r)
 		r->seen[i] = (struct seen){ 0 };
 		any |= s.address != 0;
 		if (s.address)
-			mark_object(r, s.area, s.address, 0);
+			reach_mark_object(r, s.area, s.address, 0);
 	}
 	return any;
 }
@@ -173,7 +184,7 @@ void reach_visit(struct run *r, uint64_t v, uint64_t at)
 	if (z->kind == ZONE_AREA && !r->view->why)
 		see_object(r, z->index, v);
 	else if (z->kind == ZONE_AREA)
-		mark_object(r, z->index, v, at);
+		reach_mark_object(r, z->index, v, at);
 	else if (z->kind == ZONE_BLOCK)
 		mark_block(r, z, at);
 	else

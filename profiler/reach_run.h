@@ -3,8 +3,9 @@
  * reach_run.h - one search for what nothing can reach: what the files reach*.c share.
  *
  * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
- * reach_search.c goes through the words of what was marked, reach_chain.c says why somebody can be
- * woken. reach.c is the order in which they do it, and says why that is a proof.
+ * reach_search.c goes through the words of what was marked (and reach_sweep.c, where that is much),
+ * reach_chain.c says why somebody can be woken. reach.c is the order in which they do it, and says
+ * why that is a proof.
  */
 #ifndef GORO_REACH_RUN_H
 #define GORO_REACH_RUN_H
@@ -34,6 +35,9 @@ struct todo {
  * nearly all of the time would go.
  */
 enum { REACH_SEEN = 8, REACH_AHEAD = 8 };
+
+/* So many objects to search at once are worth to go through the heap for. */
+enum { REACH_WIDE = 1 << 14 };
 
 struct seen {
 	uint64_t address; /* 0: none */
@@ -71,11 +75,17 @@ struct run {
 
 	struct todo *todo;
 	size_t ntodo, todo_cap;
+	size_t nobjects; /* of them in areas */
 	struct todo ahead[REACH_AHEAD];
 	unsigned first_ahead, nahead;
 	struct seen seen[REACH_SEEN];
 	unsigned next_seen;
-	bool retaining; /* the second phase: nobody becomes alive any more */
+	size_t wide;   /* so many of them are searched by address */
+	bool sweeping; /* then these take the list's place, a bit for each object of an area: */
+	uint64_t **pending;
+	size_t npending;
+	struct parts *parts; /* reach_sweep.c's */
+	bool retaining;	     /* the second phase: nobody becomes alive any more */
 	bool no_memory;
 	uint8_t *window;
 
@@ -116,6 +126,17 @@ static inline void reach_word(struct run *r, uint64_t word, uint64_t at)
 bool reach_mark_seen(struct run *r);
 /* All aligned words of some bytes that lie at `at` in the target. */
 void reach_search_words(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
+
+/* Have an object that was marked searched. */
+void reach_push_object(struct run *r, uint32_t area, uint32_t granule);
+/* Mark the object of an area that v points to. */
+void reach_mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at);
+
+/* ---- reach_sweep.c ----------------------------------------------------------------------------
+ */
+
+/* Search the list's objects, and most of what they lead to, by address. */
+void reach_sweep(struct run *r);
 
 /* ---- reach_search.c ---------------------------------------------------------------------------
  */

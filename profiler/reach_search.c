@@ -159,6 +159,7 @@ static bool next_todo(struct run *r, struct todo *ret)
 		struct todo *t = &r->ahead[(r->first_ahead + r->nahead) % REACH_AHEAD];
 
 		*t = r->todo[--r->ntodo];
+		r->nobjects -= t->kind == ZONE_AREA;
 		fetch(r, t, false);
 	}
 	if (!r->nahead)
@@ -176,7 +177,9 @@ struct goro_error *reach_drain(struct run *r)
 	struct todo t;
 
 	while (!err && !r->no_memory) {
-		if (next_todo(r, &t)) {
+		if (r->nobjects >= r->wide && !r->view->why) {
+			reach_sweep(r);
+		} else if (next_todo(r, &t)) {
 			if (t.kind == ZONE_AREA)
 				search_area(r, &t);
 			else if (t.kind == ZONE_BLOCK)
