@@ -39,7 +39,7 @@ static void show_error(struct app *a, struct goro_error *err)
 		a->quit = true;
 		return;
 	}
-	m->explain_pid = a->attaching ? m->picker_selected : 0;
+	m->explain_pid = a->attaching ? m->asked_pid : 0;
 	a->attaching = false;
 	m->message[0] = '\0';
 	goro_error_free(m->explain);
@@ -219,7 +219,7 @@ bool app_apply_sort(struct model *m, const struct app_options *opt)
 
 		if (!(view_traits((enum view_id)v) & HAS_SORT))
 			continue;
-		t = view_ops((enum view_id)v)->table(m);
+		t = view_table(m, (enum view_id)v);
 		column = table_column(t, opt->sort);
 		if (column < 0)
 			continue;

@@ -110,8 +110,8 @@ static void print_drawn(struct model *m, const struct view_ops *v, struct screen
 	screen_resize(s, s->w, lines);
 	screen_clear(s);
 	v->layout(m, s->w, lines);
-	if (v->table)
-		v->table(m)->selected = SIZE_MAX;
+	if (view_traits(m->view) & HAS_TABLE)
+		view_table(m, m->view)->selected = SIZE_MAX;
 	v->draw(m, s, 0, lines);
 	screen_dump(s, stdout);
 }
@@ -119,7 +119,7 @@ static void print_drawn(struct model *m, const struct view_ops *v, struct screen
 static void print_frame(struct model *m)
 {
 	const struct view_ops *v = view_ops(m->view);
-	struct table *t = v->table(m);
+	struct table *t = view_table(m, m->view);
 	struct screen s;
 
 	screen_init(&s, full_width(t, v->cell, m), 4, m->ascii);
@@ -137,6 +137,8 @@ static int print_listing(const struct app_options *opt)
 {
 	struct listing *l = xcalloc(1, sizeof(*l));
 	struct goro_error *err = goro_list_processes(&l->c, &l->n, false);
+	cell_fn *cell = view_ops(VIEW_PICKER)->cell;
+	struct table *t;
 	struct screen s;
 	struct model m;
 
@@ -146,8 +148,9 @@ static int print_listing(const struct app_options *opt)
 	}
 	model_init(&m, opt->ascii);
 	model_listing(&m, l);
-	screen_init(&s, full_width(&m.picker_table, picker_cell, &m), 1, opt->ascii);
-	print_table(&m.picker_table, picker_cell, &m, &s);
+	t = view_table(&m, VIEW_PICKER);
+	screen_init(&s, full_width(t, cell, &m), 1, opt->ascii);
+	print_table(t, cell, &m, &s);
 	screen_free(&s);
 	model_free(&m);
 	return 0;

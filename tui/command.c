@@ -32,29 +32,39 @@ static void leave_target(struct app *a)
 	command_list_processes(a);
 }
 
+static const struct goro_candidate *selected_candidate(struct model *m)
+{
+	size_t row = view_table(m, VIEW_PICKER)->selected;
+
+	return m->listing && row < m->listing->n ? &m->listing->c[row] : NULL;
+}
+
 static void attach_selected(struct app *a)
 {
 	struct model *m = &a->m;
 
-	if (!m->listing || m->picker_table.selected >= m->listing->n)
+	const struct goro_candidate *c = selected_candidate(m);
+
+	if (!c)
 		return;
 	goro_error_free(m->explain);
 	m->explain = NULL;
 	m->from_picker = true;
-	m->picker_selected = m->listing->c[m->picker_table.selected].pid;
-	model_say(m, false, "attaching to %d", m->picker_selected);
+	m->asked_pid = c->pid;
+	model_say(m, false, "attaching to %d", c->pid);
 	a->attaching = true;
-	feed_attach_pid(a->feed, m->picker_selected);
+	feed_attach_pid(a->feed, c->pid);
 }
 
 static void open_selected(struct app *a)
 {
 	struct model *m = &a->m;
+	const struct table *t = model_table(m);
 
 	if (m->view == VIEW_PICKER)
 		attach_selected(a);
-	else if (view_ops(m->view)->open && m->frame)
-		view_ops(m->view)->open(m);
+	else if (view_ops(m->view)->open && m->frame && t->selected < t->n)
+		view_ops(m->view)->open(m, t->selected);
 }
 
 static void back(struct app *a)
@@ -148,7 +158,7 @@ static void follow_chain(struct model *m)
 /* The goroutine beside the one on show, in the order of the list. */
 static void neighbour(struct model *m, int step)
 {
-	struct table *t = &m->list_table;
+	struct table *t = view_table(m, VIEW_LIST);
 
 	if (!m->frame || !t->n)
 		return;
@@ -158,7 +168,8 @@ static void neighbour(struct model *m, int step)
 		if ((step < 0 && i == 0) || (step > 0 && i + 1 == t->n))
 			return;
 		t->selected = step > 0 ? i + 1 : i - 1;
-		m->gid = m->list_selected = m->frame->snap->g[m->list[t->selected]].id;
+		table_choose(t, list_key, m);
+		m->gid = t->key;
 		m->frame_selected = 0;
 		view_new_frame(m);
 		return;
@@ -249,9 +260,10 @@ static void explain(struct app *a)
 {
 	struct model *m = &a->m;
 
-	if (!m->listing || m->picker_table.selected >= m->listing->n)
+	const struct goro_candidate *c = selected_candidate(m);
+
+	if (!c)
 		return;
-	const struct goro_candidate *c = &m->listing->c[m->picker_table.selected];
 	if (c->attachable) {
 		model_say(m, false, "%d can be attached: Enter", c->pid);
 		return;

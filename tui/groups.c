@@ -17,7 +17,7 @@ void groups_free(struct model *m)
 	free(m->groups);
 	m->raw_groups = NULL;
 	m->groups = NULL;
-	m->nraw_groups = m->group_table.n = 0;
+	m->nraw_groups = view_table(m, VIEW_GROUPS)->n = 0;
 }
 
 /* A stack's index changes from frame to frame, its hash does not. */
@@ -149,7 +149,7 @@ void ring_push(uint32_t *ring, uint32_t *n, uint32_t value)
 void groups_track(struct model *m)
 {
 	enum { MOST = 4096 };
-	size_t known = m->ntracks, kept = 0, n = m->group_table.n;
+	size_t known = m->ntracks, kept = 0, n = m->tables[VIEW_GROUPS].n;
 
 	if (n > MOST)
 		n = MOST;
@@ -200,37 +200,25 @@ double ring_rate(const struct model *m, const uint32_t *counts, uint32_t n)
 	       (double)time;
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-static int by_group_column(const void *a, const void *b, void *arg)
+/* Among equals the worst is on top. */
+static int worst_first(const void *ctx, int column, const void *a, const void *b)
 {
 	const struct group_row *x = a, *y = b;
-	const struct model *m = arg;
-	int order = groups_compare(m, x, y);
+	int order = compare_u64(y->g->verdict, x->g->verdict);
 
-	if (!table_rising(&m->group_table))
-		order = -order;
-	/* Among equals the worst is on top. */
-	if (!order)
-		order = compare_u64(y->g->verdict, x->g->verdict);
+	(void)ctx;
+	(void)column;
 	return order ? order : compare_u64(x->key, y->key);
 }
 
 void groups_sort(struct model *m)
 {
-	struct table *t = &m->group_table;
+	struct table *t = view_table(m, VIEW_GROUPS);
 
-	if (t->n && t->sort >= 0)
-		qsort_r(m->groups, t->n, sizeof(*m->groups), by_group_column, m);
-	for (size_t i = 0; m->group_chosen && i < t->n; i++)
-		if (m->groups[i].key == m->group_selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	if (t->n)
-		m->group_selected = m->groups[t->selected].key;
+	table_sort(t, m->groups, sizeof(*m->groups), groups_compare, worst_first, m);
+	/* On the landing screen nobody has asked for the group that came first. */
+	t->keyed = t->chosen;
+	table_follow(t, groups_key, m);
 }
 
 void groups_fill(struct model *m)
@@ -258,12 +246,12 @@ void groups_fill(struct model *m)
 		row->since_mark = (int64_t)g->n - (int64_t)marked(m, row->key);
 		used++;
 	}
-	m->group_table.n = used;
+	m->tables[VIEW_GROUPS].n = used;
 }
 
 void groups_rates(struct model *m)
 {
-	for (size_t i = 0; i < m->group_table.n; i++) {
+	for (size_t i = 0; i < m->tables[VIEW_GROUPS].n; i++) {
 		struct group_row *row = &m->groups[i];
 
 		row->track = find_track(m, row->key);

@@ -23,9 +23,6 @@ void model_init(struct model *m, bool ascii)
 	m->ascii = ascii;
 	m->interval_ns = NSEC_PER_SEC;
 	m->group_key = GORO_BY_SPAWN;
-	groups_columns(&m->group_table);
-	list_columns(&m->list_table);
-	picker_columns(&m->picker_table);
 	views_begin(m);
 }
 
@@ -106,20 +103,18 @@ static bool member(const struct model *m, const struct goro_info *g, const bool 
 	return true;
 }
 
-static int by_list_column(const void *a, const void *b, void *arg)
+static int by_column(const void *ctx, int column, const void *a, const void *b)
 {
 	const uint32_t *x = a, *y = b;
-	const struct model *m = arg;
+	const struct model *m = ctx;
 	const struct goro_info *g = m->frame->snap->g;
-	int order =
-		goro_field_compare(m->frame->names, &g[*x], &g[*y], list_field(m->list_table.sort));
 
-	return table_rising(&m->list_table) ? order : -order;
+	return goro_field_compare(m->frame->names, &g[*x], &g[*y], list_field(column));
 }
 
 static void fill_list(struct model *m)
 {
-	struct table *t = &m->list_table;
+	struct table *t = view_table(m, VIEW_LIST);
 	size_t n = 0;
 
 	free(m->list);
@@ -136,14 +131,9 @@ static void fill_list(struct model *m)
 	free(waiters);
 	t->n = n;
 	/* The snapshot is by rising id already. */
-	if (n && !(list_field(t->sort) == GORO_F_GID && table_rising(t)))
-		qsort_r(m->list, n, sizeof(*m->list), by_list_column, m);
-	for (size_t i = 0; i < n; i++)
-		if (m->frame->snap->g[m->list[i]].id == m->list_selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	if (n)
-		m->list_selected = m->frame->snap->g[m->list[t->selected]].id;
+	if (!(list_field(t->sort) == GORO_F_GID && table_rising(t)))
+		table_sort(t, m->list, sizeof(*m->list), by_column, NULL, m);
+	table_follow(t, list_key, m);
 }
 
 /* ---- frames ---------------------------------------------------------------------------------- */
@@ -197,8 +187,6 @@ void model_frame(struct model *m, struct frame *f)
 	m->frame = f;
 	m->version++;
 	m->ticks++;
-	groups_show_heap(&m->group_table, f->snap->heap);
-	list_show_heap(&m->list_table, f->snap->heap);
 	free(m->read_error);
 	m->read_error = NULL;
 	if (old && f->snap->time < old->snap->time) { /* a recording was stepped back */
@@ -233,7 +221,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	groups_free(m);
 	free(m->list);
 	m->list = NULL;
-	m->list_table.n = 0;
+	m->tables[VIEW_LIST].n = 0;
 	free(m->keep);
 	m->keep = NULL;
 	free(m->marks);
@@ -241,9 +229,10 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	m->nmarks = 0;
 	m->ntracks = 0;
 	m->nhistory = 0;
-	m->group_chosen = m->in_group = m->paused = m->proving = false;
-	m->group_table.selected = m->list_table.selected = 0;
-	m->list_selected = m->gid = 0;
+	m->in_group = m->paused = m->proving = false;
+	table_home(view_table(m, VIEW_GROUPS));
+	table_home(view_table(m, VIEW_LIST));
+	m->gid = 0;
 	free(m->read_error);
 	m->read_error = NULL;
 }
@@ -272,8 +261,7 @@ void model_set_group_key(struct model *m, enum goro_group_key key)
 {
 	m->group_key = key;
 	m->ntracks = 0;
-	m->group_chosen = false;
-	m->group_table.selected = m->group_table.top = 0;
+	table_home(view_table(m, VIEW_GROUPS));
 	groups_count_mark(m);
 	model_refresh(m);
 }
@@ -289,42 +277,35 @@ void model_mark(struct model *m)
 
 void model_listing(struct model *m, struct listing *l)
 {
-	struct table *t = &m->picker_table;
+	struct table *t = view_table(m, VIEW_PICKER);
 
 	listing_free(m->listing);
 	m->listing = l;
 	t->n = l->n;
-	for (size_t i = 0; i < l->n; i++)
-		if (l->c[i].pid == m->picker_selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	if (l->n)
-		m->picker_selected = l->c[t->selected].pid;
+	table_follow(t, picker_key, m);
 }
 
 /* ---- choices --------------------------------------------------------------------------------- */
 
 struct table *model_table(struct model *m)
 {
-	const struct view_ops *v = view_ops(m->view);
-
-	return v->table ? v->table(m) : NULL;
+	return view_traits(m->view) & HAS_TABLE ? view_table(m, m->view) : NULL;
 }
 
 void model_note_selection(struct model *m)
 {
-	const struct view_ops *v = view_ops(m->view);
+	struct table *t = model_table(m);
 
-	if (v->select)
-		v->select(m);
+	if (t)
+		table_choose(t, view_ops(m->view)->key, m);
 	view_new_frame(m);
 }
 
 const struct group_row *model_selected_group(const struct model *m)
 {
-	if (m->group_table.selected >= m->group_table.n)
-		return NULL;
-	return &m->groups[m->group_table.selected];
+	const struct table *t = &m->tables[VIEW_GROUPS];
+
+	return t->selected < t->n ? &m->groups[t->selected] : NULL;
 }
 
 const struct goro_info *model_goroutine(const struct model *m, uint64_t id)
@@ -359,8 +340,7 @@ void model_open_members(struct model *m, enum members of, uint64_t key, const ch
 	m->in_group_of = of;
 	m->in_group_key = key;
 	snprintf(m->in_group_name, sizeof(m->in_group_name), "%s", name);
-	m->list_table.selected = m->list_table.top = 0;
-	m->list_selected = 0;
+	table_home(view_table(m, VIEW_LIST));
 	model_go(m, VIEW_LIST);
 	fill_list(m);
 }

@@ -94,9 +94,6 @@ struct model {
 	struct goro_group *raw_groups; /* what the rows point into */
 	size_t nraw_groups;
 	struct group_row *groups;
-	struct table group_table;
-	uint64_t group_selected;
-	bool group_chosen; /* group_selected is the user's, not just the first row */
 	struct mark_row *marks;
 	size_t nmarks;
 	struct track *tracks;
@@ -104,16 +101,13 @@ struct model {
 	struct group_detail detail;
 
 	uint32_t *list; /* rows: indices into frame->snap->g */
-	struct table list_table;
-	uint64_t list_selected;
-	bool in_group; /* the list shows the members of something */
+	bool in_group;	/* the list shows the members of something */
 	enum members in_group_of;
 	uint64_t in_group_key;
 	enum goro_group_key in_group_kind;
 	char in_group_name[256];
 
-	struct table picker_table;
-	int picker_selected;	    /* pid */
+	int asked_pid;		    /* that was to be attached */
 	struct goro_error *explain; /* box in the picker */
 	int explain_pid;
 
@@ -124,8 +118,9 @@ struct model {
 
 	size_t help_top, help_lines, help_height;
 
-	void *state[NVIEWS]; /* private to the screens, see view_state() */
-	uint64_t version;    /* of frame, filter and verdicts: rows that are older are void */
+	struct table tables[NVIEWS]; /* of the screens that have one */
+	void *state[NVIEWS];	     /* private to the screens, see view_state() */
+	uint64_t version; /* of frame, filter and verdicts: rows that are older are void */
 	enum view_id view, back[8];
 	int nback;
 	struct input input;
@@ -150,7 +145,7 @@ void model_set_filter(struct model *m, struct goro_filter *f);
 void model_set_group_key(struct model *m, enum goro_group_key key);
 void model_mark(struct model *m);
 
-/* After a table's selected row was moved: remember the item. */
+/* After the user moved a table's selected row. */
 void model_note_selection(struct model *m);
 
 struct table *model_table(struct model *m); /* of the view on show, or NULL */

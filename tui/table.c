@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c - the list widget. */
+#define _GNU_SOURCE
 #include "table.h"
 #include "keys.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void table_fit(struct table *t, int height)
@@ -28,6 +30,61 @@ void table_move(struct table *t, long by)
 		t->selected = t->selected > away ? t->selected - away : 0;
 	else if (t->n)
 		t->selected = away < t->n - t->selected ? t->selected + away : t->n - 1;
+}
+
+void table_choose(struct table *t, key_fn *key, const void *ctx)
+{
+	if (t->selected >= t->n)
+		return;
+	t->key = key(ctx, t->selected);
+	t->keyed = t->chosen = true;
+}
+
+void table_follow(struct table *t, key_fn *key, const void *ctx)
+{
+	if (t->keyed && !(t->selected < t->n && key(ctx, t->selected) == t->key)) {
+		size_t i = 0;
+
+		while (i < t->n && key(ctx, i) != t->key)
+			i++;
+		t->selected = i < t->n ? i : t->selected;
+	}
+	table_fit(t, t->height);
+	if (!t->n)
+		return;
+	t->key = key(ctx, t->selected);
+	t->keyed = true;
+}
+
+void table_home(struct table *t)
+{
+	t->selected = t->top = 0;
+	t->keyed = t->chosen = false;
+}
+
+struct order {
+	const struct table *t;
+	compare_fn *compare, *ties;
+	const void *ctx;
+};
+
+static int by_order(const void *a, const void *b, void *arg)
+{
+	const struct order *o = arg;
+	int order = o->compare(o->ctx, o->t->sort, a, b);
+
+	if (order)
+		return table_rising(o->t) ? order : -order;
+	return o->ties ? o->ties(o->ctx, o->t->sort, a, b) : 0;
+}
+
+void table_sort(const struct table *t, void *rows, size_t size, compare_fn *compare,
+		compare_fn *ties, const void *ctx)
+{
+	struct order order = { t, compare, ties, ctx };
+
+	if (t->n && t->sort >= 0)
+		qsort_r(rows, t->n, size, by_order, &order);
 }
 
 static bool shown(const struct table *t, int i, int screen_width)

@@ -24,6 +24,11 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
 char *xstrdup(const char *s);
 
+static inline int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t clock_now(void);
 

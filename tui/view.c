@@ -60,6 +60,10 @@ void views_begin(struct model *m)
 	for (int v = 0; v < NVIEWS; v++) {
 		if (views[v]->state)
 			m->state[v] = xcalloc(1, views[v]->state);
+		if (views[v]->columns)
+			m->tables[v] = (struct table){ .columns = views[v]->columns,
+						       .ncolumns = views[v]->ncolumns,
+						       .sort = views[v]->sort };
 		if (views[v]->begin)
 			views[v]->begin(m);
 	}
@@ -179,6 +183,12 @@ static void draw_input(const struct model *m, struct screen *s, int y)
 		draw_error(s, y - 1, in->error);
 }
 
+/* What is about a target needs a look at it. */
+static bool has_something(const struct model *m)
+{
+	return m->frame || !(view_trait[m->view] & HAS_DATA);
+}
+
 static void draw_status(const struct model *m, struct screen *s, int y)
 {
 	char text[512] = "";
@@ -195,7 +205,8 @@ static void draw_status(const struct model *m, struct screen *s, int y)
 		screen_printf(s, y, 0, s->w, ROLE_ALARM, "last read failed: %s", m->read_error);
 		return;
 	}
-	views[m->view]->status(m, text, sizeof(text));
+	if (has_something(m))
+		views[m->view]->status(m, text, sizeof(text));
 	screen_put(s, y, 0, s->w, ROLE_DIM, text);
 }
 
@@ -254,7 +265,8 @@ void view_draw(struct model *m, struct screen *s)
 		header_draw(m, s, top > 3);
 		draw_tabs(m, s, top - 1);
 	}
-	v->draw(m, s, top, body);
+	if (has_something(m))
+		v->draw(m, s, top, body);
 	draw_bar(m, s, s->h - 1);
 	draw_status(m, s, s->h - 2);
 }

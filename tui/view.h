@@ -27,20 +27,22 @@ struct view_ops {
 	void (*refresh)(struct model *m);
 	/* Before drawing: fit tables to a body of this size. */
 	void (*layout)(struct model *m, int w, int h);
-	/* Draw the body: lines y .. y+h-1. */
+	/* Draw the body: lines y .. y+h-1. With HAS_DATA: only when there is a frame. */
 	void (*draw)(const struct model *m, struct screen *s, int y, int h);
-	/* Status line's left part, and the right end of the bar of tabs (may be NULL). */
+	/* Status line's left part (with HAS_DATA: only when there is a frame), and the right end of
+	 * the bar of tabs (may be NULL). */
 	void (*status)(const struct model *m, char *buf, size_t size);
 	void (*title)(const struct model *m, char *buf, size_t size);
 
-	/* With HAS_TABLE: its rows. */
-	struct table *(*table)(struct model *m);
+	/* With HAS_TABLE: its columns, which of them sorts at first (-1: none), and its rows, which
+	 * refresh makes. The table itself is in the model, see view_table(). */
+	const struct column *columns;
+	int ncolumns, sort;
 	cell_fn *cell;
+	key_fn *key;
 	/* Text by which search finds a row. */
 	void (*row_text)(const struct model *m, size_t row, char *buf, size_t size);
-	/* The table's row was selected: remember what it stands for. */
-	void (*select)(struct model *m);
-	void (*open)(struct model *m); /* Enter; or NULL */
+	void (*open)(struct model *m, size_t row); /* Enter; or NULL */
 	/* A command of its own keys; false: not one of these. */
 	bool (*command)(struct model *m, enum command c);
 	/* In batch mode: lines that it draws; NULL: its table is printed. */
@@ -68,6 +70,11 @@ static inline void *view_state(const struct model *m, enum view_id view)
 {
 	return m->state[view];
 }
+/* Its table. */
+static inline struct table *view_table(struct model *m, enum view_id view)
+{
+	return &m->tables[view];
+}
 void views_begin(struct model *m);
 void views_end(struct model *m);
 void views_frame(struct model *m, const struct frame *before);
@@ -82,15 +89,9 @@ int header_height(const struct model *m, int h);
 
 /* ---- what the model asks of the tables' views ---- */
 
-void groups_columns(struct table *t);
-void list_columns(struct table *t);
-void picker_columns(struct table *t);
-/* Their column of the heap is there when it is counted. */
-void groups_show_heap(struct table *t, bool known);
-void list_show_heap(struct table *t, bool known);
-int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b);
+compare_fn groups_compare;
+key_fn groups_key, list_key, picker_key;
 enum goro_info_field list_field(int column);
-cell_fn groups_cell, list_cell, picker_cell;
 
 /* ---- the profile screen: prof.c samples while it is on show ---- */
 

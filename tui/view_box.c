@@ -86,8 +86,10 @@ enum role verdict_role(uint32_t verdict)
 	return verdict < ARRAY_LEN(roles) ? roles[verdict] : ROLE_TEXT;
 }
 
-void sort_and_filter(const struct model *m, const struct table *t, char *buf, size_t size)
+void sort_and_filter(const struct model *m, char *buf, size_t size)
 {
+	const struct table *t = &m->tables[m->view];
+
 	snprintf(buf, size, "  sort: %s %s%s%.160s", t->columns[t->sort].id,
 		 table_rising(t) ? "^" : "v", m->filter ? "  filter: " : "",
 		 m->filter ? goro_filter_source(m->filter) : "");

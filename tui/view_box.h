@@ -29,6 +29,6 @@ void stack_line(const struct model *m, const struct goro_info *g, char *buf, siz
 enum role verdict_role(uint32_t verdict);
 
 /* The end of a status line: how a table is sorted, and what is left out. */
-void sort_and_filter(const struct model *m, const struct table *t, char *buf, size_t size);
+void sort_and_filter(const struct model *m, char *buf, size_t size);
 
 #endif /* GOTOP_VIEW_BOX_H */

@@ -56,20 +56,28 @@ static const struct column by_spawn[NCOLUMNS] = COLUMNS("SPAWN SITE");
 static const struct column by_stack[NCOLUMNS] = COLUMNS("STACK AT");
 static const struct column by_state[NCOLUMNS] = COLUMNS("STATE");
 
-void groups_columns(struct table *t)
+/* The column of the heap is there when it is counted. */
+static void show_heap(struct model *m, bool known)
 {
-	*t = (struct table){ .columns = by_spawn, .ncolumns = NCOLUMNS, .sort = C_COUNT };
-	groups_show_heap(t, false);
+	view_table(m, VIEW_GROUPS)->hidden = known ? 0 : 1u << C_HEAP;
 }
 
-void groups_show_heap(struct table *t, bool known)
+static void begin(struct model *m)
 {
-	t->hidden = known ? 0 : 1u << C_HEAP;
+	show_heap(m, false);
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
+static void new_frame(struct model *m, const struct frame *before)
 {
-	return (a > b) - (a < b);
+	(void)before;
+	show_heap(m, m->frame->snap->heap);
+}
+
+uint64_t groups_key(const void *ctx, size_t row)
+{
+	const struct model *m = ctx;
+
+	return m->groups[row].key;
 }
 
 static int compare_names(const struct model *m, const struct group_row *a,
@@ -87,9 +95,12 @@ static int compare_names(const struct model *m, const struct group_row *a,
 				  by[m->group_key]);
 }
 
-int groups_compare(const struct model *m, const struct group_row *a, const struct group_row *b)
+int groups_compare(const void *ctx, int column, const void *x, const void *y)
 {
-	switch (m->group_table.sort) {
+	const struct model *m = ctx;
+	const struct group_row *a = x, *b = y;
+
+	switch (column) {
 	case C_MARK:
 		return (a->since_mark > b->since_mark) - (a->since_mark < b->since_mark);
 	case C_RATE:
@@ -161,7 +172,7 @@ static void wait_cell(uint64_t ns, struct cell_text *out)
 	strcpy(out->text, ns ? fmt_duration(&t, ns) : "-");
 }
 
-void groups_cell(const void *ctx, size_t row, int column, struct cell_text *out)
+static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
 	const struct model *m = ctx;
 	const struct group_row *r = &m->groups[row];
@@ -257,7 +268,7 @@ static void refresh(struct model *m)
 	const struct group_row *row;
 	const struct goro_info *worst = NULL;
 
-	m->group_table.columns = columns[m->group_key];
+	view_table(m, VIEW_GROUPS)->columns = columns[m->group_key];
 	memset(&m->detail, 0, sizeof(m->detail));
 	row = model_selected_group(m);
 	if (!row || !m->frame)
@@ -325,22 +336,21 @@ static int detail_lines(const struct model *m, int w)
 
 static int table_lines(const struct model *m, int w, int h)
 {
-	return box_split(m->group_table.n, detail_lines(m, w), h);
+	return box_split(m->tables[VIEW_GROUPS].n, detail_lines(m, w), h);
 }
 
 static void layout(struct model *m, int w, int h)
 {
-	table_fit(&m->group_table, table_lines(m, w, h) - 1);
+	table_fit(view_table(m, VIEW_GROUPS), table_lines(m, w, h) - 1);
 }
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
+	const struct table *t = &m->tables[VIEW_GROUPS];
 	int lines = table_lines(m, s->w, h);
 
-	if (!m->frame)
-		return;
-	table_draw(&m->group_table, s, y, lines, groups_cell, m);
-	if (!m->group_table.n)
+	table_draw(t, s, y, lines, cell, m);
+	if (!t->n)
 		screen_put(s, y + 1, 2, s->w - 2, ROLE_DIM,
 			   m->filter ? "no goroutine matches the filter: \\ clears it"
 				     : "no goroutines");
@@ -351,16 +361,13 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 static void status(const struct model *m, char *buf, size_t size)
 {
 	struct text shown, all, groups;
-	const struct column *c = &m->group_table.columns[m->group_table.sort];
+	size_t n = m->tables[VIEW_GROUPS].n;
+	char rest[256];
 
-	if (!m->frame)
-		return;
-	snprintf(buf, size, "%s group%s, %s%s%s G  sort: %s %s%s%.160s",
-		 fmt_count(&groups, m->group_table.n), m->group_table.n == 1 ? "" : "s",
+	sort_and_filter(m, rest, sizeof(rest));
+	snprintf(buf, size, "%s group%s, %s%s%s G%s", fmt_count(&groups, n), n == 1 ? "" : "s",
 		 fmt_count(&shown, m->nkept), m->filter ? " of " : "",
-		 m->filter ? fmt_count(&all, m->frame->snap->ng) : "", c->id,
-		 table_rising(&m->group_table) ? "^" : "v", m->filter ? "  filter: " : "",
-		 m->filter ? goro_filter_source(m->filter) : "");
+		 m->filter ? fmt_count(&all, m->frame->snap->ng) : "", rest);
 }
 
 static void title(const struct model *m, char *buf, size_t size)
@@ -375,34 +382,27 @@ static void title(const struct model *m, char *buf, size_t size)
 			 fmt_duration(&t, (uint64_t)(ago / NSEC_PER_SEC * NSEC_PER_SEC)));
 }
 
-static struct table *table(struct model *m)
-{
-	return &m->group_table;
-}
-
 static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
 	model_group_name(m, &m->groups[row], buf, size);
 }
 
-static void select_row(struct model *m)
+static void open_row(struct model *m, size_t row)
 {
-	if (m->group_table.selected < m->group_table.n)
-		m->group_selected = m->groups[m->group_table.selected].key;
-	m->group_chosen = true;
-}
-
-static void open_row(struct model *m)
-{
+	(void)row;
 	model_open_group(m);
 }
 
 const struct view_ops groups_ops = {
 	.tab = "Groups",
-	.table = table,
-	.cell = groups_cell,
+	.begin = begin,
+	.new_frame = new_frame,
+	.columns = by_spawn,
+	.ncolumns = NCOLUMNS,
+	.sort = C_COUNT,
+	.cell = cell,
+	.key = groups_key,
 	.row_text = row_text,
-	.select = select_row,
 	.open = open_row,
 	.title = title,
 	.refresh = refresh,

@@ -6,7 +6,6 @@
  * Some proofs come with every look. The search of the memory is asked for with F8, on the reader's
  * thread; what it costs the target is in the first line and in the message that it ends with.
  */
-#define _GNU_SOURCE
 #include "util.h"
 #include "view_box.h"
 
@@ -35,20 +34,13 @@ struct row {
 };
 
 struct state {
-	struct table table;
 	struct row *rows;
-	uint64_t version, selected;
+	uint64_t version;
 };
 
 static struct state *the(const struct model *m)
 {
 	return view_state(m, VIEW_LEAKS);
-}
-
-static void begin(struct model *m)
-{
-	the(m)->table =
-		(struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_VERDICT };
 }
 
 static void end(struct model *m)
@@ -59,11 +51,12 @@ static void end(struct model *m)
 static void fill(struct model *m)
 {
 	struct state *st = the(m);
+	struct table *t = view_table(m, VIEW_LEAKS);
 	const struct goro_verdicts *v = m->frame ? m->frame->verdicts : NULL;
 
 	free(st->rows);
 	st->rows = NULL;
-	st->table.n = 0;
+	t->n = 0;
 	st->version = m->version;
 	if (!v)
 		return;
@@ -83,68 +76,59 @@ static void fill(struct model *m)
 		}
 		row.key = finding_key(m->frame, row.f);
 		if (row.n)
-			st->rows[st->table.n++] = row;
+			st->rows[t->n++] = row;
 	}
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
+static int by_column(const void *ctx, int column, const void *a, const void *b)
 {
-	return (a > b) - (a < b);
+	const struct model *m = ctx;
+	const struct row *x = a, *y = b;
+
+	switch (column) {
+	case C_PROOF:
+		return strcmp(goro_proof_name(x->f->proof), goro_proof_name(y->f->proof));
+	case C_COUNT:
+		return compare_u64(x->n, y->n);
+	case C_OLDEST:
+		return compare_u64(x->oldest_ns, y->oldest_ns);
+	case C_STACK:
+		return compare_u64(x->f->stack_bytes, y->f->stack_bytes);
+	case C_HEAP:
+		return compare_u64(x->f->heap_bytes, y->f->heap_bytes);
+	case C_ON:
+		return strcmp(goro_state_text(x->first), goro_state_text(y->first));
+	case C_SITE:
+		return goro_field_compare(m->frame->names, x->first, y->first, GORO_F_SPAWN);
+	default:
+		return compare_u64(x->f->verdict, y->f->verdict);
+	}
 }
 
-static int by_column(const void *a, const void *b, void *arg)
+/* The library has them by weight. */
+static int as_found(const void *ctx, int column, const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
-	const struct model *m = arg;
-	const struct table *t = &the(m)->table;
-	int order = 0;
 
-	switch (t->sort) {
-	case C_PROOF:
-		order = strcmp(goro_proof_name(x->f->proof), goro_proof_name(y->f->proof));
-		break;
-	case C_COUNT:
-		order = compare_u64(x->n, y->n);
-		break;
-	case C_OLDEST:
-		order = compare_u64(x->oldest_ns, y->oldest_ns);
-		break;
-	case C_STACK:
-		order = compare_u64(x->f->stack_bytes, y->f->stack_bytes);
-		break;
-	case C_HEAP:
-		order = compare_u64(x->f->heap_bytes, y->f->heap_bytes);
-		break;
-	case C_ON:
-		order = strcmp(goro_state_text(x->first), goro_state_text(y->first));
-		break;
-	case C_SITE:
-		order = goro_field_compare(m->frame->names, x->first, y->first, GORO_F_SPAWN);
-		break;
-	default:
-		order = compare_u64(x->f->verdict, y->f->verdict);
-	}
-	if (!table_rising(t))
-		order = -order;
-	/* The library has them by weight. */
-	return order ? order : (x->f > y->f) - (x->f < y->f);
+	(void)ctx;
+	(void)column;
+	return (x->f > y->f) - (x->f < y->f);
+}
+
+static uint64_t key(const void *ctx, size_t row)
+{
+	return the(ctx)->rows[row].key;
 }
 
 static void refresh(struct model *m)
 {
 	struct state *st = the(m);
-	struct table *t = &st->table;
+	struct table *t = view_table(m, VIEW_LEAKS);
 
 	if (st->version != m->version || !m->frame)
 		fill(m);
-	if (!t->n)
-		return;
-	qsort_r(st->rows, t->n, sizeof(*st->rows), by_column, m);
-	for (size_t i = 0; i < t->n; i++)
-		if (st->rows[i].key == st->selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	st->selected = st->rows[t->selected].key;
+	table_sort(t, st->rows, sizeof(*st->rows), by_column, as_found, m);
+	table_follow(t, key, m);
 }
 
 static void site_text(const struct model *m, const struct row *r, char *buf, size_t size)
@@ -201,9 +185,9 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 
 static const struct row *selected(const struct model *m)
 {
-	const struct state *st = the(m);
+	const struct table *t = &m->tables[VIEW_LEAKS];
 
-	return m->frame && st->table.selected < st->table.n ? &st->rows[st->table.selected] : NULL;
+	return m->frame && t->selected < t->n ? &the(m)->rows[t->selected] : NULL;
 }
 
 static int detail_lines(const struct model *m, int w)
@@ -215,7 +199,7 @@ static int detail_lines(const struct model *m, int w)
 
 static void layout(struct model *m, int w, int h)
 {
-	struct table *t = &the(m)->table;
+	struct table *t = view_table(m, VIEW_LEAKS);
 
 	table_fit(t, box_split(t->n, detail_lines(m, w), h) - 1);
 }
@@ -240,21 +224,19 @@ static void draw_nothing(const struct model *m, struct screen *s, int y)
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
-	const struct state *st = the(m);
+	const struct table *t = &m->tables[VIEW_LEAKS];
 	const struct row *r = selected(m);
-	int lines = box_split(st->table.n, detail_lines(m, s->w), h);
+	int lines = box_split(t->n, detail_lines(m, s->w), h);
 	char title[384], text[1024];
-	struct text t;
+	struct text n;
 
-	if (!m->frame)
-		return;
-	table_draw(&st->table, s, y, lines, cell, m);
-	if (!st->table.n)
+	table_draw(t, s, y, lines, cell, m);
+	if (!t->n)
 		draw_nothing(m, s, y + 1);
 	if (!r || h - lines < 3)
 		return;
 	site_text(m, r, text, sizeof(text));
-	snprintf(title, sizeof(title), "%.200s: %s G %s, %s", text, fmt_count(&t, r->n),
+	snprintf(title, sizeof(title), "%.200s: %s G %s, %s", text, fmt_count(&n, r->n),
 		 goro_verdict_name(r->f->verdict), goro_proof_name(r->f->proof));
 	struct box b = box_begin(s, y + lines, h - lines, title);
 	box_text(&b, r->f->verdict == GORO_VERDICT_LEAKED ? ROLE_LIKELY : ROLE_SUSPECT, "because",
@@ -270,13 +252,13 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 
 static void status(const struct model *m, char *buf, size_t size)
 {
-	const struct goro_verdicts *v = m->frame ? m->frame->verdicts : NULL;
+	const struct goro_verdicts *v = m->frame->verdicts;
 	struct text a, b, c;
 	char rest[256];
 
 	if (!v)
 		return;
-	sort_and_filter(m, &the(m)->table, rest, sizeof(rest));
+	sort_and_filter(m, rest, sizeof(rest));
 	snprintf(buf, size, "LEAKED %s  LIKELY %s  SUSPECT %s G%s", fmt_count(&a, v->leaked),
 		 fmt_count(&b, v->likely), fmt_count(&c, v->suspect), rest);
 }
@@ -289,26 +271,11 @@ static void title(const struct model *m, char *buf, size_t size)
 		snprintf(buf, size, "F8 proves more");
 }
 
-static struct table *table(struct model *m)
+static void open_row(struct model *m, size_t row)
 {
-	return &the(m)->table;
-}
-
-static void select_row(struct model *m)
-{
-	const struct row *r = selected(m);
-
-	if (r)
-		the(m)->selected = r->key;
-}
-
-static void open_row(struct model *m)
-{
-	const struct row *r = selected(m);
+	const struct row *r = &the(m)->rows[row];
 	char name[256];
 
-	if (!r)
-		return;
 	site_text(m, r, name, sizeof(name));
 	model_open_members(m, OF_FINDING, r->key, name);
 }
@@ -316,16 +283,17 @@ static void open_row(struct model *m)
 const struct view_ops leaks_ops = {
 	.tab = "Leaks",
 	.state = sizeof(struct state),
-	.begin = begin,
 	.end = end,
 	.refresh = refresh,
 	.layout = layout,
 	.draw = draw,
 	.status = status,
 	.title = title,
-	.table = table,
+	.columns = columns,
+	.ncolumns = NCOLUMNS,
+	.sort = C_VERDICT,
 	.cell = cell,
+	.key = key,
 	.row_text = row_text,
-	.select = select_row,
 	.open = open_row,
 };

@@ -35,15 +35,31 @@ static const struct column columns[NCOLUMNS] = {
 	[C_WHERE] = { "where", "WHERE", 0, 0, false, true },
 };
 
-void list_columns(struct table *t)
+/* The column of the heap is there when it is counted. */
+static void show_heap(struct model *m, bool known)
 {
-	*t = (struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_GID };
-	list_show_heap(t, false);
+	view_table(m, VIEW_LIST)->hidden = known ? 0 : 1u << C_HEAP;
 }
 
-void list_show_heap(struct table *t, bool known)
+static void begin(struct model *m)
 {
-	t->hidden = known ? 0 : 1u << C_HEAP;
+	show_heap(m, false);
+}
+
+static void new_frame(struct model *m, const struct frame *before)
+{
+	(void)before;
+	show_heap(m, m->frame->snap->heap);
+}
+
+static const struct goro_info *at(const struct model *m, size_t row)
+{
+	return &m->frame->snap->g[m->list[row]];
+}
+
+uint64_t list_key(const void *ctx, size_t row)
+{
+	return at(ctx, row)->id;
 }
 
 enum goro_info_field list_field(int column)
@@ -58,10 +74,10 @@ enum goro_info_field list_field(int column)
 	return of[column];
 }
 
-void list_cell(const void *ctx, size_t row, int column, struct cell_text *out)
+static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
 	const struct model *m = ctx;
-	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
+	const struct goro_info *g = at(m, row);
 
 	goro_field_text(m->frame->names, g, list_field(column), out->text, sizeof(out->text));
 	if (column == C_STATE)
@@ -79,15 +95,15 @@ void list_cell(const void *ctx, size_t row, int column, struct cell_text *out)
 static void layout(struct model *m, int w, int h)
 {
 	(void)w;
-	table_fit(&m->list_table, h - 1);
+	table_fit(view_table(m, VIEW_LIST), h - 1);
 }
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
-	if (!m->frame)
-		return;
-	table_draw(&m->list_table, s, y, h, list_cell, m);
-	if (m->list_table.n)
+	const struct table *t = &m->tables[VIEW_LIST];
+
+	table_draw(t, s, y, h, cell, m);
+	if (t->n)
 		return;
 	screen_put(s, y + 1, 2, s->w - 2, ROLE_DIM,
 		   m->filter	 ? "no goroutine matches the filter: \\ clears it"
@@ -97,15 +113,12 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 
 static void status(const struct model *m, char *buf, size_t size)
 {
-	const struct table *t = &m->list_table;
 	struct text shown, all;
+	char rest[256];
 
-	if (!m->frame)
-		return;
-	snprintf(buf, size, "%s of %s G  sort: %s %s%s%.160s", fmt_count(&shown, t->n),
-		 fmt_count(&all, m->frame->snap->ng), columns[t->sort].id,
-		 table_rising(t) ? "^" : "v", m->filter ? "  filter: " : "",
-		 m->filter ? goro_filter_source(m->filter) : "");
+	sort_and_filter(m, rest, sizeof(rest));
+	snprintf(buf, size, "%s of %s G%s", fmt_count(&shown, m->tables[VIEW_LIST].n),
+		 fmt_count(&all, m->frame->snap->ng), rest);
 }
 
 static void title(const struct model *m, char *buf, size_t size)
@@ -114,16 +127,11 @@ static void title(const struct model *m, char *buf, size_t size)
 		snprintf(buf, size, "in: %s", m->in_group_name);
 }
 
-static struct table *table(struct model *m)
-{
-	return &m->list_table;
-}
-
 static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
 	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
 						      GORO_F_WHERE, GORO_F_SPAWN };
-	const struct goro_info *g = &m->frame->snap->g[m->list[row]];
+	const struct goro_info *g = at(m, row);
 	size_t used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
 
 	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
@@ -133,24 +141,21 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 	}
 }
 
-static void select_row(struct model *m)
+static void open_row(struct model *m, size_t row)
 {
-	if (m->list_table.selected < m->list_table.n)
-		m->list_selected = m->frame->snap->g[m->list[m->list_table.selected]].id;
-}
-
-static void open_row(struct model *m)
-{
-	if (m->list_table.selected < m->list_table.n)
-		model_open_goroutine(m, m->frame->snap->g[m->list[m->list_table.selected]].id);
+	model_open_goroutine(m, at(m, row)->id);
 }
 
 const struct view_ops list_ops = {
 	.tab = "List",
-	.table = table,
-	.cell = list_cell,
+	.begin = begin,
+	.new_frame = new_frame,
+	.columns = columns,
+	.ncolumns = NCOLUMNS,
+	.sort = C_GID,
+	.cell = cell,
+	.key = list_key,
 	.row_text = row_text,
-	.select = select_row,
 	.open = open_row,
 	.title = title,
 	.layout = layout,

@@ -19,9 +19,11 @@ static const struct column columns[NCOLUMNS] = {
 	[C_COMMAND] = { NULL, "COMMAND", 0, 0, false, true },
 };
 
-void picker_columns(struct table *t)
+uint64_t picker_key(const void *ctx, size_t row)
 {
-	*t = (struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = -1 };
+	const struct model *m = ctx;
+
+	return (uint64_t)m->listing->c[row].pid;
 }
 
 static void user_text(unsigned uid, char *buf, size_t size)
@@ -47,7 +49,7 @@ static void command_text(const struct goro_candidate *c, char *buf, size_t size)
 	snprintf(buf, size, "%s", name);
 }
 
-void picker_cell(const void *ctx, size_t row, int column, struct cell_text *out)
+static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
 	const struct model *m = ctx;
 	const struct goro_candidate *c = &m->listing->c[row];
@@ -108,7 +110,7 @@ static int explain_lines(const struct model *m, int h)
 static void layout(struct model *m, int w, int h)
 {
 	(void)w;
-	table_fit(&m->picker_table, h - 2 - 1 - explain_lines(m, h));
+	table_fit(view_table(m, VIEW_PICKER), h - 2 - 1 - explain_lines(m, h));
 }
 
 static void draw_explain(const struct model *m, struct screen *s, int y, int h)
@@ -150,7 +152,7 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 
 	screen_put(s, y, 0, s->w, ROLE_TITLE, "gotop - choose a target");
 	if (m->listing)
-		table_draw(&m->picker_table, s, y + 2, h - 2 - box, picker_cell, m);
+		table_draw(&m->tables[VIEW_PICKER], s, y + 2, h - 2 - box, cell, m);
 	if (!m->listing)
 		screen_put(s, y + 2, 2, s->w - 2, ROLE_DIM, "looking for processes");
 	else if (!m->listing->n)
@@ -166,11 +168,6 @@ static void status(const struct model *m, char *buf, size_t size)
 		 m->listing_all ? "only attachable ones" : "show all");
 }
 
-static struct table *table(struct model *m)
-{
-	return &m->picker_table;
-}
-
 static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
 	const struct goro_candidate *c = &m->listing->c[row];
@@ -179,19 +176,13 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 		 c->command ? c->command : "");
 }
 
-static void select_row(struct model *m)
-{
-	size_t row = m->picker_table.selected;
-
-	if (m->listing && row < m->listing->n)
-		m->picker_selected = m->listing->c[row].pid;
-}
-
 const struct view_ops picker_ops = {
-	.table = table,
-	.cell = picker_cell,
+	.columns = columns,
+	.ncolumns = NCOLUMNS,
+	.sort = -1,
+	.cell = cell,
+	.key = picker_key,
 	.row_text = row_text,
-	.select = select_row,
 	.layout = layout,
 	.draw = draw,
 	.status = status,

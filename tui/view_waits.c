@@ -6,7 +6,6 @@
  * That a wait can never end is said only of what is proved (the verdict of a waiter). A chain that
  * closes in one look may be two moments of a lock that was handed on; it gets a question mark.
  */
-#define _GNU_SOURCE
 #include "util.h"
 #include "view_box.h"
 
@@ -35,21 +34,14 @@ struct row {
 };
 
 struct state {
-	struct table table;
 	struct goro_waits *waits;
 	struct row *rows;
-	uint64_t version, selected;
+	uint64_t version;
 };
 
 static struct state *the(const struct model *m)
 {
 	return view_state(m, VIEW_WAITS);
-}
-
-static void begin(struct model *m)
-{
-	the(m)->table =
-		(struct table){ .columns = columns, .ncolumns = NCOLUMNS, .sort = C_WAITERS };
 }
 
 static void end(struct model *m)
@@ -84,41 +76,45 @@ static void fill_row(const struct model *m, struct row *row)
 			(unsigned)goro_wait_chain(snap, o->owner, chain, MAX_CHAIN, &row->cycle);
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return (a > b) - (a < b);
-}
-
 /* What never ends above what is deep. */
 static unsigned chain_rank(const struct row *r)
 {
 	return r->proof ? UINT32_MAX : r->cycle ? UINT32_MAX - 1 : r->depth;
 }
 
-static int by_column(const void *a, const void *b, void *arg)
+static int by_column(const void *ctx, int column, const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
-	const struct table *t = arg;
-	int order = t->sort == C_OLDEST	  ? compare_u64(x->oldest_ns, y->oldest_ns)
-		    : t->sort == C_CHAIN  ? compare_u64(chain_rank(x), chain_rank(y))
-		    : t->sort == C_OBJECT ? compare_u64(x->object, y->object)
-					  : compare_u64(x->n, y->n);
 
-	if (!table_rising(t))
-		order = -order;
-	return order ? order : compare_u64(x->object, y->object);
+	(void)ctx;
+	return column == C_OLDEST   ? compare_u64(x->oldest_ns, y->oldest_ns)
+	       : column == C_CHAIN  ? compare_u64(chain_rank(x), chain_rank(y))
+	       : column == C_OBJECT ? compare_u64(x->object, y->object)
+				    : compare_u64(x->n, y->n);
+}
+
+static int by_object(const void *ctx, int column, const void *a, const void *b)
+{
+	(void)column;
+	return by_column(ctx, C_OBJECT, a, b);
+}
+
+static uint64_t key(const void *ctx, size_t row)
+{
+	return the(ctx)->rows[row].object;
 }
 
 static void fill(struct model *m)
 {
 	struct state *st = the(m);
+	struct table *t = view_table(m, VIEW_WAITS);
 	size_t n = 0, room = 0, count;
 
 	goro_waits_free(st->waits);
 	free(st->rows);
 	st->waits = NULL;
 	st->rows = NULL;
-	st->table.n = 0;
+	t->n = 0;
 	st->version = m->version;
 	if (!m->frame)
 		return;
@@ -132,25 +128,19 @@ static void fill(struct model *m)
 		st->rows[n] = (struct row){ .object = st->waits->w[i].object, .at = i, .n = count };
 		fill_row(m, &st->rows[n++]);
 	}
-	st->table.n = n;
+	t->n = n;
 }
 
 /* Rows are made anew for a new frame or filter; a new order sorts them. */
 static void refresh(struct model *m)
 {
 	struct state *st = the(m);
-	struct table *t = &st->table;
+	struct table *t = view_table(m, VIEW_WAITS);
 
 	if (st->version != m->version || !m->frame)
 		fill(m);
-	if (!t->n)
-		return;
-	qsort_r(st->rows, t->n, sizeof(*st->rows), by_column, t);
-	for (size_t i = 0; i < t->n; i++)
-		if (st->rows[i].object == st->selected)
-			t->selected = i;
-	table_fit(t, t->height);
-	st->selected = st->rows[t->selected].object;
+	table_sort(t, st->rows, sizeof(*st->rows), by_column, by_object, m);
+	table_follow(t, key, m);
 }
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -241,9 +231,9 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 
 static const struct row *selected(const struct model *m)
 {
-	const struct state *st = the(m);
+	const struct table *t = &m->tables[VIEW_WAITS];
 
-	return m->frame && st->table.selected < st->table.n ? &st->rows[st->table.selected] : NULL;
+	return m->frame && t->selected < t->n ? &the(m)->rows[t->selected] : NULL;
 }
 
 static void draw_chain(const struct model *m, struct box *b, const struct row *r)
@@ -317,7 +307,7 @@ static int detail_lines(const struct model *m)
 
 static void layout(struct model *m, int w, int h)
 {
-	struct table *t = &the(m)->table;
+	struct table *t = view_table(m, VIEW_WAITS);
 
 	(void)w;
 	table_fit(t, box_split(t->n, detail_lines(m), h) - 1);
@@ -325,15 +315,13 @@ static void layout(struct model *m, int w, int h)
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
-	const struct state *st = the(m);
+	const struct table *t = &m->tables[VIEW_WAITS];
 	const struct row *r = selected(m);
-	int lines = box_split(st->table.n, detail_lines(m), h);
+	int lines = box_split(t->n, detail_lines(m), h);
 	char title[256];
 
-	if (!m->frame)
-		return;
-	table_draw(&st->table, s, y, lines, cell, m);
-	if (!st->table.n)
+	table_draw(t, s, y, lines, cell, m);
+	if (!t->n)
 		screen_put(s, y + 1, 2, s->w - 2, ROLE_DIM,
 			   m->filter ? "no goroutine that matches the filter waits for another one"
 				     : "no goroutine waits for another one");
@@ -349,38 +337,22 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 static void status(const struct model *m, char *buf, size_t size)
 {
 	const struct state *st = the(m);
+	size_t n = m->tables[VIEW_WAITS].n;
 	struct text objects, waits;
 	char rest[256];
 
-	if (!m->frame)
-		return;
-	sort_and_filter(m, &st->table, rest, sizeof(rest));
-	snprintf(buf, size, "%s object%s, %s wait%s%s", fmt_count(&objects, st->table.n),
-		 st->table.n == 1 ? "" : "s", fmt_count(&waits, st->waits ? st->waits->n : 0),
+	sort_and_filter(m, rest, sizeof(rest));
+	snprintf(buf, size, "%s object%s, %s wait%s%s", fmt_count(&objects, n), n == 1 ? "" : "s",
+		 fmt_count(&waits, st->waits ? st->waits->n : 0),
 		 st->waits && st->waits->n == 1 ? "" : "s", rest);
 }
 
-static struct table *table(struct model *m)
-{
-	return &the(m)->table;
-}
-
-static void select_row(struct model *m)
-{
-	const struct row *r = selected(m);
-
-	if (r)
-		the(m)->selected = r->object;
-}
-
 /* Its waiters. */
-static void open_row(struct model *m)
+static void open_row(struct model *m, size_t row)
 {
-	const struct row *r = selected(m);
+	const struct row *r = &the(m)->rows[row];
 	char name[256];
 
-	if (!r)
-		return;
 	goro_wait_object_text(m->frame->snap, r->object, name, sizeof(name));
 	model_open_members(m, OF_OBJECT, r->object, name);
 }
@@ -388,15 +360,16 @@ static void open_row(struct model *m)
 const struct view_ops waits_ops = {
 	.tab = "Waits",
 	.state = sizeof(struct state),
-	.begin = begin,
 	.end = end,
 	.refresh = refresh,
 	.layout = layout,
 	.draw = draw,
 	.status = status,
-	.table = table,
+	.columns = columns,
+	.ncolumns = NCOLUMNS,
+	.sort = C_WAITERS,
 	.cell = cell,
+	.key = key,
 	.row_text = row_text,
-	.select = select_row,
 	.open = open_row,
 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers, the grid, the list widget, the table of keys. */
+/* Numbers, the grid, the table of keys. */
 #define _GNU_SOURCE
 #include "keys.h"
 #include "screen.h"
-#include "table.h"
 #include "util.h"
 
 #include <locale.h>
@@ -13,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "expect.h"
 
 static void test_counts(void **state)
 {
@@ -113,18 +113,6 @@ static void test_sparkline(void **state)
 	assert_string_equal(buf, "▁");
 }
 
-static void expect(const struct screen *s, const char *want)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	screen_dump(s, f);
-	fclose(f);
-	assert_string_equal(text, want);
-	free(text);
-}
-
 static void test_grid(void **state)
 {
 	struct screen s;
@@ -222,66 +210,6 @@ static void test_hots(void **state)
 	screen_free(&s);
 }
 
-static void numbered(const void *ctx, size_t row, int column, struct cell_text *out)
-{
-	(*(size_t *)ctx)++;
-	snprintf(out->text, sizeof(out->text), column ? "row %zu" : "%zu", row);
-}
-
-static const struct column two[] = {
-	{ "n", "N", 4, 0, true, true },
-	{ NULL, "WIDE", 4, 50, false, false },
-	{ "text", "TEXT", 0, 0, false, false },
-};
-
-static void test_table(void **state)
-{
-	struct table t = { .columns = two, .ncolumns = 3, .n = 100000 };
-	struct screen s;
-	size_t cells = 0;
-
-	(void)state;
-	screen_init(&s, 16, 4, true);
-	table_fit(&t, 3);
-	table_draw(&t, &s, 0, 4, numbered, &cells);
-	expect(&s, "    N^ TEXT\n>    0 row 0\n     1 row 1\n     2 row 2\n");
-	/* Only visible cells are asked for: 3 rows of 2 columns. */
-	assert_int_equal(cells, 6);
-	table_move(&t, 1000000);
-	table_fit(&t, 3);
-	assert_int_equal(t.selected, 99999);
-	assert_int_equal(t.top, 99997);
-	table_move(&t, -1);
-	table_fit(&t, 3);
-	assert_int_equal(t.top, 99997);
-	t.n = 2;
-	table_fit(&t, 3);
-	assert_int_equal(t.selected, 1);
-	assert_int_equal(t.top, 0);
-	t.n = 0;
-	table_move(&t, 1);
-	table_move(&t, -1);
-	table_fit(&t, 3);
-	assert_int_equal(t.selected, 0);
-	screen_free(&s);
-}
-
-static void test_sort_columns(void **state)
-{
-	struct table t = { .columns = two, .ncolumns = 3 };
-
-	(void)state;
-	assert_int_equal(table_next_sort(&t, 80, 1), 2);
-	assert_int_equal(table_next_sort(&t, 80, -1), 2);
-	assert_int_equal(table_column(&t, "text"), 2);
-	assert_int_equal(table_column(&t, "TEXT"), -1);
-	assert_true(table_rising(&t));
-	t.invert = true;
-	assert_false(table_rising(&t));
-	t.sort = 2;
-	assert_true(table_rising(&t));
-}
-
 /* A key does one thing on a screen, and everything is explained. */
 static void test_bindings(void **state)
 {
@@ -315,7 +243,6 @@ int main(void)
 		cmocka_unit_test(test_sizes),	 cmocka_unit_test(test_sparkline),
 		cmocka_unit_test(test_grid),	 cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_wrapping), cmocka_unit_test(test_hots),
-		cmocka_unit_test(test_table),	 cmocka_unit_test(test_sort_columns),
 		cmocka_unit_test(test_bindings),
 	};
 

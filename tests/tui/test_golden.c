@@ -149,7 +149,7 @@ static void groups(void)
 
 	set_up(&r, 12);
 	shoot_all(&r, "groups");
-	r.m.group_table.selected = 1;
+	r.m.tables[VIEW_GROUPS].selected = 1;
 	model_note_selection(&r.m);
 	shoot_all(&r, "groups-second");
 	model_set_group_key(&r.m, GORO_BY_STACK);
@@ -183,7 +183,7 @@ static void list(void)
 	model_open_group(&r.m);
 	shoot_all(&r, "list-group");
 	r.m.in_group = false;
-	r.m.list_table.sort = table_column(&r.m.list_table, "verdict");
+	r.m.tables[VIEW_LIST].sort = table_column(&r.m.tables[VIEW_LIST], "verdict");
 	model_refresh(&r.m);
 	shoot_all(&r, "list-verdict");
 	tear_down(&r);
@@ -210,7 +210,7 @@ static void waits(void)
 	shoot_all(&r, "waits");
 	select_row(&r, "0x7f40");
 	shoot_all(&r, "waits-cycle");
-	view_ops(VIEW_WAITS)->open(&r.m);
+	view_ops(VIEW_WAITS)->open(&r.m, r.m.tables[VIEW_WAITS].selected);
 	shoot_all(&r, "waits-members");
 	model_back(&r.m);
 	model_set_filter(&r.m, goro_filter_parse("state=sleep", err, sizeof(err)));
@@ -230,7 +230,7 @@ static void leaks(void)
 	tick(&r);
 	select_row(&r, "unreachable");
 	shoot_all(&r, "leaks-proved");
-	view_ops(VIEW_LEAKS)->open(&r.m);
+	view_ops(VIEW_LEAKS)->open(&r.m, r.m.tables[VIEW_LEAKS].selected);
 	shoot_all(&r, "leaks-members");
 	model_back(&r.m);
 	model_set_filter(&r.m, goro_filter_parse("state=sleep", err, sizeof(err)));
@@ -305,11 +305,11 @@ static void heap(void)
 	fake.heap = true;
 	for (int i = 0; i < 3; i++)
 		tick(&r);
-	r.m.group_table.sort = table_column(&r.m.group_table, "heap");
+	r.m.tables[VIEW_GROUPS].sort = table_column(&r.m.tables[VIEW_GROUPS], "heap");
 	model_refresh(&r.m);
 	shoot_all(&r, "heap-groups");
 	model_go(&r.m, VIEW_LIST);
-	r.m.list_table.sort = table_column(&r.m.list_table, "heap");
+	r.m.tables[VIEW_LIST].sort = table_column(&r.m.tables[VIEW_LIST], "heap");
 	model_refresh(&r.m);
 	shoot_all(&r, "heap-list");
 	r.m.view = VIEW_GOROUTINE;
@@ -330,7 +330,7 @@ static void picker(void)
 	goro_error_free(goro_list_processes(&l->c, &l->n, true));
 	model_listing(&r.m, l);
 	shoot_all(&r, "picker");
-	r.m.picker_table.selected = 2;
+	r.m.tables[VIEW_PICKER].selected = 2;
 	model_note_selection(&r.m);
 	r.m.explain = goro_scope_open_pid(&r.scope, 39777);
 	r.m.explain_pid = 39777;

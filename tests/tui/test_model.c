@@ -39,8 +39,8 @@ static int set_up(void **state)
 	namer = namer_new(scope);
 	model_init(&m, true);
 	m.view = VIEW_GROUPS;
-	table_fit(&m.group_table, 10);
-	table_fit(&m.list_table, 10);
+	table_fit(&m.tables[VIEW_GROUPS], 10);
+	table_fit(&m.tables[VIEW_LIST], 10);
 	return 0;
 }
 
@@ -86,14 +86,14 @@ static void test_group_selection_follows(void **state)
 	(void)state;
 	tick();
 	assert_string_equal(selected_group(), "net.c:398 watch_session");
-	select_row(&m.group_table, 2);
+	select_row(&m.tables[VIEW_GROUPS], 2);
 	assert_string_equal(selected_group(), "cache.c:201 shard_run");
-	sort(&m.group_table, "oldest", false);
+	sort(&m.tables[VIEW_GROUPS], "oldest", false);
 	assert_string_equal(selected_group(), "cache.c:201 shard_run");
-	assert_int_equal(m.group_table.selected, 0);
-	sort(&m.group_table, "oldest", true);
+	assert_int_equal(m.tables[VIEW_GROUPS].selected, 0);
+	sort(&m.tables[VIEW_GROUPS], "oldest", true);
 	assert_string_equal(selected_group(), "cache.c:201 shard_run");
-	assert_int_equal(m.group_table.selected, m.group_table.n - 1);
+	assert_int_equal(m.tables[VIEW_GROUPS].selected, m.tables[VIEW_GROUPS].n - 1);
 	tick();
 	assert_string_equal(selected_group(), "cache.c:201 shard_run");
 }
@@ -111,7 +111,7 @@ static void test_unchosen_selection_stays_on_top(void **state)
 
 static uint64_t selected_gid(void)
 {
-	return m.frame->snap->g[m.list[m.list_table.selected]].id;
+	return m.frame->snap->g[m.list[m.tables[VIEW_LIST].selected]].id;
 }
 
 static void test_goroutine_selection_follows(void **state)
@@ -122,17 +122,17 @@ static void test_goroutine_selection_follows(void **state)
 	fake.leaks_per_tick = 0;
 	tick();
 	model_go(&m, VIEW_LIST);
-	sort(&m.list_table, "for", false);
+	sort(&m.tables[VIEW_LIST], "for", false);
 	for (row = 0; m.frame->snap->g[m.list[row]].id != FAKE_FIRST_LEAK + 7; row++)
 		;
-	select_row(&m.list_table, row);
+	select_row(&m.tables[VIEW_LIST], row);
 	fake.reverse = 1;
 	tick();
 	assert_int_equal(selected_gid(), FAKE_FIRST_LEAK + 7);
-	assert_true(m.list_table.selected != row);
+	assert_true(m.tables[VIEW_LIST].selected != row);
 	/* It is in the window that is drawn. */
-	assert_true(m.list_table.selected >= m.list_table.top);
-	assert_true(m.list_table.selected < m.list_table.top + 10);
+	assert_true(m.tables[VIEW_LIST].selected >= m.tables[VIEW_LIST].top);
+	assert_true(m.tables[VIEW_LIST].selected < m.tables[VIEW_LIST].top + 10);
 }
 
 static void test_goroutine_that_ends_leaves_the_row(void **state)
@@ -142,11 +142,11 @@ static void test_goroutine_that_ends_leaves_the_row(void **state)
 	tick();
 	model_open_group(&m);
 	assert_int_equal(selected_gid(), FAKE_FIRST_LEAK);
-	assert_int_equal(m.list_table.n, 1000);
+	assert_int_equal(m.tables[VIEW_LIST].n, 1000);
 	fake.first_gone = 1;
 	tick();
-	assert_int_equal(m.list_table.n, 999);
-	assert_int_equal(m.list_table.selected, 0);
+	assert_int_equal(m.tables[VIEW_LIST].n, 999);
+	assert_int_equal(m.tables[VIEW_LIST].selected, 0);
 	assert_int_equal(selected_gid(), FAKE_FIRST_LEAK + 1);
 }
 
@@ -207,7 +207,7 @@ static void test_filter_thins_groups(void **state)
 	tick();
 	set_filter("for>2h or gid in 1000..1009");
 	assert_int_equal(m.nkept, 12);
-	assert_int_equal(m.group_table.n, 2);
+	assert_int_equal(m.tables[VIEW_GROUPS].n, 2);
 	assert_int_equal(m.groups[0].g->n, 10);
 	assert_int_equal(m.groups[0].g->stack_resident, 10 * 8192);
 	assert_int_equal(m.groups[1].g->n, 2);
@@ -215,14 +215,14 @@ static void test_filter_thins_groups(void **state)
 	assert_int_equal(m.groups[1].g->oldest_wait_ns, UINT64_C(8760000000000));
 	assert_int_equal(m.groups[1].since_mark, 0);
 	tick();
-	assert_int_equal(m.group_table.n, 2);
+	assert_int_equal(m.tables[VIEW_GROUPS].n, 2);
 	set_filter("gid=424242");
-	assert_int_equal(m.group_table.n, 0);
+	assert_int_equal(m.tables[VIEW_GROUPS].n, 0);
 	assert_null(model_selected_group(&m));
 	assert_false(model_open_group(&m));
 	tick();
 	model_set_filter(&m, NULL);
-	assert_int_equal(m.group_table.n, 5);
+	assert_int_equal(m.tables[VIEW_GROUPS].n, 5);
 }
 
 static void test_members_of_each_kind(void **state)
@@ -233,14 +233,14 @@ static void test_members_of_each_kind(void **state)
 	tick();
 	for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
 		model_set_group_key(&m, keys[k]);
-		for (size_t i = 0; i < m.group_table.n; i++) {
+		for (size_t i = 0; i < m.tables[VIEW_GROUPS].n; i++) {
 			size_t n = m.groups[i].g->n;
 			uint32_t first = m.groups[i].g->members[0];
 
-			select_row(&m.group_table, i);
+			select_row(&m.tables[VIEW_GROUPS], i);
 			assert_true(model_open_group(&m));
 			assert_int_equal(m.view, VIEW_LIST);
-			assert_int_equal(m.list_table.n, n);
+			assert_int_equal(m.tables[VIEW_LIST].n, n);
 			assert_int_equal(m.list[0], first);
 			assert_true(model_back(&m));
 		}
@@ -279,7 +279,8 @@ static void test_states_bar(void **state)
 
 	(void)state;
 	tick();
-	for (column = 0; strcmp(m.group_table.columns[column].title, "STATES") != 0; column++)
+	for (column = 0; strcmp(m.tables[VIEW_GROUPS].columns[column].title, "STATES") != 0;
+	     column++)
 		;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct cell_text cell;
@@ -288,7 +289,7 @@ static void test_states_bar(void **state)
 		m.groups[0].counts[GORO_ACT_CHAN] = cases[i].chan;
 		m.groups[0].counts[GORO_ACT_RUN] = cases[i].run;
 		m.groups[0].counts[GORO_ACT_LOCK] = cases[i].lock;
-		groups_cell(&m, 0, column, &cell);
+		view_ops(VIEW_GROUPS)->cell(&m, 0, column, &cell);
 		assert_string_equal(cell.text, cases[i].bar);
 		assert_int_equal(cell.roles[7] == ROLE_RUN, cell.text[7] == 'r');
 	}
@@ -302,11 +303,11 @@ static void test_search_wraps(void **state)
 	strcpy(m.search, "SHARD_RUN");
 	assert_true(model_search(&m, 0, 1));
 	assert_int_equal(selected_gid(), FAKE_HOG);
-	assert_true(model_search(&m, m.list_table.selected + 1, 1));
+	assert_true(model_search(&m, m.tables[VIEW_LIST].selected + 1, 1));
 	assert_int_equal(selected_gid(), FAKE_WAITER);
-	assert_true(model_search(&m, m.list_table.selected + m.list_table.n - 1, -1));
+	assert_true(model_search(&m, m.tables[VIEW_LIST].selected + m.tables[VIEW_LIST].n - 1, -1));
 	assert_int_equal(selected_gid(), FAKE_HOG);
-	assert_true(model_search(&m, m.list_table.n - 1, -1));
+	assert_true(model_search(&m, m.tables[VIEW_LIST].n - 1, -1));
 	assert_int_equal(selected_gid(), 301);
 	strcpy(m.search, "nowhere at all");
 	assert_false(model_search(&m, 0, 1));
