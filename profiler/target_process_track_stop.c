@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target_process_track_stop.c - the keeper's part while the process stands, and afterwards; see
+ * target_process_track.c.
+ */
+#include "target_process_track.h"
+
+#include <linux/userfaultfd.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* ---- while it stands ------------------------------------------------------------- */
+
+/* Its own: copy what was written to, or never copied. */
+static void keep(struct copier *c, const struct held *h, const struct page_run *run)
+{
+	uint8_t *state = track_state(c->t, h);
+	const uint64_t hi = (run->hi - h->lo) / PAGE;
+
+	for (uint64_t i = (run->lo - h->lo) / PAGE, end; i < hi; i = end) {
+		bool stale = run->categories & IS_WRITTEN || state[i] != COPIED;
+
+		for (end = i;
+		     end < hi && (run->categories & IS_WRITTEN || state[end] != COPIED) == stale;
+		     end++)
+			state[end] = OWN;
+		if (stale)
+			track_copy(c, h->lo + i * PAGE, h->lo + end * PAGE);
+	}
+}
+
+/* Whatever was known of [lo, hi), it is something else now. */
+static void forget(const struct process_track *t, uint64_t lo, uint64_t hi)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		const struct held *h = &t->v[i];
+		uint64_t from = lo > h->lo ? lo : h->lo, to = hi < h->hi ? hi : h->hi;
+
+		if (from < to)
+			memset(track_state(t, h) + (from - h->lo) / PAGE, UNKNOWN,
+			       (to - from) / PAGE);
+	}
+}
+
+/* Nobody can read it now, but it counts whether there is anything in it. */
+static enum process_tracked note_unreadable(const struct process_track *t, const struct held *h,
+					    const struct target_map *m)
+{
+	static struct page_run runs[RUNS];
+
+	forget(t, m->lo, m->hi);
+	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
+		const struct page_run range = { at, m->hi, 0 };
+		int n = track_scan(t, &range, m->inode, 0, false, runs, &end);
+
+		if (n < 0 || (n && (!h || m->hi > h->hi)))
+			return TRACKED_LOST;
+		for (int k = 0; k < n; k++)
+			memset(track_state(t, h) + (runs[k].lo - h->lo) / PAGE, OWN,
+			       (runs[k].hi - runs[k].lo) / PAGE);
+	}
+	return TRACKED_ALL;
+}
+
+/* Of [lo, hi) what was copied is right: once the process runs again that is written down. */
+static bool note_sure(struct process_track *t, uint64_t lo, uint64_t hi)
+{
+	struct page_run *bigger = realloc(t->sure, (t->nsure + 1) * sizeof *bigger);
+
+	if (!bigger)
+		return false;
+	t->sure = bigger;
+	bigger[t->nsure++] = (struct page_run){ lo, hi, 0 };
+	return true;
+}
+
+static void settle(struct process_track *t)
+{
+	for (size_t i = 0; i < t->nsure; i++) {
+		const struct held *h = track_find(t, t->sure[i].lo);
+		uint8_t *s = track_state(t, h) + (t->sure[i].lo - h->lo) / PAGE;
+		uint8_t *end = s + (t->sure[i].hi - t->sure[i].lo) / PAGE;
+
+		while ((s = memchr(s, COPIED, (size_t)(end - s))))
+			*s++ = OWN;
+	}
+	free(t->sure);
+	t->sure = NULL;
+	t->nsure = 0;
+}
+
+enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
+				       uint64_t *budget)
+{
+	static struct page_run runs[RUNS];
+	const struct held *h = track_find(t, m->lo);
+	/* Another arena of cold stacks may have come since we asked where they are. */
+	const bool exact = t->live->absent.n != 0;
+	struct copier c = { .t = t };
+	uint64_t done = m->lo;
+
+	if (!track_holds(m))
+		return TRACKED_NOT;
+	if (!m->readable)
+		return note_unreadable(t, h, m);
+	if (!h || !h->registered || m->hi > h->hi) {
+		forget(t, m->lo, m->hi);
+		return TRACKED_NOT;
+	}
+	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
+		const struct page_run range = { at, m->hi, 0 };
+		int n = track_scan(t, &range, m->inode, SCAN_MARKED_ONLY, !exact, runs, &end);
+
+		if (n < 0) {
+			forget(t, m->lo, m->hi);
+			return TRACKED_NOT;
+		}
+		for (int k = 0; k < n; k++) {
+			if (exact)
+				track_drop(t, h, done, runs[k].lo);
+			keep(&c, h, &runs[k]);
+			done = runs[k].hi;
+			if (c.bytes > *budget || c.full)
+				return TRACKED_TOO_MUCH;
+		}
+	}
+	if (exact)
+		track_drop(t, h, done, m->hi);
+	track_flush(&c);
+	if (c.full || (!exact && !note_sure(t, m->lo, m->hi)))
+		return TRACKED_TOO_MUCH;
+	*budget -= c.bytes;
+	return TRACKED_ALL;
+}
+
+/* ---- afterwards -------------------------------------------------------------------
+ */
+
+/* Piece by piece: to give back all at once would hold up whoever wants memory meanwhile. */
+void process_track_end(struct process_track *t)
+{
+	settle(t);
+	for (size_t i = 0; i < t->n && t->uffd >= 0; i++) {
+		const struct held *h = &t->v[i];
+
+		for (uint64_t at = h->lo, end; h->registered && at < h->hi; at = end) {
+			struct uffdio_range r = { .start = at };
+
+			end = h->hi - at > PIECE * 8 ? at + PIECE * 8 : h->hi;
+			r.len = end - at;
+			ioctl(t->uffd, UFFDIO_UNREGISTER, &r);
+		}
+	}
+	if (t->uffd >= 0)
+		close(t->uffd);
+	if (t->pagemap >= 0)
+		close(t->pagemap);
+	t->uffd = t->pagemap = -1;
+}
