@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "heap_glibc.h"
+#include "two.h"
+
+#define WORTH_TWO (UINT64_C(8) << 20) /* bytes to copy */
 
 struct goro_error *heap_load_run(struct target *t, uint64_t lo, uint64_t hi, uint8_t *to)
 {
@@ -62,42 +65,85 @@ void *heap_map(size_t size)
 /* ---- what chunks are in ------------------------------------------------------------------------
  */
 
-/* [at, end) by way of the window, which is zero before and afterwards. */
-static struct goro_error *copy_pages(struct target *t, struct heap_area *a, uint64_t at,
-				     uint64_t end, uint8_t *window)
-{
-	struct goro_error *err = heap_load_run(t, at, end, window);
+/* An area to copy; the pieces of it are taken by whoever comes first. */
+struct load {
+	struct target *t;
+	struct heap_area *a;
+	uint64_t next; /* bytes from a->lo */
+	struct goro_error *err;
+};
 
+/* What stays in the processor's cache: memory for all the zeros is never touched. */
+enum { PIECE_PAGES = 128 };
+
+/* [at, end) by way of the window. */
+static struct goro_error *copy_pages(struct load *l, uint64_t at, uint64_t end, uint8_t *window)
+{
+	struct target_read r = { .address = at, .to = window, .len = end - at };
+	struct goro_error *err = l->t->ops->read(l->t, &r, 1);
+
+	if (!err && !r.ok) {
+		memset(window, 0, end - at);
+		err = heap_load_run(l->t, at, end, window);
+	}
 	for (uint64_t p = at; !err && p < end; p += HEAP_PAGE) {
-		if (!sparse_put(&a->own, &a->pages[(p - a->lo) / HEAP_PAGE], window + (p - at)))
+		if (!sparse_put(&l->a->own, &l->a->pages[(p - l->a->lo) / HEAP_PAGE],
+				window + (p - at)))
 			err = &goro_enomem;
 	}
-	memset(window, 0, end - at);
 	return err;
 }
 
-/* A window that stays in the processor's cache, so memory for all the zeros is never touched. */
-static struct goro_error *copy_area(struct target *t, struct heap_area *a)
+static struct goro_error *copy_piece(struct load *l, uint64_t at, uint64_t end, uint8_t *window)
 {
-	enum { PAGES = 128 };
-	uint8_t own[PAGES], *window = calloc(PAGES, HEAP_PAGE);
-	struct goro_error *err = window ? NULL : &goro_enomem;
+	struct goro_error *err = NULL;
+	uint8_t own[PIECE_PAGES];
 
-	for (uint64_t at = a->lo, end; at < a->hi && !err; at = end) {
-		end = a->hi - at > PAGES * HEAP_PAGE ? at + PAGES * HEAP_PAGE : a->hi;
-		if (!t->ops->own_pages || !t->ops->own_pages(t, at, end, own))
-			memset(own, 1, sizeof own);
-		for (uint64_t p = at, stop; p < end && !err; p = stop) {
-			bool is = own[(p - at) / HEAP_PAGE];
+	if (!l->t->ops->own_pages || !l->t->ops->own_pages(l->t, at, end, own))
+		memset(own, 1, sizeof own);
+	for (uint64_t p = at, stop; p < end && !err; p = stop) {
+		bool is = own[(p - at) / HEAP_PAGE];
 
-			for (stop = p; stop < end && (own[(stop - at) / HEAP_PAGE] != 0) == is;)
-				stop += HEAP_PAGE;
-			if (is)
-				err = copy_pages(t, a, p, stop, window);
-		}
+		for (stop = p; stop < end && (own[(stop - at) / HEAP_PAGE] != 0) == is;)
+			stop += HEAP_PAGE;
+		if (is)
+			err = copy_pages(l, p, stop, window);
+	}
+	return err;
+}
+
+static void copy_pieces(void *load)
+{
+	const uint64_t size = PIECE_PAGES * HEAP_PAGE;
+	struct load *l = load;
+	uint8_t *window = malloc(size);
+	struct goro_error *err = window ? NULL : &goro_enomem, *none = NULL;
+
+	while (!err && !__atomic_load_n(&l->err, __ATOMIC_RELAXED)) {
+		uint64_t at = l->a->lo + __atomic_fetch_add(&l->next, size, __ATOMIC_RELAXED);
+
+		if (at >= l->a->hi)
+			break;
+		err = copy_piece(l, at, l->a->hi - at > size ? at + size : l->a->hi, window);
 	}
 	free(window);
-	return err;
+	if (err && !__atomic_compare_exchange_n(&l->err, &none, err, false, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+		goro_error_free(err);
+}
+
+static struct goro_error *copy_area(struct target *t, struct heap_area *a)
+{
+	struct load l = { .t = t, .a = a };
+	uint8_t own;
+
+	if (t->ops->threads && a->hi - a->lo >= WORTH_TWO) {
+		t->ops->own_pages(t, a->lo, a->lo + HEAP_PAGE, &own);
+		two_work(copy_pieces, &l);
+	} else {
+		copy_pieces(&l);
+	}
+	return l.err;
 }
 
 void heap_area_free(struct heap_area *a)

@@ -44,10 +44,10 @@ bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
 	if (!n)
 		return true;
 	if (!old || count_of(old) < n) {
-		at = s->used ? s->used : 1;
+		/* The first word stands for nothing. */
+		at = __atomic_fetch_add(&s->used, n + HEAD, __ATOMIC_RELAXED) + 1;
 		if (n + HEAD > s->room || at > s->room - n - HEAD || at > UINT32_MAX)
 			return false;
-		s->used = at + n + HEAD;
 	}
 	memcpy(s->words + at, &head, sizeof head);
 	memcpy(s->words + at + HEAD, words, n * 8);

@@ -44,7 +44,10 @@ struct sparse_block {
 /* Words of a store that hold that many bytes in any case. */
 size_t sparse_room(uint64_t bytes);
 
-/* Put one page into the store, in the place of what *page says. False: there is no room. */
+/*
+ * Put one page into the store, in the place of what *page says. False: there is no room. Several
+ * threads may do so at once, with different pages.
+ */
 bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes);
 
 /* Any bytes of it. */

@@ -100,6 +100,9 @@ struct target_gap {
 };
 
 struct target_ops {
+	/* Once it was called, own_pages() may be called by several threads at once, and so may
+	 * read(), for memory that is not cold. */
+	bool threads;
 	/* The memory map, as it is now. */
 	struct goro_error *(*maps)(struct target *t, struct target_maps *ret);
 	/* Read many pieces. Unreadable pieces are no error: `ok` says. An error means that

@@ -128,7 +128,7 @@ struct goro_error *process_read_pid(struct target *t, int pid, struct target_rea
 		if (got < 0 && errno != EFAULT && errno != EINVAL)
 			return process_explain((struct process *)t, errno, "the memory");
 		if (got > 0)
-			t->bytes_read += (uint64_t)got;
+			__atomic_fetch_add(&t->bytes_read, (uint64_t)got, __ATOMIC_RELAXED);
 		else
 			got = 0;
 		for (i = 0; i < batch && (size_t)got >= v[done + i].len; i++) {
@@ -290,6 +290,7 @@ static void process_close(struct target *t)
 }
 
 static const struct target_ops process_ops = {
+	.threads = true,
 	.maps = process_maps,
 	.read = process_read,
 	.open_file = process_open_file,

@@ -64,6 +64,9 @@ bool process_track_begin(struct process_track *t, struct target *live, int dir, 
 /* Every thread stands: make the copy of one of its maps right. *budget: bytes to read at most. */
 enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
 				       uint64_t *budget);
+/* It runs again: whoever asks for what was copied gets it now. */
+void process_track_settle(struct process_track *t);
+/* Leave no mark behind. */
 void process_track_end(struct process_track *t);
 
 /* What is known of r, is filled in. True: that is all of it. */

@@ -209,6 +209,7 @@ static void frozen_close(struct target *t)
 }
 
 static const struct target_ops frozen_ops = {
+	.threads = true,
 	.maps = frozen_maps,
 	.read = frozen_read,
 	.open_file = frozen_open_file,

@@ -198,9 +198,11 @@ static bool track(struct keeper *k)
 		k->sh->tracked = look_at_changes(k);
 		let_go(k);
 	}
-	if (k->track)
-		process_track_end(k->track);
-	if (!k->sh->tracked) {
+	if (k->sh->tracked) {
+		process_track_settle(k->track);
+	} else {
+		if (k->track)
+			process_track_end(k->track);
 		k->sh->used = used;
 		k->sh->error = 0;
 		k->copied = k->ncopies = 0;
@@ -270,6 +272,7 @@ static void keep_apart(int *socket, int *dir)
 void keeper_main(struct keeper *k, int socket)
 {
 	char byte = 0;
+	ssize_t n;
 
 	k->dir = k->p->dir;
 	k->pagemap = -1;
@@ -281,7 +284,11 @@ void keeper_main(struct keeper *k, int socket)
 		keeper_publish_copies(k);
 	if (k->sh->error)
 		keeper_end_child(k);
-	if (write(socket, &byte, 1) == 1 && !k->sh->error) {
+	n = write(socket, &byte, 1);
+	/* Not before: who waits for us needs none of it. */
+	if (k->sh->tracked)
+		process_track_end(k->track);
+	if (n == 1 && !k->sh->error) {
 		while (read(socket, &byte, 1) < 0 && errno == EINTR)
 			;
 		keeper_end_child(k);

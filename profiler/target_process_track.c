@@ -29,6 +29,7 @@
  * small window, and zeros are left out of it (sparse.h).
  */
 #include "target_process_track.h"
+#include "two.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -149,37 +150,94 @@ static bool get_uffd(struct process_track *t, uint64_t text, int64_t max_ns)
 	return t->uffd >= 0 && ioctl(t->uffd, UFFDIO_API, &api) == 0;
 }
 
+/* What it has, piece by piece; each is taken by whoever comes first. */
+struct round {
+	struct process_track *t;
+	bool first;	/* else only what was written since */
+	uint64_t taken; /* number of the next piece */
+	uint64_t bytes; /* copied */
+	bool full;
+};
+
+/* Where one of them is: it only ever goes on. */
+struct place {
+	size_t held;
+	uint64_t before; /* pieces of those before it */
+};
+
+/* Piece number `number` of all there are. False: there are not so many. */
+static bool find_piece(const struct process_track *t, struct place *at, uint64_t number,
+		       struct page_run *ret)
+{
+	for (; at->held < t->n; at->held++) {
+		const struct held *h = &t->v[at->held];
+		const uint64_t n = h->registered ? (h->hi - h->lo + SHARE - 1) / SHARE : 0;
+
+		if (number - at->before < n) {
+			ret->lo = h->lo + (number - at->before) * SHARE;
+			ret->hi = h->hi - ret->lo > SHARE ? ret->lo + SHARE : h->hi;
+			return true;
+		}
+		at->before += n;
+	}
+	return false;
+}
+
+/* Mark a piece, or what was written of it, and copy that. */
+static void copy_piece(struct copier *c, const struct held *h, const struct page_run *piece,
+		       bool first, struct page_run *runs)
+{
+	const struct process_track *t = c->t;
+
+	for (uint64_t at = piece->lo, end; at < piece->hi; at = end) {
+		const struct page_run range = { at, piece->hi, 0 };
+		int n = track_scan(t, &range, h->file, SCAN_AND_MARK | SCAN_MARKED_ONLY, !first,
+				   runs, &end);
+
+		/* It is gone, or another one. Some may have got new marks, unseen. */
+		if (n < 0) {
+			track_flush(c);
+			track_drop(t, h, at, piece->hi);
+			break;
+		}
+		for (int k = 0; k < n; k++) {
+			memset(track_state(t, h) + (runs[k].lo - h->lo) / PAGE, COPIED,
+			       (runs[k].hi - runs[k].lo) / PAGE);
+			track_copy(c, runs[k].lo, runs[k].hi);
+		}
+	}
+}
+
+static void copy_pieces(void *round)
+{
+	struct round *r = round;
+	struct page_run *runs = malloc(RUNS * sizeof *runs), piece;
+	struct copier c = { .t = r->t, .window = malloc(WINDOW) };
+	struct place at = { 0 };
+
+	c.full = !runs || !c.window;
+	while (!c.full &&
+	       find_piece(r->t, &at, __atomic_fetch_add(&r->taken, 1, __ATOMIC_RELAXED), &piece))
+		copy_piece(&c, &r->t->v[at.held], &piece, r->first, runs);
+	track_flush(&c);
+	__atomic_fetch_add(&r->bytes, c.bytes, __ATOMIC_RELAXED);
+	if (c.full)
+		__atomic_store_n(&r->full, true, __ATOMIC_RELAXED);
+	free(c.window);
+	free(runs);
+}
+
 /* Mark what it has (the first time), or has written since, and copy it. */
 static bool copy_round(struct process_track *t, bool first, uint64_t *bytes)
 {
-	static struct page_run runs[RUNS];
-	struct copier c = { .t = t };
+	struct round r = { .t = t, .first = first };
 
-	for (size_t i = 0; i < t->n; i++) {
-		const struct held *h = &t->v[i];
-
-		for (uint64_t at = h->lo, end; h->registered && at < h->hi; at = end) {
-			uint64_t stop = h->hi - at > PIECE * 16 ? at + PIECE * 16 : h->hi;
-			const struct page_run range = { at, stop, 0 };
-			int n = track_scan(t, &range, h->file, SCAN_AND_MARK | SCAN_MARKED_ONLY,
-					   !first, runs, &end);
-
-			/* It is gone, or another one. Some may have got new marks, unseen. */
-			if (n < 0) {
-				track_flush(&c);
-				track_drop(t, h, at, h->hi);
-				break;
-			}
-			for (int k = 0; k < n; k++) {
-				memset(track_state(t, h) + (runs[k].lo - h->lo) / PAGE, COPIED,
-				       (runs[k].hi - runs[k].lo) / PAGE);
-				track_copy(&c, runs[k].lo, runs[k].hi);
-			}
-		}
-	}
-	track_flush(&c);
-	*bytes = c.bytes;
-	return c.bytes != 0 && !c.full;
+	if (first)
+		two_work(copy_pieces, &r);
+	else
+		copy_pieces(&r);
+	*bytes = r.bytes;
+	return r.bytes != 0 && !r.full;
 }
 
 /* Older kernels refuse a question with a category that they do not know. */

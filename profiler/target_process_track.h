@@ -18,6 +18,7 @@ enum { UNKNOWN = 0, OWN = 1, NONE = 2, COPIED = 3 /* while it ran */ };
 enum { RUNS = 8192, BATCH = 512, PAGE = 4096, ROUNDS = 5 };
 
 #define PIECE	   (UINT64_C(4) << 20)	/* for which the process's memory map is held */
+#define SHARE	   (UINT64_C(16) << 20) /* that one thread copies */
 #define WINDOW	   (UINT64_C(1) << 19)	/* stays in the processor's cache */
 #define MOST_SPACE (UINT64_C(64) << 30) /* of its address space */
 #define FEW_BYTES  (UINT64_C(256) << 10)
@@ -78,9 +79,10 @@ static inline const struct held *track_find(const struct process_track *t, uint6
 /* ---- target_process_track_copy.c --------------------------------------------------------------
  */
 
-/* Many pieces at once, by way of a window. */
+/* Many pieces at once, by way of a window of WINDOW bytes. Each thread has its own. */
 struct copier {
 	struct process_track *t;
+	uint8_t *window;
 	struct target_read v[BATCH];
 	size_t n, used; /* of the window */
 	uint64_t bytes;

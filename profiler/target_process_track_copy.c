@@ -31,8 +31,6 @@ int track_scan(const struct process_track *t, const struct page_run *range, bool
 	return n < 0 ? -1 : n;
 }
 
-static uint8_t window[WINDOW];
-
 void track_drop(const struct process_track *t, const struct held *h, uint64_t lo, uint64_t hi)
 {
 	uint8_t *state = track_state(t, h) + (lo - h->lo) / PAGE, *end = state + (hi - lo) / PAGE;
@@ -93,7 +91,7 @@ void track_copy(struct copier *c, uint64_t lo, uint64_t hi)
 	for (uint64_t end; lo < hi; lo = end) {
 		end = hi - lo > WINDOW - c->used ? lo + (WINDOW - c->used) : hi;
 		c->v[c->n++] = (struct target_read){ .address = lo,
-						     .to = window + c->used,
+						     .to = c->window + c->used,
 						     .len = end - lo };
 		c->used += end - lo;
 		if (c->n == BATCH || c->used == WINDOW)

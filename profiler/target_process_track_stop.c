@@ -75,7 +75,7 @@ static bool note_sure(struct process_track *t, uint64_t lo, uint64_t hi)
 	return true;
 }
 
-static void settle(struct process_track *t)
+void process_track_settle(struct process_track *t)
 {
 	for (size_t i = 0; i < t->nsure; i++) {
 		const struct held *h = track_find(t, t->sure[i].lo);
@@ -97,7 +97,8 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 	const struct held *h = track_find(t, m->lo);
 	/* Another arena of cold stacks may have come since we asked where they are. */
 	const bool exact = t->live->absent.n != 0;
-	struct copier c = { .t = t };
+	static uint8_t window[WINDOW];
+	struct copier c = { .t = t, .window = window };
 	uint64_t done = m->lo;
 
 	if (!track_holds(m))
@@ -140,7 +141,7 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 /* Piece by piece: to give back all at once would hold up whoever wants memory meanwhile. */
 void process_track_end(struct process_track *t)
 {
-	settle(t);
+	process_track_settle(t);
 	for (size_t i = 0; i < t->n && t->uffd >= 0; i++) {
 		const struct held *h = &t->v[i];
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "sparse.h"
+#include "two.h"
 
 enum { PAGES = 40, LO = 0x10000 };
 
@@ -77,6 +78,41 @@ static void test_all(void **state)
 	check(&s);
 }
 
+/* Two threads, each with its pages, and one store. */
+struct shared {
+	struct sparse_store store;
+	unsigned next, refused;
+};
+
+static void put_pages(void *shared)
+{
+	struct shared *s = shared;
+	unsigned i;
+
+	while ((i = __atomic_fetch_add(&s->next, 1, __ATOMIC_RELAXED)) < PAGES)
+		if (!sparse_put(&s->store, &pages[i], memory + i * SPARSE_PAGE))
+			__atomic_fetch_add(&s->refused, 1, __ATOMIC_RELAXED);
+}
+
+static void test_two(void **state)
+{
+	const struct sparse s = { LO, LO + sizeof memory, pages, words };
+
+	(void)state;
+	for (unsigned seed = 0; seed < 200; seed++) {
+		struct shared shared = {
+			.store = { words, 0, sparse_room(sizeof memory) },
+		};
+
+		memset(pages, 0, sizeof pages);
+		for (unsigned i = 0; i < PAGES; i++)
+			fill(i, seed + i);
+		two_work(put_pages, &shared);
+		assert_int_equal(shared.refused, 0);
+		check(&s);
+	}
+}
+
 static void test_room(void **state)
 {
 	struct sparse_store store = { words, 0, 600 };
@@ -95,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_two),
 		cmocka_unit_test(test_room),
 	};
 
