@@ -227,12 +227,19 @@ struct goro_error *reach_preload(struct run *r)
 		r->slab = NULL;
 	if (!r->slab)
 		return &goro_enomem;
+	/* Records lie side by side, and neighbours are read faster. */
 	for (size_t i = 0; i < snap->ng && !err; i++) {
-		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
-
 		reads[n++] = (struct target_read){ .address = snap->g[i].record,
 						   .to = r->records + i * size,
 						   .len = size };
+		if (n < BATCH && i + 1 < snap->ng)
+			continue;
+		err = read_batch(r, reads, n);
+		n = 0;
+	}
+	for (size_t i = 0; i <= snap->ng && !err; i++) {
+		uint64_t len = i < snap->ng && r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
+
 		if (len && len <= PRELOAD) {
 			r->stack[i] = r->slab + used;
 			used += len;
@@ -240,7 +247,7 @@ struct goro_error *reach_preload(struct run *r)
 							   .to = r->stack[i],
 							   .len = len };
 		}
-		if (n < BATCH - 1 && i + 1 < snap->ng)
+		if (n < BATCH && i < snap->ng)
 			continue;
 		err = read_batch(r, reads, n);
 		n = 0;

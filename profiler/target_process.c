@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "target_absent.h"
 
+#define PAGE	   4096u
 #define BATCH	   1024		       /* IOV_MAX */
 #define PAGE_FILE  (1ull << 61)	       /* a file's, or shared */
 #define PAGE_GUARD (UINT64_C(1) << 58) /* since Linux 6.15; nobody may read it */
@@ -104,38 +105,101 @@ static struct goro_error *process_maps(struct target *t, struct target_maps *ret
 	return process_parse_maps(text, len, ret);
 }
 
+/* What one call reads: pieces, in a form that the kernel takes. */
+struct batch {
+	struct iovec local[BATCH], remote[BATCH];
+	size_t nlocal, nremote;
+	enum { PIECE, JOINED, GAP } what[BATCH]; /* each local one is */
+	uint8_t gaps[PAGE];
+};
+
+/*
+ * What costs is to find a page, not to copy from it. So a piece that begins on the page on which
+ * the one before it ends is read together with that, and with what lies between them.
+ */
+static bool is_near(const struct iovec *last, const struct target_read *r)
+{
+	const uint64_t end = (uintptr_t)last->iov_base + last->iov_len;
+
+	return r->len && last->iov_len && r->address >= end &&
+	       r->address / PAGE == (end - 1) / PAGE;
+}
+
+static void add_local(struct batch *b, int what, void *to, size_t len)
+{
+	b->what[b->nlocal] = what;
+	b->local[b->nlocal++] = (struct iovec){ to, len };
+}
+
+/* False: there is no room. */
+static bool add_piece(struct batch *b, const struct target_read *r)
+{
+	struct iovec *last = b->nremote ? &b->remote[b->nremote - 1] : NULL;
+	size_t gap;
+
+	if (b->nlocal + 2 > BATCH)
+		return false;
+	if (!last || !is_near(last, r)) {
+		add_local(b, PIECE, r->to, r->len);
+		b->remote[b->nremote++] = (struct iovec){ (void *)(uintptr_t)r->address, r->len };
+		return true;
+	}
+	gap = r->address - ((uintptr_t)last->iov_base + last->iov_len);
+	if (gap)
+		add_local(b, GAP, b->gaps, gap);
+	add_local(b, JOINED, r->to, r->len);
+	last->iov_len += gap + r->len;
+	return true;
+}
+
+/* The first `got` bytes were read: how many pieces is that? *next: what comes behind them. */
+static size_t pieces_read(struct target *t, const struct batch *b, uint64_t got, size_t *next)
+{
+	uint64_t bytes = 0;
+	size_t i, n = 0;
+
+	for (i = 0; i < b->nlocal && got >= b->local[i].iov_len; i++) {
+		got -= b->local[i].iov_len;
+		bytes += b->what[i] == GAP ? 0 : b->local[i].iov_len;
+		n += b->what[i] != GAP;
+	}
+	__atomic_fetch_add(&t->bytes_read, bytes, __ATOMIC_RELAXED);
+	*next = i;
+	return n;
+}
+
+/* Was it read together with no other? */
+static bool stood_alone(const struct batch *b, size_t i)
+{
+	return b->what[i] == PIECE && (i + 1 == b->nlocal || b->what[i + 1] == PIECE);
+}
+
 /*
  * One call reads a batch. It stops at the first piece that faults: leave that one out and go on
- * behind it.
+ * behind it. If it was joined to others it is tried alone first: whether what lies before the fault
+ * comes over is not promised.
  */
 struct goro_error *process_read_pid(struct target *t, int pid, struct target_read *v, size_t n)
 {
-	struct iovec local[BATCH], remote[BATCH];
-	size_t done = 0;
+	struct batch b;
+	bool alone = false;
 
-	while (done < n) {
-		size_t batch = n - done < BATCH ? n - done : BATCH, i;
+	for (size_t done = 0, there; done < n; done += there) {
+		const size_t most = alone ? 1 : n - done;
+		size_t size = 0, next;
 		ssize_t got;
 
-		for (i = 0; i < batch; i++) {
-			struct target_read *r = &v[done + i];
-
-			r->ok = false;
-			local[i] = (struct iovec){ r->to, r->len };
-			remote[i] = (struct iovec){ (void *)(uintptr_t)r->address, r->len };
-		}
-		got = process_vm_readv(pid, local, batch, remote, batch, 0);
+		b.nlocal = b.nremote = 0;
+		for (; size < most && add_piece(&b, &v[done + size]); size++)
+			v[done + size].ok = false;
+		got = process_vm_readv(pid, b.local, b.nlocal, b.remote, b.nremote, 0);
 		if (got < 0 && errno != EFAULT && errno != EINVAL)
 			return process_explain((struct process *)t, errno, "the memory");
-		if (got > 0)
-			__atomic_fetch_add(&t->bytes_read, (uint64_t)got, __ATOMIC_RELAXED);
-		else
-			got = 0;
-		for (i = 0; i < batch && (size_t)got >= v[done + i].len; i++) {
-			got -= (ssize_t)v[done + i].len;
+		there = pieces_read(t, &b, got > 0 ? (uint64_t)got : 0, &next);
+		for (size_t i = 0; i < there; i++)
 			v[done + i].ok = true;
-		}
-		done += i < batch ? i + 1 : i;
+		alone = next < b.nlocal && !stood_alone(&b, next);
+		there += next < b.nlocal && !alone;
 	}
 	return NULL;
 }

@@ -73,6 +73,64 @@ static void test_reads_around_holes(void **state)
 	t->ops->close(t);
 }
 
+/*
+ * Pieces that lie close to each other are read together: each is as if it were alone, whatever
+ * pages between them cannot be read, and not a byte beside it is written.
+ */
+static void test_reads_of_neighbours(void **state)
+{
+	enum { PAGES = 400, MOST = 6000, GUARD = 0x5a };
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = PAGES * page;
+	uint8_t *from =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *to = malloc(size * 2);
+	struct target_read *v = calloc(size / 2, sizeof *v);
+	struct target *t = open_self();
+	uint64_t random = 88172645463325252, bytes = 0, before = t->bytes_read;
+	size_t n = 0;
+
+	(void)state;
+	assert_true(from != MAP_FAILED && to && v);
+	for (size_t i = 0; i < size; i++)
+		from[i] = (uint8_t)(i * 7 + i / 251);
+	memset(to, GUARD, size * 2);
+	for (size_t at = 0, out = 0; at + MOST < size; n++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		/* Mostly small and side by side, some over pages, some of nothing, some back. */
+		v[n] = (struct target_read){ .address = (uint64_t)(uintptr_t)(from + at),
+					     .to = to + out,
+					     .len = random % 50 ? random % 97 : random % MOST };
+		at += v[n].len + (random >> 20) % 5 * (random >> 30) % 300;
+		if ((random >> 40) % 200 == 0 && at > 100)
+			at -= 100;
+		out += v[n].len + 1;
+		assert_true(out < size * 2);
+	}
+	for (size_t i = 3; i < PAGES; i += 5 + i % 7)
+		assert_return_code(mprotect(from + i * page, page, PROT_NONE), 0);
+	assert_null(t->ops->read(t, v, n));
+	mprotect(from, size, PROT_READ);
+	for (size_t k = 0; k < n; k++) {
+		const size_t at = (size_t)(v[k].address - (uint64_t)(uintptr_t)from);
+		bool hole = false;
+
+		for (size_t i = 3; i < PAGES; i += 5 + i % 7)
+			hole |= v[k].len && at < (i + 1) * page && at + v[k].len > i * page;
+		assert_int_equal(v[k].ok, !hole);
+		assert_int_equal(((uint8_t *)v[k].to)[v[k].len], GUARD);
+		if (!hole)
+			assert_memory_equal(v[k].to, from + at, v[k].len);
+		bytes += hole ? 0 : v[k].len;
+	}
+	assert_true(t->bytes_read - before == bytes);
+	free(v);
+	free(to);
+	munmap(from, size);
+	t->ops->close(t);
+}
+
 static void test_resident(void **state)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 1000;
@@ -152,8 +210,11 @@ static void test_usage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_maps),	 cmocka_unit_test(test_reads_around_holes),
-		cmocka_unit_test(test_resident), cmocka_unit_test(test_modules),
+		cmocka_unit_test(test_maps),
+		cmocka_unit_test(test_reads_around_holes),
+		cmocka_unit_test(test_reads_of_neighbours),
+		cmocka_unit_test(test_resident),
+		cmocka_unit_test(test_modules),
 		cmocka_unit_test(test_usage),
 	};
 
