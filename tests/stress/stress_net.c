@@ -159,7 +159,8 @@ int main(int argc, char **argv)
 	goro_waitgroup_wait(&storm.clients);
 	must(goro_close(storm.listener) == 0);
 	goro_waitgroup_wait(&storm.servers);
-	must(goro_count() == 1);
+	while (goro_count() > 1) /* the echoes, which see the end of a connection later than we */
+		goro_yield();
 	must(storm.exchanged > 0);
 	printf("%ld connections served, %ld cut by a deadline, %ld by a close\n",
 	       (long)storm.exchanged, (long)storm.late, (long)storm.cut);
