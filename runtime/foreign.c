@@ -117,7 +117,8 @@ static void prepare_g(struct m *mp, struct g *gp)
 	san_fiber_of_thread(&gp->san);
 	goro_ext_of(gp)->nlocks = 1;
 	gp->ext->m = mp;
-	record_new(gp, 0, 0);
+	g_set_parent(gp, 0);
+	record_new(gp, 0);
 	/* Release: an observer that sees whose it is sees the rest. */
 	atomic_store_explicit(&gp->status,
 			      (GORO_FLAG_LOCKED | GORO_FLAG_FOREIGN) << 16 | GORO_STATE_RUNNING,

@@ -51,6 +51,22 @@ struct g *goro_measure_latency(struct p *pp, struct g *gp)
 	return gp;
 }
 
+/*
+ * A goroutine and those that it starts have a slice of time together, so while such a branch is
+ * gone through the global queue waits until that is over.
+ */
+static bool turn_of_global(struct p *pp, uint64_t clock)
+{
+	bool branch = pp->branch;
+
+	pp->branch = false;
+	if (!atomic_load_explicit(&sched.runq_len, memory_order_relaxed) ||
+	    (branch && clock - pp->global_since <= BRANCH_NS))
+		return false;
+	pp->global_since = clock;
+	return true;
+}
+
 /* Measure what is due; true: it is the turn of the global queue. */
 static bool take_turn(struct p *pp)
 {
@@ -67,10 +83,10 @@ static bool take_turn(struct p *pp)
 		pp->slice_begin = os_now();
 		pp->until_turn = 1;
 	}
-	return atomic_load_explicit(&sched.runq_len, memory_order_relaxed);
+	return turn_of_global(pp, clock);
 }
 
-struct g *goro_turn(struct p *pp)
+struct g *goro_turn(struct p *pp, const struct g *parent)
 {
 	bool elsewhere = take_turn(pp);
 
@@ -80,7 +96,7 @@ struct g *goro_turn(struct p *pp)
 	}
 	if (elsewhere || atomic_load_explicit(&pp->attention, memory_order_relaxed))
 		return NULL;
-	return record_picked(pp, runq_get(pp));
+	return record_picked(pp, runq_get_for(pp, parent));
 }
 
 void goro_mark_ready(struct p *pp, struct g *gp)

@@ -73,6 +73,12 @@ static inline void g_set_sp(struct g *gp, uintptr_t sp)
 	__atomic_store_n(&gp->sp, sp, __ATOMIC_RELAXED);
 }
 
+/* So does runq_take_child(). */
+static inline void g_set_parent(struct g *gp, uint64_t id)
+{
+	__atomic_store_n(&gp->parent, id, __ATOMIC_RELAXED);
+}
+
 #define G_LOCKED (GORO_FLAG_LOCKED << 16)
 
 static inline bool g_is_foreign(const struct g *gp)
@@ -90,7 +96,7 @@ static inline bool g_is_locked(const struct g *gp)
 
 void goro_measure_init(struct p *pp);
 /* pick(), every P_TURN times: NULL if it is the turn of the global queue. */
-struct g *goro_turn(struct p *pp);
+struct g *goro_turn(struct p *pp, const struct g *parent);
 /* gp was just made runnable and is in no queue yet. */
 void goro_mark_ready(struct p *pp, struct g *gp);
 /* gp, which may be marked, is about to run; returns it. */

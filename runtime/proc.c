@@ -11,6 +11,7 @@
  * thing on the stack that we switched to. Doing it before the switch lets another worker resume a
  *     goroutine that still runs here.
  *   - A goroutine that ends runs the next *fresh* one on its own stack: no switch, no new stack.
+ *   - One that parks runs a child of its own first, the newest: see runq_get_for().
  *   - ready() of one goroutine into the empty slot in front does not wake another worker: nearly
  *     always the waker blocks within a microsecond and runs it itself, in a warm cache. sysmon
  *     notices when it does not, and makes the next readies of that P eager. (tokio's LIFO slot, and
@@ -248,7 +249,7 @@ void goro_main(void *unused)
 		gp = mp->curg;
 		special = gp->ext;
 		g_end(mp, gp);
-		next = pick(mp->p);
+		next = pick(mp->p, NULL);
 		if (!next || next->sp || unlikely(special || next->ext))
 			break;
 		next->stack_lo = gp->stack_lo;
@@ -330,7 +331,8 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	if (unlikely(mp->curg->ext))
 		goro_ext_inherit(mp->curg, gp);
 	count_up(&pp->nspawn);
-	record_new(gp, pc, mp->curg->id);
+	g_set_parent(gp, mp->curg->id);
+	record_new(gp, pc);
 	if (record_runnable(pp))
 		goro_mark_ready(pp, gp);
 	return gp;
@@ -385,7 +387,7 @@ void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t par
 	struct g *gp = g_new(mp, fn, pc);
 
 	gp->arg = arg;
-	gp->parent = parent;
+	g_set_parent(gp, parent);
 	runq_put(mp->p, gp);
 	goro_wake_worker();
 }
@@ -423,7 +425,7 @@ void goro_yield(void)
 	struct m *mp = enter();
 	struct p *pp = mp->p;
 	struct g *gp = mp->curg;
-	struct g *next = pick(pp);
+	struct g *next = pick(pp, NULL);
 
 	if (next)
 		g_set_running(mp, next);

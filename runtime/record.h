@@ -19,13 +19,12 @@ static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
 	atomic_store_explicit(&gp->state, (uint16_t)(reason << 8 | state), memory_order_release);
 }
 
-/* A new goroutine: who started it, and where. */
-static inline void record_new(struct g *gp, uintptr_t pc, uint64_t parent)
+/* A new goroutine, and where it was started. (By whom is a queue's to know: g_set_parent().) */
+static inline void record_new(struct g *gp, uintptr_t pc)
 {
 	gp->wait_object = NULL;
 	gp->waiting = NULL;
 	gp->spawn_pc = pc;
-	gp->parent = parent;
 	gp->park_time = coarse_now();
 	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
 }

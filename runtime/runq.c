@@ -8,17 +8,17 @@
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail)
 {
 	struct g *batch[RUNQ_LEN / 2 + 1];
+	uint64_t top = runq_top(pp);
 	uint32_t n = (tail - head) / 2;
 
-	if (n != RUNQ_LEN / 2) {
+	if (n != RUNQ_LEN / 2 || (uint32_t)top != head) {
 		runq_put(pp, gp); /* thieves made room meanwhile */
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		batch[i] = atomic_load_explicit(&pp->runq[(head + i) % RUNQ_LEN],
 						memory_order_relaxed);
-	if (!atomic_compare_exchange_strong_explicit(&pp->runq_head, &head, head + n,
-						     memory_order_acq_rel, memory_order_relaxed)) {
+	if (!runq_claim(pp, &top, n)) {
 		runq_put(pp, gp);
 		return;
 	}
@@ -35,13 +35,17 @@ void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
 {
 	uint32_t tail = atomic_load_explicit(&to->runq_tail, memory_order_relaxed);
-	uint32_t head = atomic_load_explicit(&from->runq_head, memory_order_acquire);
+	uint64_t top = runq_top(from);
 
 	for (;;) {
+		uint32_t head = (uint32_t)top;
 		/* Acquire: the entries that the tail publishes come with it. */
 		uint32_t n = atomic_load_explicit(&from->runq_tail, memory_order_acquire) - head;
 		struct g *gp = NULL;
 
+		if ((int32_t)n < 0)
+			n = 0; /* its owner is about to find that nothing is left: runq_take_back()
+				*/
 		n -= n / 2;
 		if (n == 0) {
 			gp = take_next ? atomic_load_explicit(&from->runnext, memory_order_relaxed)
@@ -53,7 +57,7 @@ struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
 			return gp;
 		}
 		if (n > RUNQ_LEN / 2) { /* head and tail are of different moments */
-			head = atomic_load_explicit(&from->runq_head, memory_order_acquire);
+			top = runq_top(from);
 			continue;
 		}
 		for (uint32_t i = 0; i < n; i++) {
@@ -62,9 +66,7 @@ struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
 			atomic_store_explicit(&to->runq[(tail + i) % RUNQ_LEN], gp,
 					      memory_order_relaxed);
 		}
-		if (!atomic_compare_exchange_weak_explicit(&from->runq_head, &head, head + n,
-							   memory_order_acq_rel,
-							   memory_order_acquire))
+		if (!runq_claim(from, &top, n))
 			continue;
 		/* The last one is ours to run; the rest is published. */
 		atomic_store_explicit(&to->runq_tail, tail + n - 1, memory_order_release);

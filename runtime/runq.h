@@ -7,6 +7,10 @@
  * takes entries moves the head by compare-and-swap. A full ring never blocks a push: half of it
  * goes to the global queue. Chase-Lev was rejected: it is last in, first out for the owner, which
  * starves, and a thief takes one at a time.
+ *
+ * One thing is its: the owner may take the newest back, see runq_take_child(). Thieves take several
+ * at once, so that one who has read the tail before may be about to take that one, too. Hence what
+ * takers compare and swap is the head and, above it, a count of entries taken at the tail.
  */
 #ifndef GORO_RUNQ_H
 #define GORO_RUNQ_H
@@ -15,6 +19,26 @@
 
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail);
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
+
+/* How long a goroutine and those that it starts may keep all others of the queue waiting. */
+enum { BRANCH_NS = 1000 * 1000 };
+
+/* The head, and with it the number that all who take must find unchanged: see above. */
+static inline uint64_t runq_top(struct p *pp)
+{
+	/* Acquire: a thief's move of the head comes after its reads of the entries. */
+	return atomic_load_explicit(&pp->runq_top, memory_order_acquire);
+}
+
+/* Take the first n, if nobody has taken any since *top was read; else read it anew. */
+static inline bool runq_claim(struct p *pp, uint64_t *top, uint32_t n)
+{
+	uint64_t to = (*top & ~(uint64_t)UINT32_MAX) | (uint32_t)(*top + n);
+
+	/* Release: our reads of the entries come before their slots may be filled again. */
+	return atomic_compare_exchange_strong_explicit(&pp->runq_top, top, to, memory_order_acq_rel,
+						       memory_order_acquire);
+}
 
 /* At the tail. Only the owner. */
 static inline void runq_put(struct p *pp, struct g *gp)
@@ -97,9 +121,10 @@ static inline void runq_prefetch(struct p *pp, uint32_t head)
 
 static inline struct g *runq_take_ring(struct p *pp)
 {
-	uint32_t head = atomic_load_explicit(&pp->runq_head, memory_order_acquire);
+	uint64_t top = runq_top(pp);
 
 	for (;;) {
+		uint32_t head = (uint32_t)top;
 		struct g *gp;
 
 		if (head == atomic_load_explicit(&pp->runq_tail, memory_order_relaxed))
@@ -110,19 +135,71 @@ static inline struct g *runq_take_ring(struct p *pp)
 			atomic_store_explicit(&pp->runq_head, head + 1, memory_order_relaxed);
 			return gp;
 		}
-		/* Release: our read of the entry comes before the slot may be filled again. */
-		if (atomic_compare_exchange_weak_explicit(&pp->runq_head, &head, head + 1,
-							  memory_order_acq_rel,
-							  memory_order_acquire))
+		if (runq_claim(pp, &top, 1))
 			return gp;
 	}
 }
 
 /*
+ * Take the entry before `tail` back. The new tail comes first: a thief that finds our number in the
+ * top finds that tail with it (release, and its acquire), and one that had read the top before
+ * finds it changed. Only then is the entry ours. If thieves were faster it is gone, with all else.
+ */
+static inline bool runq_take_back(struct p *pp, uint32_t tail)
+{
+	uint64_t top = runq_top(pp);
+
+	atomic_store_explicit(&pp->runq_tail, tail - 1, memory_order_relaxed);
+	while ((uint32_t)top != tail)
+		if (atomic_compare_exchange_strong_explicit(
+			    &pp->runq_top, &top, top + ((uint64_t)1 << 32), memory_order_acq_rel,
+			    memory_order_acquire))
+			return true;
+	atomic_store_explicit(&pp->runq_tail, tail, memory_order_relaxed);
+	return false;
+}
+
+/*
+ * The newest of the ring, if `parent` has started it and it did not run yet. Its record is looked
+ * at before it is ours: it may be another's meanwhile, and then we do not get it.
+ */
+static inline struct g *runq_take_child(struct p *pp, const struct g *parent)
+{
+	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+	struct g *gp;
+	uint64_t now;
+
+	if (tail == atomic_load_explicit(&pp->runq_head, memory_order_relaxed))
+		return NULL;
+	gp = atomic_load_explicit(&pp->runq[(tail - 1) % RUNQ_LEN], memory_order_relaxed);
+	if (__atomic_load_n(&gp->sp, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&gp->parent, __ATOMIC_RELAXED) != parent->id)
+		return NULL;
+	now = coarse_now();
+	if (unlikely(now - pp->children_since > BRANCH_NS)) {
+		pp->children_since = now;
+		return NULL;
+	}
+	if (sched.solo)
+		atomic_store_explicit(&pp->runq_tail, tail - 1, memory_order_relaxed);
+	else if (!runq_take_back(pp, tail))
+		return NULL;
+	pp->nrunnext = 0;
+	pp->branch = true;
+	return gp;
+}
+
+/*
  * The next goroutine of this P: the slot in front, then the ring. A pair that hand the slot to each
  * other would starve the ring, so after 64 turns in a row it goes to the back.
+ *
+ * When `parent` (or NULL) waits, perhaps it does for those that it has started: of the ring they
+ * come first, the newest foremost, whose record is still in the cache. So a tree of goroutines is
+ * gone through branch by branch, and no more of it lives at a time than a branch. In the order of
+ * the queue it was level by level, each on a stack of its own, and most of the time went into
+ * waiting for those. Thieves take the oldest, whose branches are the biggest.
  */
-static inline struct g *runq_get(struct p *pp)
+static __always_inline struct g *runq_get_for(struct p *pp, const struct g *parent)
 {
 	struct g *gp = runq_take_next(pp);
 
@@ -130,9 +207,18 @@ static inline struct g *runq_get(struct p *pp)
 		if (likely(++pp->nrunnext < 64) || runq_ring_empty(pp))
 			return gp;
 		runq_put(pp, gp);
+	} else if (parent) {
+		gp = runq_take_child(pp, parent);
+		if (gp)
+			return gp;
 	}
 	pp->nrunnext = 0;
 	return runq_take_ring(pp);
+}
+
+static inline struct g *runq_get(struct p *pp)
+{
+	return runq_get_for(pp, NULL);
 }
 
 static inline uint32_t runq_ring_len(struct p *pp)

@@ -152,8 +152,14 @@ struct stack_run {
 
 struct p {
 	/* The owner's, written all the time. */
-	_Atomic uint32_t runq_head; /* also moved by thieves */
-	_Atomic uint32_t runq_tail;
+	union {
+		_Atomic uint64_t runq_top;
+		struct {
+			_Atomic uint32_t runq_head; /* [o] also moved by thieves */
+			uint32_t runq_taken_back;
+		};
+	};
+	_Atomic uint32_t runq_tail; /* [o] */
 	_Atomic(struct g *) runnext;
 	_Atomic uint64_t nswitch;
 	uint32_t nrunnext;	/* times in a row that runnext was taken before the ring */
@@ -164,6 +170,9 @@ struct p {
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
 	uint32_t until_ready;	    /* readies until goro_mark_ready() */
+	uint64_t children_since;    /* coarse, see runq_take_child() */
+	bool branch;		    /* children were run before others since the last turn */
+	uint64_t global_since;	    /* coarse: then the global queue had its turn */
 	uint32_t id;
 	_Atomic uint32_t status;
 	_Atomic(struct m *) m;

@@ -128,18 +128,19 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 
 /*
  * What the current goroutine can hand its P to without the scheduler's own stack, or NULL. Every
- * 61st time the global queue has its turn, so that a busy P cannot starve it.
+ * 61st time the global queue has its turn, so that a busy P cannot starve it. `parent`: who waits,
+ * see runq_get_for(); NULL if the current one does not.
  */
-static __always_inline struct g *pick(struct p *pp)
+static __always_inline struct g *pick(struct p *pp, const struct g *parent)
 {
 	uint64_t tick = atomic_load_explicit(&pp->nswitch, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&pp->nswitch, tick, memory_order_relaxed);
 	if (unlikely(--pp->until_turn == 0))
-		return goro_turn(pp);
+		return goro_turn(pp, parent);
 	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
 		return NULL;
-	return record_picked(pp, runq_get(pp));
+	return record_picked(pp, runq_get_for(pp, parent));
 }
 
 /*
@@ -150,7 +151,7 @@ static __always_inline struct g *pick(struct p *pp)
  */
 static __always_inline struct g *pick_or_g0(struct m *mp, bool locks)
 {
-	struct g *next = pick(mp->p);
+	struct g *next = pick(mp->p, mp->curg);
 
 	if (!next)
 		return &mp->g0;

@@ -11,9 +11,9 @@ static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
 	(void)gp, (void)state, (void)reason;
 }
 
-static inline void record_new(struct g *gp, uintptr_t pc, uint64_t parent)
+static inline void record_new(struct g *gp, uintptr_t pc)
 {
-	(void)pc, (void)parent;
+	(void)pc;
 	atomic_store_explicit(&gp->status, 0, memory_order_relaxed); /* the flags are no record */
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* no_spawn_site.h - runtime/record.h without who started a goroutine, and where: to measure that.
- */
+/* no_spawn_site.h - runtime/record.h without where a goroutine was started: to measure that. */
 #ifndef GORO_NO_SPAWN_SITE_H
 #define GORO_NO_SPAWN_SITE_H
 
@@ -8,9 +7,9 @@
 #include "record.h"
 #undef record_new
 
-static inline void record_new(struct g *gp, uintptr_t pc, uint64_t parent)
+static inline void record_new(struct g *gp, uintptr_t pc)
 {
-	(void)pc, (void)parent;
+	(void)pc;
 	gp->wait_object = NULL;
 	gp->waiting = NULL;
 	gp->park_time = coarse_now();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run queue of a P: its owner puts, takes and overflows, thieves steal halves and the slot in
- * front. Every goroutine that was put is taken by exactly one. No scheduler runs here: plain
- * threads on queues of their own.
+ * The run queue of a P: its owner puts, takes, takes back the newest and overflows, thieves steal
+ * halves and the slot in front. Every goroutine that was put is taken by exactly one. No scheduler
+ * runs here: plain threads on queues of their own.
  */
 #include <pthread.h>
 
@@ -13,12 +13,14 @@
 enum { THIEVES = 2, GS = 4096 };
 
 static struct p *owner, *thief_p[THIEVES];
-static struct g gs[GS];
+static struct g gs[GS]; /* children of the one that follows, which do not run */
+static struct g parent;
 static atomic_int taken[GS];	 /* in this round */
 static atomic_int arrived, left; /* at the start and the end of the rounds so far */
 static atomic_int round_no;
 static atomic_bool owner_done, finished;
 static atomic_ulong stolen, overflowed;
+static unsigned long taken_back;
 
 static void take(struct g *gp)
 {
@@ -96,6 +98,20 @@ static void drain_global(void)
 	unlock_always(&sched.lock);
 }
 
+/* From one end or the other: back mostly when little is left, where thieves are. */
+static void take_one(uint64_t *random)
+{
+	struct g *gp = NULL;
+
+	if (stress_random(random) % 2)
+		gp = runq_take_child(owner, &parent);
+	taken_back += gp != NULL;
+	if (!gp)
+		gp = runq_get(owner);
+	if (gp)
+		take(gp);
+}
+
 static void own(uint64_t *random)
 {
 	uint64_t way = stress_random(random) % 3;
@@ -113,11 +129,8 @@ static void own(uint64_t *random)
 			runq_put(owner, gp);
 		}
 		/* Now and then more comes than goes, so that it overflows; or hardly anything. */
-		if (way == 0 || (way == 1 && stress_random(random) % 4)) {
-			gp = runq_get(owner);
-			if (gp)
-				take(gp);
-		}
+		if (way == 0 || (way == 1 && stress_random(random) % 4))
+			take_one(random);
 	}
 	drain(owner);
 }
@@ -150,11 +163,13 @@ int main(int argc, char **argv)
 		for (int i = 0; i < GS; i++)
 			must(taken[i] == 1);
 		atomic_store(&owner_done, false);
-	} while (goro_now() < end || !stolen || !overflowed); /* on a busy machine: later */
+	} while (goro_now() < end || !stolen || !overflowed ||
+		 !taken_back); /* on a busy machine: later */
 	atomic_store(&finished, true);
 	for (int i = 0; i < THIEVES; i++)
 		pthread_join(threads[i], NULL);
-	printf("%d rounds of %d: %lu thefts, %lu overflowed, none lost, none twice\n", round, GS,
-	       stolen, overflowed);
+	printf("%d rounds of %d: %lu thefts, %lu overflowed, %lu taken back, none lost, none "
+	       "twice\n",
+	       round, GS, stolen, overflowed, taken_back);
 	return 0;
 }

@@ -442,6 +442,91 @@ static void blocking_calls_hold_back_nobody(void)
 	check_eventually(hogs == 0);
 }
 
+/* ---- in what order ----------------------------------------------------------------------------
+ */
+
+enum { TREE_DEPTH = 14, TREES = 300 };
+
+static atomic_int tree_live, tree_most, tree_ended, trees;
+
+static void grow_tree(int depth);
+
+static void grow_branch(void *depth)
+{
+	int live = ++tree_live, most = tree_most;
+
+	while (live > most && !atomic_compare_exchange_weak(&tree_most, &most, live))
+		;
+	grow_tree(*(int *)depth);
+	tree_live--;
+	tree_ended++;
+}
+
+struct branch {
+	int depth;
+	goro_waitgroup *wg;
+};
+
+static void grow_and_tell(void *arg)
+{
+	struct branch *branch = arg;
+
+	grow_branch(&branch->depth);
+	goro_waitgroup_done(branch->wg);
+}
+
+/* Half of it in a goroutine of its own. */
+static void grow_tree(int depth)
+{
+	goro_waitgroup wg = { 0 };
+
+	if (depth == 0)
+		return;
+	goro_waitgroup_add(&wg, 1);
+	go_copy(grow_and_tell, &((struct branch){ depth - 1, &wg }));
+	grow_tree(depth - 1);
+	goro_waitgroup_wait(&wg);
+}
+
+/*
+ * 16,383 goroutines in all; level by level 1,300 of them and more are there at the same time,
+ * branch by branch a few dozen. Not where each takes so long that the millisecond of a branch is
+ * over soon.
+ */
+static void who_waits_runs_its_children(void)
+{
+	grow_tree(TREE_DEPTH);
+	check_eq(tree_ended, (1 << TREE_DEPTH) - 1);
+	check_eq(tree_live, 0);
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+	check(tree_most < 650);
+#endif
+}
+
+static void grow_until_all_have(void *done)
+{
+	int64_t end = goro_now() + 60 * GORO_SECOND;
+
+	grow_tree(5);
+	trees++;
+	while (trees < TREES) {
+		grow_tree(5);
+		check(goro_now() < end);
+	}
+	goro_waitgroup_done(done);
+}
+
+/* Those that wait in the queue of the P, and in the global one, have their turns all the same. */
+static void but_not_for_ever(void)
+{
+	goro_waitgroup wg = { 0 };
+
+	goro_waitgroup_add(&wg, TREES);
+	for (int i = 0; i < TREES; i++)
+		go(grow_until_all_have, &wg);
+	goro_waitgroup_wait(&wg);
+}
+
 /* ---- the number of workers, at run time ------------------------------------------------------ */
 
 static void set_maxprocs(void)
@@ -637,6 +722,8 @@ static const struct check_case cases[] = {
 		    "deadlock!$" } },
 	{ .name = "main_ends_the_process", .run = main_ends_the_process },
 	{ .name = "goroutines_start_goroutines", .run = goroutines_start_goroutines },
+	{ .name = "who_waits_runs_its_children", .run = who_waits_runs_its_children },
+	{ .name = "but_not_for_ever", .run = but_not_for_ever, .workers = "1 2" },
 	{ .name = "hogs_hold_back_nobody", .run = hogs_hold_back_nobody },
 	{ .name = "blocking_calls_hold_back_nobody", .run = blocking_calls_hold_back_nobody },
 };
