@@ -34,6 +34,12 @@ struct heap_block {
 	uint64_t lo, hi; /* of the mapping */
 };
 
+/* Where the object in it begins, if it is not aligned to more. */
+static inline uint64_t heap_block_begin(const struct heap_block *b)
+{
+	return b->lo + 16;
+}
+
 struct heap {
 	struct heap_area *areas;
 	size_t nareas;

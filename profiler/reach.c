@@ -100,10 +100,12 @@ static bool make_zones(struct run *r, const struct roots *roots)
 		ok &= r->watched[i] &&
 		      zones_add(&r->zones, (struct zone){ a->lo, a->hi, ZONE_AREA, (uint32_t)i });
 	}
+	/* Up to their end, included: an object of an area has at least its neighbour's header
+	 * behind it, one of a block may have nothing, and a pointer to its end is one to it. */
 	for (size_t i = 0; i < r->heap.nblocks; i++)
 		ok &= zones_add(&r->zones,
-				(struct zone){ r->heap.blocks[i].lo, r->heap.blocks[i].hi,
-					       ZONE_BLOCK, (uint32_t)i });
+				(struct zone){ heap_block_begin(&r->heap.blocks[i]),
+					       r->heap.blocks[i].hi + 1, ZONE_BLOCK, (uint32_t)i });
 	for (size_t i = 0; i < snap->ng; i++) {
 		if (roots->from[i])
 			ok &= zones_add(&r->zones,

@@ -174,6 +174,6 @@ void reach_guess_search(struct run *r)
 		for (size_t k = 0; k < r->view->guess->nblocks && !dead; k++)
 			dead = r->view->guess->blocks[k] == r->heap.blocks[i].lo;
 		if (!dead)
-			reach_visit(r, r->heap.blocks[i].lo, 0);
+			reach_visit(r, heap_block_begin(&r->heap.blocks[i]), 0);
 	}
 }

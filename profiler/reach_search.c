@@ -127,9 +127,10 @@ static struct goro_error *search_block(struct run *r, uint32_t index)
 	const struct heap_block *b = &r->heap.blocks[index];
 
 	r->ret->objects++;
-	r->ret->object_bytes += b->hi - b->lo - 16;
-	r->here =
-		(struct reach_link){ .kind = REACH_OBJECT, .object = b->lo, .size = b->hi - b->lo };
+	r->here = (struct reach_link){ .kind = REACH_OBJECT,
+				       .object = heap_block_begin(b),
+				       .size = b->hi - heap_block_begin(b) };
+	r->ret->object_bytes += r->here.size;
 	return reach_skips("blocks") ? NULL : search_memory(r, b->lo, b->hi);
 }
 

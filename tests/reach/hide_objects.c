@@ -2,6 +2,7 @@
 /*
  * hide_objects.c - in data, bss and objects of malloc.
  */
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -52,6 +53,25 @@ static void interior(void)
 	last->next = new_chan();
 	*(void **)(n->more + 2000) = (char *)last + 16;
 	global = n->more + 3900;
+}
+
+/*
+ * All that is left of each object is a pointer to its end, as in a loop over an array that has
+ * stepped on before it uses what it stepped over.
+ */
+static void by_ends(void)
+{
+	static const size_t sizes[NCHANS] = { 24, 40, 104, 1000, 65512, 1 << 20, 2 << 20, 3 << 20 };
+	static void *ends[NCHANS] __attribute__((used));
+
+	for (int i = 0; i < NCHANS; i++) {
+		char *object = malloc(sizes[i]);
+		size_t size = malloc_usable_size(object);
+
+		memset(object, 0, size);
+		ends[i] = object + size;
+		((void **)ends[i])[-1] = new_chan();
+	}
 }
 
 static void in_block(void)
@@ -142,6 +162,7 @@ const struct place places_in_objects[] = {
 	{ "heap", in_heap },
 	{ "interior", interior },
 	{ "block", in_block },
+	{ "ends", by_ends },
 	{ "arena", in_arena },
 	{ "jmp_buf", in_jmp_buf },
 	{ "jmp_buf_disguised", in_jmp_buf_disguised },
