@@ -7,6 +7,9 @@
  * attribute sees to that). A panic takes entries off and runs them, on top of the stack that
  * panicked, so that a deferred function finds everything as it was and a report shows where it
  * happened. Only when one has recovered is the stack given up, down to the next mark, by longjmp.
+ * Each function that a panic runs has a mark of its own. In Go one that panics and recovers
+ * returns to the panic that runs it, which goes on; without the mark that one would be given up
+ * with the stack, although nobody has recovered from it.
  *
  * goro_exit() goes the same way without stopping at marks, and is in the list of panics meanwhile:
  * what panics and recovers in the functions that it runs does not keep the goroutine alive.
@@ -80,7 +83,8 @@ static struct try *run_to_mark(struct g *gp)
 		gp->deferred = d->next_;
 		if (d->fn_ == mark)
 			return (struct try *)d;
-		d->fn_(d->arg_);
+		/* A panic of its own that it recovers from ends there: ours is not over. */
+		goro_try(d->fn_, d->arg_);
 	}
 	return NULL;
 }

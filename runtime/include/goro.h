@@ -251,6 +251,9 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
  * the message and the goroutine's stack, in Go's words and with Go's exit status 2. Misuse of this
  * API panics in the same way.
  *
+ * A deferred function that runs because of a panic, or of goro_exit(), may panic and recover on its
+ * own: it counts as a goro_try(), and what runs it goes on.
+ *
  * A recovered panic leaves the functions in between by longjmp: their deferred functions have run,
  * a C++ function's destructors have not.
  */

@@ -262,6 +262,50 @@ static void dies_of_nested(void)
 	goro_panic("first");
 }
 
+/* Without a goro_try(): it returns to the panic that runs it, and that one goes on. */
+static void panics_and_recovers(void *message)
+{
+	goro_defer(recover_here, message);
+	goro_panic("its own");
+}
+
+static void panics_twice_and_recovers(void *message)
+{
+	static char inner[64];
+
+	goro_defer(recover_here, message);
+	goro_defer(panics_and_recovers, inner);
+	goro_panic("second");
+}
+
+static void outermost_panic(void *message)
+{
+	static char other[64];
+
+	goro_defer(recover_here, message);
+	goro_defer(panics_twice_and_recovers, other);
+	goro_panic("first");
+}
+
+static void first_goes_on(void)
+{
+	char message[64] = "";
+
+	check(!goro_try(outermost_panic, message));
+	check(!strcmp(message, "first"));
+	check(!strcmp(trail, "RRR"));
+}
+
+/* Nobody recovers from the first one, so that is what the program dies of. */
+static void dies_of_first(void)
+{
+	static char other[64];
+
+	goro_defer(leave_trail, STEP("x"));
+	goro_defer(panics_and_recovers, other);
+	goro_panic("first");
+}
+
 static void deferred_exit(void *arg)
 {
 	(void)arg;
@@ -330,6 +374,10 @@ static const struct check_case cases[] = {
 	{ .name = "dies_of_nested",
 	  .run = dies_of_nested,
 	  DIES = { "^panic: first$", "^\tpanic: second$", "^panics_again\\(" } },
+	{ .name = "first_goes_on", .run = first_goes_on },
+	{ .name = "dies_of_first",
+	  .run = dies_of_first,
+	  DIES = { "^panic: first$", "^dies_of_first\\(" } },
 	{ .name = "exit_ends_a_panic", .run = exit_ends_a_panic },
 	{ .name = "many_frames", .run = many_frames },
 };
