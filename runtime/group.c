@@ -81,6 +81,7 @@ void goro_group_set_limit(goro_group *g, int n)
 		goro_panic("errgroup: modify limit while %d goroutines in the group are still "
 			   "active",
 			   active);
+	goro_waitgroup_wait(&g->wg); /* as below */
 	g->limited = n >= 0;
 	g->limit.size_ = n;
 }
@@ -135,6 +136,8 @@ void goro_group_free(goro_group *g)
 	if (atomic_load(&g->active))
 		goro_panic("errgroup: free of a group with %d active goroutines",
 			   atomic_load(&g->active));
+	/* One that is not active any more says so to the others still. */
+	goro_waitgroup_wait(&g->wg);
 	goro_context_release(g->ctx);
 	free(g);
 }

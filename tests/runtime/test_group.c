@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups of goroutines, shared calls, and the pool. */
+#include <malloc.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -121,6 +122,46 @@ static void limit_while_active(void)
 
 	goro_group_go(g, wait_for, goro_chan_make(0, 0));
 	goro_group_set_limit(g, 2);
+}
+
+static int ends_at_once(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void recover_(void *arg)
+{
+	(void)arg;
+	goro_recover();
+}
+
+static void try_to_free(void *group)
+{
+	goro_defer(recover_, NULL);
+	goro_group_free(group);
+}
+
+/* As soon as it does not panic nobody uses the group any more: what has its memory then is let be.
+ */
+static void free_without_wait(void)
+{
+	for (int round = 0; round < 500; round++) {
+		goro_group *g = goro_group_new(NULL);
+		size_t size = malloc_usable_size(g);
+		void *next;
+
+		goro_group_set_limit(g, 1);
+		goro_group_go(g, ends_at_once, NULL);
+		while (!goro_try(try_to_free, g))
+			goro_yield();
+		next = malloc(size);
+		memset(next, 0xff, size);
+		goro_yield();
+		for (size_t i = 0; i < size; i++)
+			check_eq(((unsigned char *)next)[i], 0xff);
+		free(next);
+	}
 }
 
 static void free_while_active(void)
@@ -501,6 +542,7 @@ static const struct check_case cases[] = {
 	{ .name = "free_while_active",
 	  .run = free_while_active,
 	  DIES = { "^panic: errgroup: free of a group with 1 active goroutines$" } },
+	{ .name = "free_without_wait", .run = free_without_wait },
 	{ .name = "nil_task", .run = nil_task, DIES = { "^fatal error: go of nil func value$" } },
 	{ .name = "one_call_for_all", .run = one_call_for_all },
 	{ .name = "forgotten_call", .run = forgotten_call },
