@@ -207,6 +207,8 @@ static void read_auxv(struct core_file *core, const uint8_t *desc, size_t size)
 			core->entry = word_at(desc + at + 8);
 		else if (word_at(desc + at) == AT_HWCAP)
 			core->hwcap = word_at(desc + at + 8);
+		else if (word_at(desc + at) == AT_SYSINFO_EHDR)
+			core->vdso = word_at(desc + at + 8);
 	}
 }
 

@@ -58,6 +58,7 @@ struct core_file {
 	char name[17];
 	uint64_t entry; /* AT_ENTRY: an address in the program, or 0 */
 	uint64_t hwcap; /* AT_HWCAP */
+	uint64_t vdso;	/* AT_SYSINFO_EHDR: where the kernel mapped its library, or 0 */
 
 	/* NT_SIGINFO of the first thread, which is the one that the kernel made the core for. */
 	int signal, signal_code;

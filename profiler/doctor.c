@@ -132,6 +132,8 @@ static struct doctor_module *module_entry(struct doctor *d, struct module *m)
 {
 	struct doctor_module *e;
 
+	if (!strcmp(m->path, TARGET_VDSO)) /* nobody has its sources */
+		return NULL;
 	for (size_t i = 0; i < d->nmodules; i++) {
 		if (!strcmp(d->modules[i].path, m->path))
 			return &d->modules[i];

@@ -4,12 +4,16 @@
  */
 #include "elf.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "cfi.h"
+
+#define VDSO_MAX (1u << 16) /* bytes */
 
 /* ---- one module ------------------------------------------------------------------------------ */
 
@@ -95,6 +99,32 @@ void elf_build_id(Elf *elf, char id[41])
 	}
 }
 
+/* The library that the kernel maps into each process comes from no file, but is one. */
+static bool is_vdso(const struct target_map *map)
+{
+	return !map->inode && map->path && strcmp(map->path, TARGET_VDSO) == 0 &&
+	       map->hi - map->lo <= VDSO_MAX;
+}
+
+/* As it lies in the target's memory, in a file of our own; -errno. */
+static int vdso_open(struct target *t, const struct target_map *map)
+{
+	const size_t size = map->hi - map->lo;
+	char *bytes = malloc(size);
+	int fd = bytes ? memfd_create("vdso", MFD_CLOEXEC) : -1;
+	bool ok = false;
+
+	if (fd >= 0)
+		goro_error_free(target_read_at(t, map->lo, bytes, size, &ok));
+	ok = ok && write(fd, bytes, size) == (ssize_t)size;
+	free(bytes);
+	if (ok)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -ENOENT;
+}
+
 /* The file is opened by the executable map, because that is there for any module with code. */
 static struct module *module_open(struct target *t, const struct target_map *map, bool file)
 {
@@ -111,9 +141,9 @@ static struct module *module_open(struct target *t, const struct target_map *map
 	m->lo = map->lo;
 	m->hi = map->hi;
 	if (file)
-		m->fd = t->ops->open_file(t, map);
+		m->fd = is_vdso(map) ? vdso_open(t, map) : t->ops->open_file(t, map);
 	if (m->fd < 0) {
-		m->no_file = file ? -m->fd : 0;
+		m->no_file = file && !is_vdso(map) ? -m->fd : 0;
 		m->fd = -1;
 		return m;
 	}
@@ -269,8 +299,8 @@ struct goro_error *modules_refresh(struct modules *ms, struct target *t)
 
 		if (!map->executable)
 			continue;
-		m = map->inode ? module_of(ms, map) : NULL;
-		if (!m && map->inode) {
+		m = map->inode || is_vdso(map) ? module_of(ms, map) : NULL;
+		if (!m && (map->inode || is_vdso(map))) {
 			struct module **bigger = realloc(ms->v, (ms->n + 1) * sizeof *bigger);
 
 			if (!bigger)
@@ -279,7 +309,8 @@ struct goro_error *modules_refresh(struct modules *ms, struct target *t)
 			m = module_open(t, map, !ms->without_files);
 			if (!m)
 				return &goro_enomem;
-			span(&maps, i, m);
+			if (map->inode)
+				span(&maps, i, m);
 			ms->v[ms->n++] = m;
 			ms->generation++;
 		}

@@ -391,7 +391,7 @@ static bool is_kernels(const struct target_map *m)
 {
 	return m->lo >> 63 ||
 	       (m->path && (!strncmp(m->path, "[vvar", 5) || !strcmp(m->path, "[vsyscall]") ||
-			    !strcmp(m->path, "[vdso]")));
+			    !strcmp(m->path, TARGET_VDSO)));
 }
 
 /* The maps, less what was left out. */

@@ -365,7 +365,7 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 		l->common.module_offset = pc - m->bias;
 	}
 	if (!m && s->modules) {
-		/* No file, but it may have a name: "[vdso]". */
+		/* No file, but it may have a name: "[vsyscall]". */
 		const struct target_map *map = target_maps_find(&s->modules->maps, at);
 
 		l->common.module = map ? keep(s, map->path) : NULL;

@@ -28,6 +28,8 @@ struct target_map {
 	bool shared; /* with other processes, or with its file */
 };
 
+#define TARGET_VDSO "[vdso]" /* path of the library that the kernel maps: it has no file */
+
 struct target_maps {
 	struct target_map *v;
 	size_t n;

@@ -62,8 +62,11 @@ static void name_map(struct core *c, struct target_map *m)
 	size_t i = core_find_mapping(&c->file, m->lo);
 	const struct core_mapping *f;
 
-	if (i == SIZE_MAX)
+	if (i == SIZE_MAX) {
+		if (m->lo == c->file.vdso)
+			m->path = strdup(TARGET_VDSO);
 		return;
+	}
 	f = &c->file.mappings[i];
 	m->offset = f->offset + (m->lo - f->lo);
 	m->dev = 1;

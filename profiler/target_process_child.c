@@ -101,7 +101,7 @@ uint64_t keeper_find_instruction(const struct keeper *k)
 		struct target_read r = { .address = m->lo, .to = code };
 		uint8_t *found;
 
-		if (!m->executable || !m->path || strcmp(m->path, "[vdso]") != 0)
+		if (!m->executable || !m->path || strcmp(m->path, TARGET_VDSO) != 0)
 			continue;
 		r.len = m->hi - m->lo < WINDOW ? m->hi - m->lo : WINDOW;
 		goro_error_free(
