@@ -32,6 +32,7 @@ struct state {
 	enum cfa_how cfa_how;
 	uint64_t cfa_reg;
 	int64_t cfa_offset;
+	bool fp_pushed; /* where the frame pointer is saved has been part of the stack */
 };
 
 struct run {
@@ -43,11 +44,35 @@ struct run {
 	bool bad;
 };
 
-static struct cfi_rule rule_of(const struct run *r)
+#define CFI_OTHER 0x80 /* a register rule that rows cannot say */
+
+/*
+ * Behind the pop in an epilogue gcc says of the frame pointer what it said before: that it lies
+ * where it was pushed. That is below the stack now, where no copy of the stack has it; but the
+ * register has it again. (What was put below the stack without a push, into the red zone, is read
+ * there by libunwind.)
+ */
+static void saved_or_popped(struct run *r, struct cfi_rule *rule)
+{
+	struct state *s = &r->now;
+
+	if (rule->fp != CFI_SAVED)
+		return;
+	if (s->cfa_how != CFA_REGISTER || s->cfa_reg != r->m->sp ||
+	    rule->fp_offset >= -s->cfa_offset)
+		s->fp_pushed = true;
+	else
+		rule->fp = s->fp_pushed ? CFI_SAME : CFI_OTHER;
+	if (rule->fp == CFI_SAME)
+		rule->fp_offset = 0;
+}
+
+static struct cfi_rule rule_of(struct run *r)
 {
 	const struct state *s = &r->now;
 	struct cfi_rule rule = s->rule;
 
+	saved_or_popped(r, &rule);
 	rule.cfa = CFI_COMPLEX;
 	rule.cfa_offset = (int32_t)s->cfa_offset;
 	if (s->cfa_how == CFA_OTHER || s->cfa_offset != rule.cfa_offset || r->bad ||
@@ -64,8 +89,6 @@ static struct cfi_rule rule_of(const struct run *r)
 	return rule;
 }
 
-#define CFI_OTHER 0x80 /* a register rule that rows cannot say */
-
 static void set_reg(struct run *r, uint64_t reg, unsigned how, int64_t offset)
 {
 	struct cfi_rule *rule = &r->now.rule;
@@ -74,6 +97,7 @@ static void set_reg(struct run *r, uint64_t reg, unsigned how, int64_t offset)
 		how = CFI_OTHER;
 	if (reg == r->m->fp) {
 		rule->fp = (uint8_t)how;
+		r->now.fp_pushed = false;
 		rule->fp_offset = how == CFI_SAVED || how == CFI_SAVED_AT_FP ? (int32_t)offset : 0;
 	} else if (reg == r->m->ra) {
 		rule->ra = (uint8_t)how;

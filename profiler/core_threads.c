@@ -15,6 +15,7 @@
 enum {
 	X86_ORIG_RAX = 15,
 	X86_PC = 16,
+	X86_FLAGS = 18,
 	X86_SP = 19,
 	X86_FS = 21,
 	X86_WORDS = 27,
@@ -36,6 +37,7 @@ static void decode_x86_64(struct target_thread *t, struct target_registers *r)
 	for (size_t i = 0; i < sizeof words; i++)
 		r->reg[i] = t->regs[words[i]];
 	r->have = 0x1ffff;
+	r->flags = t->regs[X86_FLAGS];
 }
 
 static void decode_aarch64(struct target_thread *t, struct target_registers *r)

@@ -144,6 +144,7 @@ static bool walk_thread(struct search *s, const struct thread_sample *thread, ui
 		.registers = &thread->registers,
 		.sp = sp,
 		.hi = hi,
+		.still = true,
 		.main = main,
 	};
 

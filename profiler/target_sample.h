@@ -21,7 +21,8 @@
 struct target_registers {
 	uint64_t pc, sp;
 	uint64_t reg[32];
-	uint32_t have; /* bit i: reg[i] is there */
+	uint32_t have;	/* bit i: reg[i] is there */
+	uint64_t flags; /* x86-64 */
 };
 
 struct thread_sample {

@@ -291,7 +291,8 @@ static void compare(struct unwinder *u, const struct unwind_stack *s,
 	c->libunwind = u->other;
 }
 
-enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s, struct unwind_result *r)
+static enum unwind_status unwind_described(struct unwinder *u, const struct unwind_stack *s,
+					   struct unwind_result *r)
 {
 	enum unwind_status status = unwind_by_rows(u, s, false, r);
 
@@ -312,4 +313,85 @@ enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s, stru
 	if (u->other.complete || u->other.n > r->n)
 		*r = u->other;
 	return UNWIND_DONE;
+}
+
+/* ---- caught where there is no data ----------------------------------------------------------- */
+
+static bool has_data(void *arg, uint64_t pc)
+{
+	return find_rule(arg, pc + 1)->place == PLACE_RULE;
+}
+
+/* Where on the stack what it will return to lies. CANNOT: nowhere that is known. */
+static enum unwind_status find_return(struct unwinder *u, const struct unwind_stack *s,
+				      const struct unwind_leaf *leaf, uint64_t *ret)
+{
+	const struct cfi_rule *rule;
+
+	*ret = s->sp + (uint64_t)leaf->sp;
+	if (leaf->returns)
+		return UNWIND_DONE;
+	rule = &find_rule(u, leaf->pc + 1)->rule;
+	if (rule->cfa != CFI_SP || rule->ra != CFI_SAVED || rule->fp != CFI_SAME)
+		return UNWIND_CANNOT;
+	*ret += (uint64_t)rule->cfa_offset + (uint64_t)rule->ra_offset;
+	return UNWIND_DONE;
+}
+
+/*
+ * Unwind from where it will be: behind its return, or at the first instruction that has data. The
+ * frame that it is in is the first one all the same.
+ */
+static enum unwind_status unwind_after(struct unwinder *u, const struct unwind_stack *s,
+				       const struct unwind_leaf *leaf, struct unwind_result *r)
+{
+	struct target_registers registers = *s->registers;
+	struct unwind_stack later = *s;
+	enum unwind_status status;
+	uint64_t slot;
+
+	later.registers = &registers;
+	registers.pc = leaf->pc;
+	if (find_return(u, s, leaf, &slot) == UNWIND_DONE) {
+		uint64_t pc;
+
+		status = unwind_load(s, slot, &pc);
+		if (status != UNWIND_DONE)
+			return status;
+		registers.pc = pc - 1; /* as unwind_start() wants it */
+		registers.sp = slot + 8;
+		later.sp = registers.sp;
+		later.bytes += later.sp - s->sp;
+		later.len -= later.sp - s->sp;
+	} else if (leaf->sp) {
+		return UNWIND_CANNOT;
+	}
+	status = unwind_described(u, &later, r);
+	if (status == UNWIND_MORE)
+		return status;
+	if (later.sp != s->sp) {
+		if (r->n == UNWIND_MAX_FRAMES) {
+			r->n--;
+			r->complete = false;
+		}
+		memmove(r->pcs + 1, r->pcs, r->n * sizeof *r->pcs);
+		r->n++;
+	}
+	r->pcs[0] = s->registers->pc + 1;
+	return UNWIND_DONE;
+}
+
+enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s, struct unwind_result *r)
+{
+	const struct target_registers *now = s->registers;
+	enum unwind_status status = UNWIND_CANNOT;
+	struct unwind_leaf leaf;
+
+	if (now && find_rule(u, now->pc + 1)->place == PLACE_NO_RULE) {
+		const struct module *m = modules_find_text(u->modules, now->pc)->module;
+
+		if (m && unwind_leaf(u->target, m->machine, now, has_data, u, &leaf))
+			status = unwind_after(u, s, &leaf, r);
+	}
+	return status == UNWIND_CANNOT ? unwind_described(u, s, r) : status;
 }

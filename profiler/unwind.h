@@ -7,6 +7,8 @@
  * which is all that nearly every function needs. The other is libunwind: it is the reference that
  * the rows are tested against, and it does what they cannot (DWARF expressions, other registers).
  *
+ * A thread that was caught running may be where there is no such data: unwind_leaf.c leads it out.
+ *
  * A walk never guesses. It is complete when it arrives where goroutines begin; wherever it cannot
  * go on it stops and says so.
  */
@@ -41,6 +43,9 @@ struct unwind_stack {
 	uint64_t hi;	      /* end of the stack; more bytes can be had up to here */
 	const uint8_t *bytes; /* copy of [sp, sp + len) */
 	size_t len;
+	/* It stands for as long as we look, so that more than the copy can be believed: what lies
+	 * below its stack pointer, and the stack that a signal came upon. */
+	bool still;
 	bool main; /* a thread's own: ends where it begins, not in the entry of goroutines */
 	/* When this one is a signal's: the stack that the signal came upon. hi 0: it is not. */
 	uint64_t under_lo, under_hi;
@@ -98,6 +103,19 @@ enum unwind_status unwind_load(const struct unwind_stack *s, uint64_t address, u
 /* The first return address and the stack pointer once the switch's frame is popped; of a thread
  * that was caught running its pc, plus one, and its stack pointer. */
 enum unwind_status unwind_start(const struct unwind_stack *s, uint64_t *pc, uint64_t *sp);
+
+/* ---- unwind_leaf.c --------------------------------------------------------------------------- */
+
+/* Where a thread comes from code without unwind data, before anything that it called. */
+struct unwind_leaf {
+	uint64_t pc;  /* of an instruction that has data; or of the return */
+	int64_t sp;   /* what is added to the stack pointer until there */
+	bool returns; /* it is a return */
+};
+
+/* has_data(arg, pc): is there unwind data for the instruction at pc? False: it cannot be told. */
+bool unwind_leaf(struct target *t, unsigned machine, const struct target_registers *from,
+		 bool (*has_data)(void *arg, uint64_t pc), void *arg, struct unwind_leaf *ret);
 
 /* ---- unwind_libunwind.c ---------------------------------------------------------------------- */
 

@@ -74,6 +74,22 @@ static bool read_bytes(struct unwind_reference *ref, uint64_t address, void *to,
 	return true;
 }
 
+/*
+ * Tables, and pointers in them, do not change. What else there is in memory of no file, stacks
+ * above all, may be another moment's by now.
+ */
+static bool read_elsewhere(struct unwind_reference *ref, uint64_t address, unw_word_t *value)
+{
+	const struct target_map *map = target_maps_find(&ref->modules->maps, address);
+	bool ok = false;
+
+	if (!map || !map->writable || map->inode)
+		return read_bytes(ref, address, value, sizeof *value);
+	if (ref->stack->still)
+		goro_error_free(target_read_at(ref->target, address, value, sizeof *value, &ok));
+	return ok;
+}
+
 static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write,
 		      void *arg)
 {
@@ -98,7 +114,7 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 		memcpy(value, (char *)ref->table + (address - TABLE_ADDRESS), sizeof *value);
 		return 0;
 	}
-	return read_bytes(ref, address, value, sizeof *value) ? 0 : -UNW_EINVAL;
+	return read_elsewhere(ref, address, value) ? 0 : -UNW_EINVAL;
 }
 
 static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *value, int write,
@@ -333,7 +349,8 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 		pc += exact; /* see access_reg() */
 		if (!modules_find_text(ref->modules, pc - 1))
 			break;
-		last_sp = sp + 1;
+		/* A call has pushed something, but who goes on with a jump has not. */
+		last_sp = sp + !exact;
 		r->pcs[r->n++] = pc;
 		if (pc >= layout->entry_lo && pc < layout->entry_hi) {
 			r->complete = true;

@@ -17,7 +17,8 @@
 
 /*
  * One CIE (code 1, data -8, return address 16: CFA = rsp + 8, ra at CFA - 8) and functions at
- * 0x5000 (push %rbp; mov %rsp, %rbp; ...; pop) and 0x4000 (an expression, then plain again).
+ * 0x5000 (push %rbp; mov %rsp, %rbp; ...; pop), 0x4000 (an expression, then plain again), 0x6000
+ * (push %rbp, pop %rbp, which it does not say) and 0x7000 (%rbp saved below the stack pointer).
  */
 static const uint8_t section[] = {
 	/* CIE */
@@ -115,6 +116,56 @@ static const uint8_t section[] = {
 	DW_CFA_advance_loc | 4,
 	DW_CFA_undefined,
 	16,
+	/* FDE at 92: 0x6000 .. 0x6010 */
+	24,
+	0,
+	0,
+	0,
+	96,
+	0,
+	0,
+	0,
+	0x00,
+	0x60,
+	0,
+	0,
+	0x10,
+	0,
+	0,
+	0,
+	0,
+	DW_CFA_advance_loc | 1,
+	DW_CFA_def_cfa_offset,
+	16,
+	DW_CFA_offset | 6,
+	2,
+	DW_CFA_advance_loc | 2,
+	DW_CFA_def_cfa_offset,
+	8,
+	DW_CFA_nop,
+	DW_CFA_nop,
+	DW_CFA_nop,
+	/* FDE at 120: 0x7000 .. 0x7010 */
+	16,
+	0,
+	0,
+	0,
+	124,
+	0,
+	0,
+	0,
+	0x00,
+	0x70,
+	0,
+	0,
+	0x10,
+	0,
+	0,
+	0,
+	0,
+	DW_CFA_advance_loc | 1,
+	DW_CFA_offset | 6,
+	2,
 	/* terminator */
 	0,
 	0,
@@ -170,6 +221,10 @@ static void test_rows(void **state)
 	check(t, 0x5025, CFI_FP, 16, CFI_SAVED);
 	check(t, 0x503f, CFI_FP, 16, CFI_SAVED);
 	assert_null(cfi_find(t, 0x5040));
+	check(t, 0x6001, CFI_SP, 16, CFI_SAVED);
+	check(t, 0x6003, CFI_SP, 8, CFI_SAME);
+	check(t, 0x7000, CFI_SP, 8, CFI_SAME);
+	check(t, 0x7001, CFI_COMPLEX, 0, 0);
 	assert_null(cfi_find(t, UINT64_MAX));
 	cfi_free(t);
 }
@@ -181,7 +236,7 @@ static void test_index(void **state)
 	struct cfi_entry *entries = cfi_index(&s, &n);
 
 	(void)state;
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 4);
 	assert_int_equal(entries[0].start, 0x4000);
 	assert_int_equal(entries[0].address, BASE + 64);
 	assert_int_equal(entries[1].start, 0x5000);
