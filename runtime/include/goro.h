@@ -866,11 +866,11 @@ GORO_API void goro_assert_no_leaks(goro_leak_mark *mark, int64_t grace);
  * `goro leaks` proves that a goroutine is leaked when nothing that can still run has a pointer to
  * what it waits for. It looks for pointers in globals, thread-local variables, registers, stacks,
  * and in what malloc() gave out and these lead to; other mappings count as if somebody used all of
- * them. A pointer into the middle of an object counts. What it cannot see is a pointer that is
- * hidden: XORed or compressed, with bits in it that are no address, unaligned, or only in the
- * kernel (epoll's data, a timer's signal value) or in another process. Say so, in one of these
- * ways; otherwise a goroutine that such a pointer could wake may be called leaked. Any thread may
- * call.
+ * them. A pointer into the middle of an object counts, also with a tag in its upper 16 bits, and
+ * one that the kernel keeps in an epoll instance, a timer or a pipe. What it cannot see is a
+ * pointer that is hidden: XORed, compressed or unaligned, or only on disk, in a socket or in
+ * another process. Say so, in one of these ways; otherwise a goroutine that such a pointer could
+ * wake may be called leaked. Any thread may call.
  */
 
 /* Somebody has a pointer to `object`, or into it, until the second is called. -ENOSPC: too many. */
