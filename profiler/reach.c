@@ -33,13 +33,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "heap.h"
 #include "reach_roots.h"
 #include "reach_run.h"
 #include "reach_skip.h"
 #include "reach_zones.h"
+#include "target_absent.h"
 
 /* Heap that only leaked goroutines reach: what several of them share counts for the first. */
 static struct goro_error *measure(struct run *r)
@@ -74,13 +74,11 @@ static bool allocate(struct run *r)
 	r->candidate = calloc(n, sizeof *r->candidate);
 	r->alive = calloc(n, sizeof *r->alive);
 	r->searched = calloc(n, sizeof *r->searched);
-	r->stack = calloc(n, sizeof *r->stack);
 	r->ret->leaked = calloc(n, sizeof *r->ret->leaked);
 	r->ret->retains = calloc(n, sizeof *r->ret->retains);
 	r->window = malloc(REACH_WINDOW + HEAP_PAGE);
-	r->records = calloc(n, r->view->facts->record_size);
-	return r->records && r->candidate && r->alive && r->searched && r->stack &&
-	       r->ret->leaked && r->ret->retains && r->window;
+	return reach_stacks_room(r) && r->candidate && r->alive && r->searched && r->ret->leaked &&
+	       r->ret->retains && r->window;
 }
 
 /* What a pointer may lead to: objects, and stacks. */
@@ -138,9 +136,9 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	r->from = roots->from;
 	if (!make_zones(r, roots))
 		return &goro_enomem;
+	if (reach_skips("cold"))
+		target_absent_free(r->view->t);
 	err = read_guard(r);
-	if (!err)
-		err = reach_preload(r);
 	if (err)
 		return err;
 	if (!reach_guess_mark(r))
@@ -173,8 +171,6 @@ static void run_free(struct run *r)
 	}
 	heap_free(&r->heap);
 	zones_free(&r->zones);
-	if (r->slab)
-		munmap(r->slab, r->slab_size + 1);
 	free(r->watched);
 	free(r->live);
 	free(r->pending);
@@ -185,8 +181,8 @@ static void run_free(struct run *r)
 	free(r->candidate);
 	free(r->alive);
 	free(r->searched);
-	free(r->stack);
-	free(r->records);
+	free(r->stacks);
+	free(r->batch);
 	free(r->todo);
 	free(r->window);
 	free(r->origins);

@@ -71,7 +71,7 @@ void reach_search_goroutine(struct run *r, uint32_t g)
 	r->searched[g] = true;
 	if (r->view->why && r->from[g])
 		note_origin(r, r->from[g], itself);
-	push(r, (struct todo){ .kind = ZONE_STACK, .index = g });
+	r->stacks[r->nstacks++] = g;
 }
 
 static void wake(struct run *r, uint32_t g, uint64_t key)
@@ -172,7 +172,7 @@ static void mark_stack(struct run *r, const struct zone *z, uint64_t at)
 	r->searched[z->index] = true;
 	if (r->view->why)
 		note_origin(r, z->lo, word_here(r, at));
-	push(r, (struct todo){ .kind = ZONE_STACK, .index = z->index });
+	r->stacks[r->nstacks++] = z->index;
 }
 
 void reach_visit(struct run *r, uint64_t v, uint64_t at)

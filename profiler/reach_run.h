@@ -3,9 +3,9 @@
  * reach_run.h - one search for what nothing can reach: what the files reach*.c share.
  *
  * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
- * reach_search.c goes through the words of what was marked (and reach_sweep.c, where that is much),
- * reach_chain.c says why somebody can be woken. reach.c is the order in which they do it, and says
- * why that is a proof.
+ * reach_search.c goes through the words of what was marked (reach_sweep.c where that
+ * is much, reach_stacks.c for goroutines), reach_chain.c says why somebody can be woken. reach.c is
+ * the order in which they do it, and says why that is a proof.
  */
 #ifndef GORO_REACH_RUN_H
 #define GORO_REACH_RUN_H
@@ -65,13 +65,12 @@ struct run {
 
 	/* Of each goroutine. */
 	bool *candidate;
-	bool *alive;	 /* it runs, or could be woken */
-	bool *searched;	 /* its stack and record were */
-	uint64_t *from;	 /* lowest address of its stack that is in use; 0: it has none */
-	uint8_t **stack; /* copy of [from, stack_hi), or NULL: not read in advance */
-	uint8_t *slab;
-	size_t slab_size;
-	uint8_t *records;
+	bool *alive;	  /* it runs, or could be woken */
+	bool *searched;	  /* its stack and record were */
+	uint64_t *from;	  /* lowest address of its stack that is in use; 0: it has none */
+	uint32_t *stacks; /* those to be searched, of which the first nsearched were */
+	size_t nstacks, nsearched;
+	struct reach_batch *batch; /* reach_stacks.c's */
 
 	struct todo *todo;
 	size_t ntodo, todo_cap;
@@ -141,13 +140,21 @@ void reach_sweep(struct run *r);
 /* ---- reach_search.c ---------------------------------------------------------------------------
  */
 
-/* Read records, and of stacks what is small, many at once. */
-struct goro_error *reach_preload(struct run *r);
+/* What of [lo, hi), which was not copied, is the target's own. */
+struct goro_error *reach_search_memory(struct run *r, uint64_t lo, uint64_t hi);
 /* The words of [at, at + size) of an area. */
 void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size);
 /* Everything that is a root, then all that was marked and what it leads to. */
 struct goro_error *reach_search_roots(struct run *r, const struct roots *roots);
 struct goro_error *reach_drain(struct run *r);
+
+/* ---- reach_stacks.c ---------------------------------------------------------------------------
+ */
+
+/* Before anything is marked. False: no memory. */
+bool reach_stacks_room(struct run *r);
+/* The next of r->stacks, many at once. */
+struct goro_error *reach_search_stacks(struct run *r);
 
 /* ---- reach_guess.c ----------------------------------------------------------------------------
  */

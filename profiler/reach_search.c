@@ -5,19 +5,14 @@
 #include "reach_run.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #include "reach_skip.h"
-#include "target_absent.h"
-
-#define PRELOAD 16384u /* bytes of a stack that are read with many others at once */
-#define BATCH	512u
 
 /* ---- what was marked --------------------------------------------------------------------------
  */
 
-/* Memory that was not copied: its own pages, a window at a time. */
-static struct goro_error *search_memory(struct run *r, uint64_t lo, uint64_t hi)
+/* Its own pages, a window at a time. */
+struct goro_error *reach_search_memory(struct run *r, uint64_t lo, uint64_t hi)
 {
 	struct goro_error *err = NULL;
 
@@ -49,41 +44,6 @@ static struct goro_error *search_memory(struct run *r, uint64_t lo, uint64_t hi)
 			reach_search_words(r, r->window, stop - from, from);
 		}
 	}
-	return err;
-}
-
-static void search_record(struct run *r, uint32_t g)
-{
-	const struct goro_info *info = &r->view->snap->g[g];
-	const struct facts *facts = r->view->facts;
-	const uint8_t *record = r->records + g * (size_t)facts->record_size;
-	size_t stale = info->state == GORO_STATE_WAITING ? facts->record_size : facts->record_wait;
-
-	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
-	reach_search_words(r, record, stale, info->record);
-	if (stale + 8 < facts->record_size)
-		reach_search_words(r, record + stale + 8, facts->record_size - stale - 8,
-				   info->record + stale + 8);
-}
-
-static struct goro_error *search_stack(struct run *r, uint32_t g)
-{
-	const struct goro_info *info = &r->view->snap->g[g];
-	bool skip = reach_skips("stacks") && !r->candidate[g];
-	struct goro_error *err = NULL;
-
-	search_record(r, g);
-	if (!reach_skips("locals"))
-		reach_visit(r, r->view->facts->locals[g], info->record);
-	r->here.kind = REACH_STACK;
-	/* Its own code finds what lies in its frames by its stack pointer: no word need lead there.
-	 */
-	if (r->from[g] && !reach_skips("frames"))
-		reach_wake_watchers(r, r->from[g]);
-	if (r->stack[g] && !skip)
-		reach_search_words(r, r->stack[g], info->stack_hi - r->from[g], r->from[g]);
-	else if (r->from[g] && !skip)
-		err = search_memory(r, r->from[g], info->stack_hi);
 	return err;
 }
 
@@ -131,7 +91,7 @@ static struct goro_error *search_block(struct run *r, uint32_t index)
 				       .object = heap_block_begin(b),
 				       .size = b->hi - heap_block_begin(b) };
 	r->ret->object_bytes += r->here.size;
-	return reach_skips("blocks") ? NULL : search_memory(r, b->lo, b->hi);
+	return reach_skips("blocks") ? NULL : reach_search_memory(r, b->lo, b->hi);
 }
 
 /* Where an object's page is, first; once that is there, its words. */
@@ -183,10 +143,10 @@ struct goro_error *reach_drain(struct run *r)
 		} else if (next_todo(r, &t)) {
 			if (t.kind == ZONE_AREA)
 				search_area(r, &t);
-			else if (t.kind == ZONE_BLOCK)
-				err = search_block(r, t.index);
 			else
-				err = search_stack(r, t.index);
+				err = search_block(r, t.index);
+		} else if (r->nsearched < r->nstacks) {
+			err = reach_search_stacks(r);
 		} else if (!reach_mark_seen(r)) {
 			break;
 		}
@@ -194,67 +154,6 @@ struct goro_error *reach_drain(struct run *r)
 	return r->no_memory && !err ? &goro_enomem : err;
 }
 
-/* ---- reading goroutines in advance --------------------------------------------------------------
- */
-
-static struct goro_error *read_batch(struct run *r, struct target_read *reads, size_t n)
-{
-	struct goro_error *err = r->view->t->ops->read(r->view->t, reads, n);
-
-	for (size_t i = 0; i < n && !err; i++) {
-		if (!reads[i].ok)
-			memset(reads[i].to, 0, reads[i].len);
-	}
-	return err;
-}
-
-struct goro_error *reach_preload(struct run *r)
-{
-	const struct goro_snapshot *snap = r->view->snap;
-	size_t size = r->view->facts->record_size, used = 0, n = 0;
-	struct target_read reads[BATCH];
-	struct goro_error *err = NULL;
-
-	if (reach_skips("cold"))
-		target_absent_free(r->view->t);
-	for (size_t i = 0; i < snap->ng; i++) {
-		uint64_t len = r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
-
-		r->slab_size += len <= PRELOAD ? len : 0;
-	}
-	r->slab = mmap(NULL, r->slab_size + 1, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (r->slab == MAP_FAILED)
-		r->slab = NULL;
-	if (!r->slab)
-		return &goro_enomem;
-	/* Records lie side by side, and neighbours are read faster. */
-	for (size_t i = 0; i < snap->ng && !err; i++) {
-		reads[n++] = (struct target_read){ .address = snap->g[i].record,
-						   .to = r->records + i * size,
-						   .len = size };
-		if (n < BATCH && i + 1 < snap->ng)
-			continue;
-		err = read_batch(r, reads, n);
-		n = 0;
-	}
-	for (size_t i = 0; i <= snap->ng && !err; i++) {
-		uint64_t len = i < snap->ng && r->from[i] ? snap->g[i].stack_hi - r->from[i] : 0;
-
-		if (len && len <= PRELOAD) {
-			r->stack[i] = r->slab + used;
-			used += len;
-			reads[n++] = (struct target_read){ .address = r->from[i],
-							   .to = r->stack[i],
-							   .len = len };
-		}
-		if (n < BATCH && i < snap->ng)
-			continue;
-		err = read_batch(r, reads, n);
-		n = 0;
-	}
-	return err;
-}
 /* ---- the roots ----------------------------------------------------------------------------------
  */
 
@@ -265,7 +164,7 @@ struct goro_error *reach_search_roots(struct run *r, const struct roots *roots)
 	r->here = (struct reach_link){ .kind = REACH_MEMORY };
 	for (size_t i = 0; i < roots->n && !err; i++) {
 		r->ret->root_bytes += roots->v[i].hi - roots->v[i].lo;
-		err = search_memory(r, roots->v[i].lo, roots->v[i].hi);
+		err = reach_search_memory(r, roots->v[i].lo, roots->v[i].hi);
 	}
 	r->here = (struct reach_link){ .kind = REACH_KERNEL };
 	if (!err && !reach_skips("kept"))
