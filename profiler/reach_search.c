@@ -50,6 +50,8 @@ struct goro_error *reach_search_memory(struct run *r, uint64_t lo, uint64_t hi)
 void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, size_t size)
 {
 	const uint64_t end = at + size;
+	/* Of the proof's big heap nearly every word points to what is known to be reachable. */
+	const uint64_t *suspects = r->suspects ? r->suspects[a - r->heap.areas] : NULL;
 
 	for (uint64_t p = at, next; p < end; p = next) {
 		const struct sparse_block *b = sparse_block(&a->words, p);
@@ -65,6 +67,11 @@ void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, 
 			bits &= (UINT64_C(1) << end / 8 % 64) - 1;
 		v = sparse_words(b, line, bit);
 		for (; bits; bits &= bits - 1, v++) {
+			const uint64_t in = (*v & 0xffffffffffff) - a->lo;
+
+			if (suspects && in < a->hi - a->lo && !heap_bit(suspects, in / HEAP_PAGE) &&
+			    (*v & 0x1ffff) != r->disguise)
+				continue;
 			reach_word(r, *v, (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(bits));
 		}
 	}
