@@ -401,6 +401,40 @@ static struct goro_error *search_modules(struct heap_search *s)
 	return NULL;
 }
 
+/* The library of another allocator that is there, by its name in the map; NULL: none that we know.
+ */
+static const char *other_allocator(const struct target_maps *maps)
+{
+	static const char *const names[] = { "libjemalloc", "libtcmalloc", "libmimalloc",
+					     "libhoard",    "libsnmalloc", "librpmalloc",
+					     "libscudo" };
+
+	for (size_t i = 0; i < maps->n; i++) {
+		const char *base = maps->v[i].path ? goro_basename(maps->v[i].path) : "";
+
+		for (size_t k = 0; k < sizeof names / sizeof *names; k++)
+			if (!strncmp(base, names[k], strlen(names[k])))
+				return base;
+	}
+	return NULL;
+}
+
+/* One line, of the first of what there is to say. */
+static void say_what_is_unknown(const struct heap_search *s)
+{
+	const char *other = other_allocator(s->maps);
+	struct heap *h = s->h;
+
+	if (other)
+		snprintf(h->note, sizeof h->note, "the heap of %.100s is not known to us", other);
+	else if (!s->main_arena)
+		snprintf(h->note, sizeof h->note, "no heap of glibc's malloc was found");
+	else if (h->busy)
+		snprintf(h->note, sizeof h->note, "some of the heap was being changed");
+	else if (s->lost || !s->have_par)
+		snprintf(h->note, sizeof h->note, "some of the heap could not be walked");
+}
+
 struct goro_error *heap_read(struct heap *h, struct target *t, const struct target_maps *maps,
 			     const struct facts_range *skip, size_t nskip, uint64_t most)
 {
@@ -422,12 +456,7 @@ struct goro_error *heap_read(struct heap *h, struct target *t, const struct targ
 	heap_mark_tcaches(h);
 	h->state =
 		(struct facts_range){ s.main_arena, s.main_arena ? s.main_arena + ARENA_SIZE : 0 };
-	if (!s.main_arena)
-		snprintf(h->note, sizeof h->note, "no heap of glibc's malloc was found");
-	else if (h->busy)
-		snprintf(h->note, sizeof h->note, "some of the heap was being changed");
-	else if (s.lost || !s.have_par)
-		snprintf(h->note, sizeof h->note, "some of the heap could not be walked");
+	say_what_is_unknown(&s);
 	return NULL;
 }
 

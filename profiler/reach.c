@@ -210,14 +210,19 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 		memcpy(ret->note, r.heap.note, sizeof ret->note);
 		ret->busy = r.heap.busy;
 	}
-	/*
-	 * All is in use if no object is known. Another allocator's address space can be terabytes
-	 * (AddressSanitizer's is), so it is not even looked at.
-	 */
-	if (!err && (r.heap.nareas || r.heap.nblocks || ret->busy)) {
+	if (!err)
 		err = roots_find(&roots, view, &maps, &r.heap);
-		if (!err)
-			err = mark(&r, &roots);
+	/*
+	 * Where no object of the heap is known all of them are in use, and only what lies on stacks
+	 * can be out of reach. Another allocator's address space can be terabytes
+	 * (AddressSanitizer's is): then nothing is looked at, and what the heap's note says is all
+	 * there is to say.
+	 */
+	if (err && roots.too_big && ret->note[0] && !r.heap.nareas && !r.heap.nblocks) {
+		goro_error_free(err);
+		err = NULL;
+	} else if (!err) {
+		err = mark(&r, &roots);
 	}
 	run_free(&r);
 	roots_free(&roots);

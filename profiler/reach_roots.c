@@ -373,7 +373,8 @@ static struct goro_error *use(struct finder *f, const struct target_map *m, uint
 	if (lo >= hi)
 		return NULL;
 	f->space += hi - lo;
-	if (f->space > MOST_SPACE)
+	f->ret->too_big = f->space > MOST_SPACE;
+	if (f->ret->too_big)
 		return goro_error_new(GORO_PARTIAL,
 				      "its address space is too big to search; was it built with a "
 				      "sanitizer?");

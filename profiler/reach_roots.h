@@ -19,6 +19,8 @@ struct roots {
 
 	/* Of each thread: a worker that waits for work. Its vector registers hold nothing. */
 	bool *idle;
+
+	bool too_big; /* there is too much address space to be looked at: that is the error */
 };
 
 /*

@@ -30,29 +30,50 @@ static goro_waitgroup parked; /* those who wait are about to */
 static uintptr_t disguised;
 uintptr_t hidden_leak;
 
+/*
+ * HIDE_STACK: what they wait for lies on their own stacks, so that it can be lost where nothing is
+ * known of the heap. To the places it is a pointer like any other.
+ */
+static bool on_stacks;
+static uintptr_t given; /* the complement of the newest one's */
+
+static void wait_on_own_stack(uintptr_t *complement)
+{
+	goro_waitgroup mine = { 0 };
+
+	goro_waitgroup_add(&mine, 1);
+	*complement = ~(uintptr_t)&mine;
+	goro_waitgroup_done(&parked);
+	goro_waitgroup_wait(&mine);
+}
+
 static void leaked_in_truth(void *arg)
 {
 	volatile char here = 0;
 
 	disguised = ~(uintptr_t)&here;
+	if (on_stacks)
+		wait_on_own_stack(&hidden_leak);
 	goro_waitgroup_done(&parked);
 	goro_chan_recv(arg, NULL);
 }
 
 static void waits(void *arg)
 {
+	if (on_stacks)
+		wait_on_own_stack(&given);
 	goro_waitgroup_done(&parked);
 	goro_chan_recv(arg, NULL);
 }
 
 goro_chan *new_chan(void)
 {
-	goro_chan *c = goro_chan_of(int, 0);
+	goro_chan *c = on_stacks ? NULL : goro_chan_of(int, 0);
 
 	goro_waitgroup_add(&parked, 1);
 	go(waits, c);
 	goro_waitgroup_wait(&parked);
-	return c;
+	return on_stacks ? (goro_chan *)~given : c;
 }
 
 void wait_until_cold(uintptr_t at)
@@ -92,7 +113,7 @@ static void obstruct(void)
 /* Before the rest, so that its stack was never anybody else's. */
 static void leak(void)
 {
-	goro_chan *c = goro_chan_of(int, 0);
+	goro_chan *c = on_stacks ? NULL : goro_chan_of(int, 0);
 
 	hidden_leak = ~(uintptr_t)c;
 	goro_waitgroup_add(&parked, 1);
@@ -150,6 +171,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: hide PLACE\n");
 		return 2;
 	}
+	on_stacks = getenv("HIDE_STACK");
 	obstruct();
 	leak();
 	goro_waitgroup_wait(&parked);
