@@ -26,7 +26,8 @@
 #define TRIES	  8
 #define MAX_PAUSE UINT64_C(100000000)
 #define MAX_COPY  (UINT64_C(1) << 30)
-#define BUSY_US	  700 /* grows with each try */
+#define BUSY_US	  700		       /* grows with each try */
+#define OUR_OWN	  (UINT64_C(16) << 20) /* bytes that we use beside the copy, about */
 
 struct proof {
 	struct goro_scope *scope;
@@ -208,6 +209,30 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 	return err;
 }
 
+/*
+ * A copy of it is made, of its heap at least, and in its own container that is taken from what the
+ * target may use: it would be killed for our sake.
+ */
+static struct goro_error *check_room(struct proof *p)
+{
+	struct target *t = p->scope->target;
+	const uint64_t room = target_our_room();
+	struct target_usage usage = { 0 };
+	struct goro_error *err = NULL;
+
+	if (room == UINT64_MAX)
+		return NULL;
+	p->most = room < p->most ? room : p->most;
+	err = t->ops->usage(t, &usage);
+	if (err || usage.rss / 8 * 9 + OUR_OWN <= room)
+		return err;
+	return goro_error_new(GORO_PARTIAL,
+			      "a copy of its %llu MiB may not fit in the %llu MiB that the memory "
+			      "cgroup of this command leaves: run it in another one",
+			      (unsigned long long)(usage.rss >> 20),
+			      (unsigned long long)(room >> 20));
+}
+
 static struct goro_error *prove(struct proof *p)
 {
 	struct goro_error *err = NULL;
@@ -267,7 +292,12 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 	if (!scope->reader || !scope->reader->ops->facts)
 		err = goro_error_new(GORO_PARTIAL, "not possible for this runtime");
 	if (!err)
+		err = check_room(&p);
+	if (!err) {
+		target_offer_us_begin();
 		err = prove(&p);
+		target_offer_us_end();
+	}
 	pthread_mutex_unlock(&scope->lock);
 	reach_guess_free(&p.guess);
 	return unknown(&p, err);

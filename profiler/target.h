@@ -183,6 +183,17 @@ const struct target_map *target_maps_find(const struct target_maps *maps, uint64
 struct goro_error *target_read_at(struct target *t, uint64_t address, void *to, size_t len,
 				  bool *ok);
 
+/* ---- our own memory (target_process_room.c) ---------------------------------------------------
+ */
+
+/* Bytes that we may use more before a limit of our cgroups is reached; UINT64_MAX: none. */
+uint64_t target_our_room(void);
+
+/* While a lot of it is used: should memory run out nevertheless, be the first to go, not the
+ * target. */
+void target_offer_us_begin(void);
+void target_offer_us_end(void);
+
 /* ---- which processes there are --------------------------------------------------------------- */
 
 /* What can be known of a process without looking into it. */

@@ -103,6 +103,13 @@ void process_kept_free(struct process_kept *k);
 /* May it have memory that a device writes to, without its page tables telling? */
 bool process_written_unseen(int dir, const struct target_maps *maps);
 
+/* ---- target_process_room.c ---------------------------------------------------------------------
+ */
+
+/* Bytes that the process may use more before a limit of its cgroups is reached; UINT64_MAX: none.
+ */
+uint64_t process_memory_room(int dir);
+
 /* ---- target_process_text.c: files in /proc --------------------------------------------------- */
 
 /* The whole file as a string, *len long; NULL with errno set. */

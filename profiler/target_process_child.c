@@ -30,47 +30,13 @@ unsigned long long keeper_resident_bytes(const struct keeper *k)
 	return kb << 10;
 }
 
-static bool read_number(const char *directory, const char *name, unsigned long long *ret)
-{
-	char path[512], text[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "%s/%s", directory, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0 || !isdigit((unsigned char)text[0]))
-		return false;
-	text[n] = '\0';
-	*ret = strtoull(text, NULL, 10);
-	return true;
-}
-
 /*
  * Pages that are written while the child lives are paid for by the target's memory cgroup. An
  * eighth of what is resident must fit.
  */
 static bool cgroup_has_room(const struct keeper *k)
 {
-	unsigned long long max, current;
-	char directory[300];
-	size_t len;
-	char *text = process_text(k->dir, "cgroup", &len), *unified, *end;
-	bool room = true;
-
-	unified = text ? strstr(text, "0::/") : NULL;
-	end = unified ? strchr(unified, '\n') : NULL;
-	if (end && (unified == text || unified[-1] == '\n')) {
-		*end = '\0';
-		snprintf(directory, sizeof directory, "/sys/fs/cgroup%s", unified + 3);
-		if (read_number(directory, "memory.max", &max) &&
-		    read_number(directory, "memory.current", &current))
-			room = current < max && max - current > keeper_resident_bytes(k) / 8;
-	}
-	free(text);
-	return room;
+	return process_memory_room(k->dir) > keeper_resident_bytes(k) / 8;
 }
 
 /* A filter may kill it for a system call that it never makes. */

@@ -87,7 +87,7 @@ void wait_until_cold(uintptr_t at)
 /*
  * What may stand in the way of whoever looks; each makes it take another way. HIDE_WIDE: so much
  * address space that no copy of it is kept in advance. HIDE_SECCOMP: a filter, as in a container,
- * that ends the process for making another one.
+ * that ends the process for making another one. HIDE_FAT: so many MiB that it really uses.
  */
 static void obstruct(void)
 {
@@ -99,12 +99,18 @@ static void obstruct(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
+	static void *volatile fat;
+	const size_t size = getenv("HIDE_FAT") ? strtoul(getenv("HIDE_FAT"), NULL, 10) << 20 : 0;
 	const struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
 
 	if (getenv("HIDE_WIDE") &&
 	    mmap(NULL, 65ul << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) ==
 		    MAP_FAILED)
 		exit(77);
+	if (size) {
+		fat = malloc(size);
+		memset(fat, 1, size);
+	}
 	if (getenv("HIDE_SECCOMP") && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 				       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)))
 		exit(77);
