@@ -98,14 +98,22 @@ static size_t p_size(const struct contract *c)
 	return end > size ? end : size;
 }
 
+/* Its ends are of two moments, and a worker that takes the last entry back moves the tail first. */
+static uint32_t runq_len(const struct contract *c, struct record r)
+{
+	uint32_t head = (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_head);
+	uint32_t tail = (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_tail);
+	bool next = contract_get(c, r, GORO_FIELD_p_runnext) != 0;
+
+	return ((int32_t)(tail - head) > 0 ? tail - head : 0) + next;
+}
+
 static struct goro_proc decode_proc(const struct contract *c, struct record r)
 {
 	return (struct goro_proc){
 		.id = (uint32_t)contract_get(c, r, GORO_FIELD_p_id),
 		.status = (uint32_t)contract_get(c, r, GORO_FIELD_p_status),
-		.runq_len = (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_tail) -
-			    (uint32_t)contract_get(c, r, GORO_FIELD_p_runq_head) +
-			    (contract_get(c, r, GORO_FIELD_p_runnext) != 0),
+		.runq_len = runq_len(c, r),
 		.nswitch = contract_get(c, r, GORO_FIELD_p_nswitch),
 		.nspawn = contract_get(c, r, GORO_FIELD_p_nspawn),
 		.nexit = contract_get(c, r, GORO_FIELD_p_nexit),

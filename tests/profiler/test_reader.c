@@ -86,6 +86,34 @@ static void test_reads_by_the_contract(void **state)
 	goro_scope_close(scope);
 }
 
+/* The two ends of a run queue are never read at one moment. */
+static void test_ends_of_a_run_queue(void **state)
+{
+	static const struct {
+		uint64_t head, tail, next;
+		uint32_t len;
+	} cases[] = { { 5, 5, 0, 0 },		{ 5, 9, 0, 4 }, { 5, 9, FAKE_RECORDS, 5 },
+		      { UINT32_MAX, 2, 0, 3 },	{ 6, 5, 0, 0 }, { 0, UINT32_MAX, 0, 0 },
+		      { 6, 5, FAKE_RECORDS, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct fake *f = fake_new();
+		uint64_t p = *(uint64_t *)fake_at(f, f->contract->ps);
+		struct goro_scope *scope;
+		struct goro_snapshot *snap;
+
+		fake_store(f, p, GORO_FIELD_p_runq_head, cases[i].head);
+		fake_store(f, p, GORO_FIELD_p_runq_tail, cases[i].tail);
+		fake_store(f, p, GORO_FIELD_p_runnext, cases[i].next);
+		scope = open_fake(f);
+		snap = take(scope);
+		assert_int_equal(snap->procs[0].runq_len, cases[i].len);
+		goro_snapshot_free(snap);
+		goro_scope_close(scope);
+	}
+}
+
 static void test_books_of_the_heap(void **state)
 {
 	struct fake *f = fake_new();
@@ -571,6 +599,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads_by_the_contract),
+		cmocka_unit_test(test_ends_of_a_run_queue),
 		cmocka_unit_test(test_books_of_the_heap),
 		cmocka_unit_test(test_older_and_newer_contracts),
 		cmocka_unit_test(test_reads_again_what_ran),
