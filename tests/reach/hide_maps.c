@@ -32,6 +32,21 @@ static void in_shared(void)
 	p[1000] = new_chan();
 }
 
+/* Of a pool that an administrator fills; the machine of the tests has room for two, perhaps. */
+static void in_huge(void)
+{
+	const int kinds[] = { MAP_PRIVATE, MAP_SHARED };
+
+	for (int i = 0; i < 2; i++) {
+		void **p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_HUGETLB | kinds[i], -1, 0);
+
+		if (p == MAP_FAILED)
+			exit(77);
+		p[100000] = new_chan();
+	}
+}
+
 static void in_dontfork(void)
 {
 	void **p = map(MAP_PRIVATE);
@@ -114,6 +129,7 @@ static void in_readonly(void)
 const struct place places_in_maps[] = {
 	{ "mapping", in_mapping },
 	{ "shared", in_shared },
+	{ "huge", in_huge },
 	{ "dontfork", in_dontfork },
 	{ "wipeonfork", in_wipeonfork },
 	{ "readonly", in_readonly },
