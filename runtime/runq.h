@@ -35,6 +35,14 @@ static inline bool runq_claim(struct p *pp, uint64_t *top, uint32_t n)
 {
 	uint64_t to = (*top & ~(uint64_t)UINT32_MAX) | (uint32_t)(*top + n);
 
+	/*
+	 * All of it also where the head alone would do: a load of eight bytes of which four were
+	 * just stored has to wait until these are in the cache, behind all stores before them.
+	 */
+	if (sched.solo) {
+		atomic_store_explicit(&pp->runq_top, to, memory_order_relaxed);
+		return true;
+	}
 	/* Release: our reads of the entries come before their slots may be filled again. */
 	return atomic_compare_exchange_strong_explicit(&pp->runq_top, top, to, memory_order_acq_rel,
 						       memory_order_acquire);
@@ -131,10 +139,6 @@ static inline struct g *runq_take_ring(struct p *pp)
 			return NULL;
 		runq_prefetch(pp, head);
 		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
-		if (sched.solo) {
-			atomic_store_explicit(&pp->runq_head, head + 1, memory_order_relaxed);
-			return gp;
-		}
 		if (runq_claim(pp, &top, 1))
 			return gp;
 	}
