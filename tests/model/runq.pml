@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run queue of a P (runq.h, runq.c) and the global queue (globalq.c): what one worker makes
+ * runnable and others steal runs once, and is not lost.
+ *
+ * The first worker has a full ring of LEN and a goroutine in the slot in front. It makes more: half
+ * of the ring goes to the global queue, and it is full again. Then all run what is in their own
+ * queue, from either end, take from the global one, or steal half of another's ring, and at last
+ * its slot. Loads and stores are steps of their own; a compare-and-swap and an exchange are one.
+ * Entries that are copied may be old ones by then: only the top, a head and a count of what was
+ * taken at the tail, tells.
+ *
+ * Mutations, each of which must be found:
+ *   TAIL_FIRST       an entry is published before it is written
+ *   HEAD_FIRST       a thief moves the head before it has copied the entries
+ *   PUBLISH_EARLY    a thief publishes what it has copied before it is its own
+ *   PLAIN_TAKE       the owner moves the head with a store
+ *   PLAIN_OVERFLOW   so does the overflow
+ *   NO_COUNT         what is taken at the tail is not counted
+ *   LATE_TAIL        the tail goes back after the count
+ *   NO_RESTORE       the tail stays back when thieves were faster
+ *   PLAIN_NEXT       the slot is filled with a store, whatever is in it
+ *   NO_ROOM          what comes from the global queue is put in the ring with the lock held, room
+ *                    or not
+ */
+#define WORKERS 2
+#define LEN	4
+#define ITEMS	8
+
+typedef queue {
+	byte head, count; /* runq_top */
+	byte tail;
+	byte entry[LEN];
+	byte next /* 0: empty */
+};
+
+queue q[WORKERS];
+chan global = [ITEMS] of { byte };
+bool locked = false; /* sched.lock */
+bool ran[ITEMS + 1];
+bool begun = false;
+
+inline lock()
+{
+	atomic { !locked -> locked = true }
+}
+
+inline runs(x)
+{
+	d_step {
+		assert(x > 0 && !ran[x]);
+		ran[x] = true
+	}
+}
+
+inline read_top(p)
+{
+	d_step { h = q[p].head; c = q[p].count }
+}
+
+#define TOP_IS(p) (q[p].head == h && q[p].count == c)
+
+/* runq_put() and goro_runq_put_slow(). Only the owner writes its tail. */
+inline put(x)
+{
+	do
+	:: read_top(_pid);
+		if
+		:: q[_pid].tail - h < LEN ->
+#ifdef TAIL_FIRST
+			q[_pid].tail++;
+			q[_pid].entry[(q[_pid].tail - 1) % LEN] = x;
+#else
+			q[_pid].entry[q[_pid].tail % LEN] = x;
+			q[_pid].tail++;
+#endif
+			break
+		:: else ->
+			b[0] = q[_pid].entry[h % LEN];
+			b[1] = q[_pid].entry[(h + 1) % LEN];
+			if
+#ifdef PLAIN_OVERFLOW
+			:: true ->
+				q[_pid].head = h + LEN / 2;
+#else
+			:: atomic { TOP_IS(_pid) -> q[_pid].head = h + LEN / 2 };
+#endif
+				lock();
+				d_step { global!b[0]; global!b[1]; global!x; locked = false };
+				break
+#ifndef PLAIN_OVERFLOW
+			:: !TOP_IS(_pid) /* thieves made room meanwhile */
+#endif
+			fi
+		fi
+	od
+}
+
+/* runq_set_next(), and what was in the slot goes to the ring. */
+inline put_next(x)
+{
+	y = q[_pid].next;
+	if
+	:: y == 0 -> q[_pid].next = x
+	:: else ->
+#ifdef PLAIN_NEXT
+		q[_pid].next = x;
+#else
+		atomic { y = q[_pid].next; q[_pid].next = x };
+#endif
+		if
+		:: y != 0 -> put(y)
+		:: else
+		fi
+	fi
+}
+
+/* runq_take_next(), also a thief's. */
+inline take_next(p, x)
+{
+	x = q[p].next;
+	if
+	:: x != 0 ->
+		if
+		:: atomic { q[p].next == x -> q[p].next = 0 }
+		:: q[p].next != x -> x = 0
+		fi
+	:: else
+	fi
+}
+
+/* runq_take_ring() */
+inline take_ring(x)
+{
+	read_top(_pid);
+	do
+	:: x != 0 || h == q[_pid].tail -> break
+	:: x == 0 && h != q[_pid].tail ->
+		y = q[_pid].entry[h % LEN];
+#ifdef PLAIN_TAKE
+		q[_pid].head = h + 1;
+		x = y
+#else
+		if
+		:: atomic { TOP_IS(_pid) -> q[_pid].head = h + 1; x = y }
+		:: !TOP_IS(_pid) -> read_top(_pid)
+		fi
+#endif
+	od
+}
+
+/* runq_take_child() and runq_take_back() */
+inline take_back(x)
+{
+	n = q[_pid].tail;
+	if
+	:: n != q[_pid].head ->
+		y = q[_pid].entry[(n - 1) % LEN];
+		read_top(_pid);
+#ifndef LATE_TAIL
+		q[_pid].tail = n - 1;
+#endif
+		do
+		:: x != 0 || h == n -> break
+		:: x == 0 && h != n ->
+			if
+#ifdef NO_COUNT
+			:: atomic { TOP_IS(_pid) -> x = y }
+#else
+			:: atomic { TOP_IS(_pid) -> q[_pid].count++; x = y }
+#endif
+			:: !TOP_IS(_pid) -> read_top(_pid)
+			fi
+		od;
+#ifdef LATE_TAIL
+		q[_pid].tail = n - (x -> 1 : 0);
+#endif
+		if
+#ifndef NO_RESTORE
+		:: x == 0 -> q[_pid].tail = n
+#endif
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* runq_get_for(): which goroutines are children of the one that waits is left open. That only one
+ * worker has any keeps the model small. */
+inline take(x)
+{
+	take_next(_pid, x);
+	if
+	:: x == 0 && _pid == 0 -> take_back(x)
+	:: true
+	fi;
+	if
+	:: x == 0 -> take_ring(x)
+	:: else
+	fi
+}
+
+/* goro_global_get(): one to run, a fair share for the ring. */
+inline take_global(x)
+{
+	x = 0;
+	if
+	:: len(global) > 0 ->
+		lock();
+		n = len(global) / WORKERS + 1;
+		n = (n < len(global) -> n : len(global));
+#ifndef NO_ROOM
+		i = LEN - (q[_pid].tail - q[_pid].head) + 1;
+		n = (n < i -> n : i);
+#endif
+		if
+		:: n > 0 -> global?x; n--
+		:: else
+		fi;
+		do
+		:: n > 0 -> global?z; put(z); n--
+		:: else -> break
+		od;
+		z = 0;
+		locked = false
+	:: else
+	fi
+}
+
+/* goro_runq_steal() */
+inline steal(from, x)
+{
+	x = 0;
+	read_top(from);
+	do
+	:: n = (q[from].tail > h -> q[from].tail - h : 0);
+		n = n - n / 2;
+		if
+		:: n == 0 -> take_next(from, x); break
+		:: n > LEN / 2 -> read_top(from)
+		:: n > 0 && n <= LEN / 2 ->
+#ifdef HEAD_FIRST
+			if
+			:: atomic { TOP_IS(from) -> q[from].head = h + n };
+				i = 0;
+				do
+				:: i < n ->
+					x = q[from].entry[(h + i) % LEN];
+					q[_pid].entry[(q[_pid].tail + i) % LEN] = x;
+					i++
+				:: else -> break
+				od;
+				q[_pid].tail = q[_pid].tail + n - 1;
+				break
+			:: !TOP_IS(from) -> read_top(from)
+			fi
+#else
+			i = 0;
+			do
+			:: i < n ->
+				x = q[from].entry[(h + i) % LEN];
+				q[_pid].entry[(q[_pid].tail + i) % LEN] = x;
+				i++
+			:: else -> break
+			od;
+#ifdef PUBLISH_EARLY
+			q[_pid].tail = q[_pid].tail + n - 1;
+#endif
+			if
+			:: atomic { TOP_IS(from) -> q[from].head = h + n };
+#ifndef PUBLISH_EARLY
+				q[_pid].tail = q[_pid].tail + n - 1;
+#endif
+				break
+			:: !TOP_IS(from) ->
+				x = 0;
+				read_top(from)
+			fi
+#endif
+		fi
+	od
+}
+
+/* What no step needs any more: else states differ by it. */
+inline forget()
+{
+	d_step { x = 0; y = 0; h = 0; c = 0; n = 0; i = 0; b[0] = 0; b[1] = 0 }
+}
+
+#define EMPTY(p) (q[p].head == q[p].tail && q[p].next == 0)
+#define FULL(p)	 (q[p].tail - q[p].head == LEN)
+
+active [WORKERS] proctype worker()
+{
+	byte x, y, z, h, c, n, i, from;
+	byte b[2];
+
+	if
+	:: _pid == 0 ->
+		d_step {
+			q[0].entry[0] = 1;
+			q[0].entry[1] = 2;
+			q[0].entry[2] = 4;
+			q[0].entry[3] = 5;
+			q[0].tail = 4;
+			q[0].next = 3;
+			begun = true
+		};
+		put_next(6);
+		forget();
+		put(7);
+		forget();
+		put(8);
+		forget()
+	:: else -> begun
+	fi;
+	from = 1 - _pid;
+end:	do
+	:: !EMPTY(_pid) ->
+		take(x);
+		if
+		:: x != 0 -> runs(x)
+		:: else
+		fi;
+		forget()
+	:: len(global) > 0 && (EMPTY(_pid) || FULL(_pid)) -> /* the latter now and then */
+		take_global(x);
+		if
+		:: x != 0 -> runs(x)
+		:: else
+		fi;
+		forget()
+	:: EMPTY(_pid) && !EMPTY(from) ->
+		steal(from, x);
+		if
+		:: x != 0 -> runs(x)
+		:: else
+		fi;
+		forget()
+	od
+}
+
+active proctype nothing_is_lost()
+{
+	byte i = 1;
+
+	timeout ->
+	do
+	:: i <= ITEMS -> assert(ran[i]); i++
+	:: else -> break
+	od
+}
