@@ -121,7 +121,8 @@ static struct goro_error *read_child(struct frozen *f, struct target_read *v, si
 			return goro_error_new(GORO_PARTIAL, "the copy of process %d was killed",
 					      f->target.pid);
 		v[i].ok = done == v[i].len;
-		f->target.bytes_read += v[i].ok ? done : 0;
+		if (v[i].ok)
+			__atomic_fetch_add(&f->target.bytes_read, done, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
