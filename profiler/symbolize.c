@@ -187,6 +187,7 @@ static const char *function_name(Dwarf_Die *die)
 struct lookup {
 	struct symbolizer *s;
 	Dwarf_Die cu;
+	Dwarf_Die functions;	  /* of the same unit: where they are described */
 	struct goro_frame common; /* what all frames of the pc share */
 	const char *file;	  /* where the next frame is */
 	uint32_t line;
@@ -219,7 +220,7 @@ static void go_to_call(struct lookup *l, Dwarf_Die *die)
 	l->file = NULL;
 	l->line = 0;
 	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attr), &number) == 0 &&
-	    dwarf_getsrcfiles(&l->cu, &files, &nfiles) == 0 && number < nfiles)
+	    dwarf_getsrcfiles(&l->functions, &files, &nfiles) == 0 && number < nfiles)
 		l->file = absolute_path(l->s, dwarf_filesrc(files, number, NULL, NULL), &l->cu);
 	if (dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attr), &number) == 0)
 		l->line = (uint32_t)number;
@@ -264,10 +265,10 @@ static int find_functions(Dwarf_Die *parent, Dwarf_Addr pc, bool all, Dwarf_Die 
 static void add_inlines(struct lookup *l, Dwarf_Addr address)
 {
 	Dwarf_Die path[MAX_NESTING];
-	int n = find_functions(&l->cu, address, false, path, MAX_NESTING);
+	int n = find_functions(&l->functions, address, false, path, MAX_NESTING);
 
 	if (n == 0)
-		n = find_functions(&l->cu, address, true, path, MAX_NESTING);
+		n = find_functions(&l->functions, address, true, path, MAX_NESTING);
 	while (n-- > 0) {
 		bool inlined = dwarf_tag(&path[n]) == DW_TAG_inlined_subroutine;
 
@@ -296,6 +297,21 @@ static Dwarf_Die *find_unit(Dwfl_Module *mod, uint64_t pc, Dwarf_Addr *bias)
 	return NULL;
 }
 
+/*
+ * With -gsplit-dwarf the program has its lines, and a file for each unit (.dwo) the functions. The
+ * unit itself, if that file is not there.
+ */
+static Dwarf_Die with_functions(Dwarf_Die *cu)
+{
+	Dwarf_Die split = { 0 };
+	uint8_t kind = 0;
+
+	if (dwarf_cu_info(cu->cu, NULL, &kind, NULL, &split, NULL, NULL, NULL) == 0 &&
+	    kind == DW_UT_skeleton && split.addr)
+		return split;
+	return *cu;
+}
+
 static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
 {
 	Dwarf_Addr bias;
@@ -306,6 +322,7 @@ static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
 	if (!cu)
 		return;
 	l->cu = *cu;
+	l->functions = with_functions(cu);
 	if (line) {
 		l->file = absolute_path(l->s, dwarf_linesrc(line, NULL, NULL), &l->cu);
 		dwarf_lineno(line, &number);
@@ -382,6 +399,9 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 	/* Assembly has lines but no subprograms. */
 	if (l->n == 0 || l->frames[l->n - 1].inlined)
 		add_frame(l, symbol, false);
+	/* Its name may be in a file of dwz's that is not there. */
+	if (!l->frames[l->n - 1].function)
+		l->frames[l->n - 1].function = keep_name(l->s, symbol);
 	for (size_t i = 0; i < l->n; i++)
 		l->frames[i].runtime = is_runtime(s, &l->frames[i]);
 	if (urls)

@@ -96,6 +96,25 @@ compressed) # in both ways that there were first
 		wait $pid 2>/dev/null || :
 	done
 	;;
+dwz | dwz-gone) # what two programs share is in a third file; without it functions and lines remain
+	command -v dwz >/dev/null || { echo "skipped: no dwz"; exit 77; }
+	cp "$PROGRAM" prog
+	cp "$PROGRAM" other
+	dwz -m common -h prog other
+	[ "$1" = dwz ] || rm -f common other
+	start ./prog
+	named
+	;;
+mini) # only names of functions, compressed, in .gnu_debugdata
+	command -v xz >/dev/null || { echo "skipped: no xz"; exit 77; }
+	"$OBJCOPY" -S --keep-symbol=main prog.debug mini
+	xz mini
+	"$OBJCOPY" --strip-all --add-section .gnu_debugdata=mini.xz "$PROGRAM" prog
+	rm prog.debug
+	start ./prog
+	"$GORO" dump $pid >out
+	grep -qE '^ +main in .*/prog\+0x[0-9a-f]+$' out || { cat out; exit 1; }
+	;;
 unknown) # compressed in a way that libdw may not know: then functions remain
 	"$OBJCOPY" --compress-debug-sections=zstd "$PROGRAM" prog 2>/dev/null ||
 		{ echo "skipped: this objcopy knows no zstd"; exit 77; }
