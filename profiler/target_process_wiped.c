@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * target_process_wiped.c - which maps of a process a child of it would see wiped (MADV_WIPEONFORK).
+ * target_process_wiped.c - which maps of a process a child of it would not see as they are: those
+ * that are wiped for it (MADV_WIPEONFORK), and private ones of huge pages, for which a child has no
+ * reservation: with the pool empty it loses them when the process writes, or when they are read.
  *
  * Only smaps says so, and that file makes the kernel walk every page table. So it is read while the
  * process runs: before it is stopped, to know what to copy, and once more of its child, to see
@@ -26,15 +28,21 @@ bool process_wiped_read(int dir, const char *name, struct process_wiped *ret)
 {
 	size_t len;
 	char *text = process_text(dir, name, &len), *rest = text, *line;
-	unsigned long long lo = 0, hi = 0;
+	unsigned long long lo = 0, hi = 0, from, to;
+	char rights[5] = "";
 	bool ok = text != NULL;
 
 	*ret = (struct process_wiped){ 0 };
 	while (ok && rest && (line = strsep(&rest, "\n"))) {
-		if (sscanf(line, "%llx-%llx ", &lo, &hi) == 2)
+		/* Some keys begin like a number, "AnonHugePages:" for one. */
+		if (sscanf(line, "%llx-%llx %4s", &from, &to, rights) == 3) {
+			lo = from;
+			hi = to;
 			continue;
+		}
 		/* "VmFlags: rd wr mr mw me ac wf " */
-		if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " wf"))
+		if (strncmp(line, "VmFlags:", 8) == 0 &&
+		    (strstr(line, " wf") || (strstr(line, " ht") && rights[3] == 'p')))
 			ok = add(ret, lo, hi);
 	}
 	free(text);
