@@ -57,6 +57,24 @@ int cmd_finish(const char *name, int status);
 /* Is the picture whole? If not, say so on stderr and return GORO_PARTIAL. */
 int cmd_completeness(const char *name, const struct goro_snapshot *snap);
 
+/* ---- cmd_output.c ---------------------------------------------------------------------------- */
+
+struct cmd_output {
+	const char *name; /* NULL: the standard output */
+	FILE *file;	  /* from begin to end: what to write to */
+	char *beside;	  /* the file that will take its place, or NULL */
+	int fd;
+	bool created; /* there was none */
+};
+
+/* Open it, and leave what is in it. False: errno. */
+bool cmd_output_open(struct cmd_output *o, const char *name);
+/* Now o->file can be written. False: errno. Call end all the same. */
+bool cmd_output_begin(struct cmd_output *o);
+/* good: put what was written in its place; else leave that as it was. Returns 0, or errno when it
+ * could not be written. */
+int cmd_output_end(struct cmd_output *o, bool good);
+
 /* ---- cmd_words.c ----------------------------------------------------------------------------- */
 
 /* "500ms", "2s", "1m", "1h", "0": to nanoseconds. */

@@ -211,16 +211,15 @@ static int fail_output(const char *name)
 	return GORO_PARTIAL;
 }
 
-static int put(const struct options *o, FILE *out, struct goro_scope *scope, struct profile *p)
+static int put(const struct options *o, struct cmd_output *out, struct goro_scope *scope,
+	       struct profile *p)
 {
-	const char *name = o->output ? o->output : "the output";
-
-	if (!profile_resolve(p, scope) || !o->format->write(out, scope, p)) {
+	if (!cmd_output_begin(out))
+		return fail_output(o->output);
+	if (!profile_resolve(p, scope) || !o->format->write(out->file, scope, p)) {
 		fputs("goro: profile: out of memory\n", stderr);
 		return GORO_PARTIAL;
 	}
-	if (fflush(out) || ferror(out))
-		return fail_output(name);
 	return GORO_OK;
 }
 
@@ -247,7 +246,7 @@ struct goro_error *cmd_put_profile(struct goro_scope *scope, const struct goro_s
 	return err;
 }
 
-static int run(struct options *o, FILE *out)
+static int run(struct options *o, struct cmd_output *out)
 {
 	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
 	struct goro_scope *scope;
@@ -282,15 +281,17 @@ int cmd_profile(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
 	struct options o = { .sampler = { .hz = 99, .duration_ns = 10000000000 } };
-	FILE *out = stdout;
-	int status;
+	struct cmd_output out;
+	int status, error;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	/* Before the profile: nobody wants to learn of a wrong name after it. */
-	if (o.output && !(out = fopen(o.output, "we")))
+	if (!cmd_output_open(&out, o.output))
 		return cmd_usage("profile", "cannot write %s: %s", o.output, strerror(errno));
-	status = run(&o, out);
-	if (out != stdout && fclose(out) && !status)
-		status = fail_output(o.output);
-	return status;
+	status = run(&o, &out);
+	error = cmd_output_end(&out, status == GORO_OK);
+	if (!error)
+		return status;
+	errno = error;
+	return fail_output(o.output ? o.output : "the output");
 }

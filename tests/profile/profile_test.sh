@@ -243,6 +243,24 @@ usage_errors() {
 	"$GORO" profile -m stack -f folded "$pid" >/dev/full 2>"$err"
 	[ $? = 6 ] || fail "a full disk is not told"
 	has "$err" "cannot write the output"
+	# What was in the file stays until there is something for its place.
+	mkdir "$scratch/kept"
+	echo good >"$scratch/kept/file"
+	run 3 "$GORO" profile -m stack -f svg -o "$scratch/kept/file" 99999999
+	[ "$(cat "$scratch/kept/file")" = good ] || fail "a file is lost to a profile that cannot be"
+	for file in file new; do
+		(
+			trap '' XFSZ
+			ulimit -f 1
+			run 6 "$GORO" profile -m stack -f svg -o "$scratch/kept/$file" "$pid" 2>/dev/null
+		) || exit 1
+	done
+	[ "$(cat "$scratch/kept/file")" = good ] || fail "half a profile in the place of a file"
+	[ "$(ls "$scratch/kept")" = file ] || fail "something is left beside it"
+	ln -s file "$scratch/kept/link"
+	run 0 "$GORO" profile -m stack -f svg -o "$scratch/kept/link" "$pid"
+	grep -q '<svg' "$scratch/kept/file" || fail "nothing is in the file"
+	[ "$(ls "$scratch/kept" | wc -l)" = 2 ] || fail "something is left beside it"
 }
 
 # A core file has one moment: stacks and goroutines, but no time that goes by.

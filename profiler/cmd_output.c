@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_output.c - a file that a command writes at its end, or leaves as it was.
+ *
+ * It is opened before the work, because nobody wants to learn of a wrong name afterwards, but what
+ * was in it stays there until what takes its place is on the disk: that goes into a file beside it,
+ * which is then renamed. What is no file of its own (a pipe, /dev/stdout) is written as it is.
+ */
+#include "cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool cmd_output_open(struct cmd_output *o, const char *name)
+{
+	*o = (struct cmd_output){ .name = name, .fd = -1, .file = stdout };
+	if (!name)
+		return true;
+	o->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+	o->created = o->fd >= 0;
+	if (o->fd < 0)
+		o->fd = open(name, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	return o->fd >= 0;
+}
+
+/* A file beside it, with its permissions; false: there can be none, so it is written itself. */
+static bool open_beside(struct cmd_output *o, const struct stat *st)
+{
+	char *real = realpath(o->name, NULL);
+	int fd;
+
+	if (!real || asprintf(&o->beside, "%s.XXXXXX", real) < 0)
+		o->beside = NULL;
+	free(real);
+	fd = o->beside ? mkostemp(o->beside, O_CLOEXEC) : -1;
+	if (fd >= 0 && fchmod(fd, st->st_mode & 0777) == 0 &&
+	    (fchown(fd, st->st_uid, st->st_gid) == 0 || st->st_uid == geteuid())) {
+		o->file = fdopen(fd, "w");
+		if (o->file)
+			return true;
+	}
+	if (fd >= 0) {
+		close(fd);
+		unlink(o->beside);
+	}
+	free(o->beside);
+	o->beside = NULL;
+	return false;
+}
+
+bool cmd_output_begin(struct cmd_output *o)
+{
+	struct stat st;
+
+	if (!o->name)
+		return true;
+	o->file = NULL;
+	if (fstat(o->fd, &st))
+		return false;
+	if (S_ISREG(st.st_mode) && open_beside(o, &st))
+		return true;
+	if (S_ISREG(st.st_mode) && ftruncate(o->fd, 0))
+		return false;
+	o->file = fdopen(o->fd, "w");
+	if (o->file)
+		o->fd = -1;
+	return o->file != NULL;
+}
+
+int cmd_output_end(struct cmd_output *o, bool good)
+{
+	int error = 0;
+
+	if (!o->name)
+		return good && (fflush(stdout) || ferror(stdout)) ? errno : 0;
+	if (o->file && o->file != stdout) {
+		if (fflush(o->file) || ferror(o->file))
+			error = errno ? errno : EIO;
+		if (fclose(o->file) && !error)
+			error = errno;
+	}
+	good = good && !error;
+	if (o->beside && good) {
+		char *real = realpath(o->name, NULL);
+
+		if (!real || rename(o->beside, real))
+			error = errno;
+		good = !error;
+		free(real);
+	}
+	if (o->beside && !good)
+		unlink(o->beside);
+	if (o->created && !good)
+		unlink(o->name);
+	if (o->fd >= 0)
+		close(o->fd);
+	free(o->beside);
+	return error;
+}
