@@ -100,7 +100,11 @@ dwz | dwz-gone) # what two programs share is in a third file; without it functio
 	command -v dwz >/dev/null || { echo "skipped: no dwz"; exit 77; }
 	cp "$PROGRAM" prog
 	cp "$PROGRAM" other
-	dwz -m common -h prog other
+	if ! dwz -m common -h prog other 2>said; then
+		grep -q 'Unknown debugging section' said || { cat said; exit 1; }
+		echo "skipped: this dwz does not know what this compiler writes"
+		exit 77
+	fi
 	[ "$1" = dwz ] || rm -f common other
 	start ./prog
 	named
