@@ -125,6 +125,17 @@ static inline void count_release(uint32_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
 }
 
+/* Loads of what other threads write too, with acquire. */
+static inline bool word_is_set(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline bool half_is_negative(const uint16_t *half)
+{
+	return __atomic_load_n(half, __ATOMIC_ACQUIRE) >> 15;
+}
+
 /* `yield` is a no-op on most cores; `isb` waits some ten nanoseconds. */
 static inline void cpu_relax(void)
 {

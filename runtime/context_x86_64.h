@@ -139,6 +139,26 @@ static inline void count_release(uint32_t *counter)
 	__asm__ volatile("addl	$1, %0" : "+m"(*counter) : : "memory", "cc");
 }
 
+/*
+ * Loads of what other threads write too, with acquire: a load is that here. A compiler takes two
+ * instructions for an atomic load and a test; and there are ten on the way of one message.
+ */
+static inline bool word_is_set(const uint32_t *word)
+{
+	bool set;
+
+	__asm__ volatile("cmpl	$0, %1" : "=@ccne"(set) : "m"(*word) : "memory");
+	return set;
+}
+
+static inline bool half_is_negative(const uint16_t *half)
+{
+	bool negative;
+
+	__asm__ volatile("cmpw	$0, %1" : "=@ccs"(negative) : "m"(*half) : "memory");
+	return negative;
+}
+
 static inline void cpu_relax(void)
 {
 	__builtin_ia32_pause();

@@ -6,9 +6,12 @@
  * Reading a precise clock twice a switch would cost as much as the switch. So about every 61st
  * duration is measured, and at most one each time the coarse clock moves: what it costs is bounded
  * by time, not by the number of switches. (Of a batch that becomes runnable at once, the first is
- * taken.) The countdown to the next one is the one that gives the
- * global queue its turn, so a pick does no more than without it; a ready counts down its own.
- * 61 is odd and a prime: it does not walk in step with programs that take turns.
+ * taken.) The countdown to the next one is the one that gives the global queue its turn, so a pick
+ * does no more than without it. 61 is odd and a prime: it does not walk in step with programs that
+ * take turns. When a slice was measured, the turn of the latencies has come: the next that is made
+ * runnable is marked. So is one at each tick of sysmon's where a goroutine of that P makes others
+ * runnable but never parks itself: else those that only thieves can run were in no histogram. A
+ * ready learns it from the word that it looks at anyway, to see whether it is to wake a worker.
  *
  * A slice begins when a goroutine is picked and ends at the next pick of that P. If that one found
  * nothing to run, the scheduler begins it anew where it does; what is lost is not counted as long.
@@ -22,7 +25,6 @@
 void goro_measure_init(struct p *pp)
 {
 	pp->until_turn = sched.pthreads ? 1 : P_TURN;
-	pp->until_ready = P_TURN;
 }
 
 /* Entry 0 is 0 ns, i is 2^(i-1) to 2^i - 1. */
@@ -74,6 +76,7 @@ static bool take_turn(struct p *pp)
 
 	if (pp->slice_begin) {
 		goro_end_slice(pp);
+		record_mark_due(pp);
 		pp->until_turn = P_TURN - 1;
 		return false;
 	}
@@ -104,7 +107,7 @@ void goro_mark_ready(struct p *pp, struct g *gp)
 	uint64_t clock = coarse_now();
 	uint16_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
 
-	pp->until_ready = P_TURN;
+	atomic_store_explicit(&pp->mark_due, 0, memory_order_relaxed);
 	if (pp->ready_clock == clock)
 		return;
 	pp->ready_clock = clock;

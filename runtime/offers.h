@@ -106,6 +106,11 @@ void goro_end_slice(struct p *pp);
 
 #include GORO_RECORD_HEADER
 
+static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+{
+	g_set_packed(gp, G_STATE(state, reason));
+}
+
 /* True: it is locked to its thread, and goes to no queue. */
 static inline bool g_set_runnable(struct g *gp)
 {
@@ -184,7 +189,7 @@ enum {
 	TRIM_MARGIN = 512, /* below a stack pointer; the red zone is 128 bytes */
 };
 
-extern _Atomic uint32_t goro_trimming;
+extern _Atomic uint32_t goro_trimming __attribute__((visibility("hidden")));
 void goro_trim_init(void);
 void goro_trim_wait(const struct g *gp);
 bool goro_trim_begin(int64_t now);

@@ -47,7 +47,7 @@ struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
 
 	record_park(gp, object);
 	mp->post = POST_PARK_WORD;
-	mp->post_reason = reason;
+	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_word = word;
 	return switch_to(mp, gp, pick_or_g0(mp, false));
 }
@@ -67,7 +67,7 @@ noinline void goro_after_other(struct m *mp, struct g *gp)
 		int n = mp->post_norder;
 
 		mp->post = POST_NONE;
-		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		g_set_packed(gp, mp->post_state);
 		/* The array is on gp's stack; gp cannot get past locking them all again. */
 		for (int i = 0; i < n; i++)
 			unlock_always(order[i]);
@@ -78,7 +78,7 @@ noinline void goro_after_other(struct m *mp, struct g *gp)
 		g_free(mp->p, gp);
 	} else if (post == POST_PARK_WORD) {
 		mp->post = POST_NONE;
-		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		g_set_packed(gp, mp->post_state);
 		if (!goro_netpoll_commit(mp->post_word, gp))
 			goro_ready(mp, gp);
 	}
@@ -104,13 +104,22 @@ static noinline void second_in_line(struct p *pp, struct g *old)
 		goro_wake_worker();
 }
 
-static noinline void wake_eagerly(struct p *pp)
+/* There is more to do: who is made ready is measured, or another worker is woken at once. */
+static noinline void ready_slowly(struct p *pp, struct g *gp)
 {
-	uint32_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
+	uint16_t eager = atomic_load_explicit(&pp->eager, memory_order_relaxed);
+	struct g *old;
 
-	/* Not exact when sysmon sets it meanwhile, and need not be. */
-	atomic_store_explicit(&pp->eager, eager - 1, memory_order_relaxed);
-	goro_wake_worker();
+	if (is_mark_due(pp))
+		goro_mark_ready(pp, gp);
+	old = runq_set_next(pp, gp);
+	if (old) {
+		second_in_line(pp, old);
+	} else if (eager) {
+		/* Not exact when sysmon sets it meanwhile, and need not be. */
+		atomic_store_explicit(&pp->eager, (uint16_t)(eager - 1), memory_order_relaxed);
+		goro_wake_worker();
+	}
 }
 
 static __always_inline void make_next(struct p *pp, struct g *gp)
@@ -119,14 +128,6 @@ static __always_inline void make_next(struct p *pp, struct g *gp)
 
 	if (unlikely(old))
 		second_in_line(pp, old);
-	else if (unlikely(atomic_load_explicit(&pp->eager, memory_order_relaxed)))
-		wake_eagerly(pp);
-}
-
-static noinline void mark_and_make_next(struct p *pp, struct g *gp)
-{
-	goro_mark_ready(pp, gp);
-	make_next(pp, gp);
 }
 
 void goro_ready(struct m *mp, struct g *gp)
@@ -136,8 +137,8 @@ void goro_ready(struct m *mp, struct g *gp)
 	record_ready(pp, 1);
 	if (g_set_runnable(gp))
 		goro_ready_locked(gp);
-	else if (record_runnable(pp))
-		mark_and_make_next(pp, gp);
+	else if (unlikely(is_set(&pp->ready_slowly)))
+		ready_slowly(pp, gp);
 	else
 		make_next(pp, gp);
 }
@@ -333,7 +334,7 @@ static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 	count_up(&pp->nspawn);
 	g_set_parent(gp, mp->curg->id);
 	record_new(gp, pc);
-	if (record_runnable(pp))
+	if (unlikely(is_mark_due(pp)))
 		goro_mark_ready(pp, gp);
 	return gp;
 }

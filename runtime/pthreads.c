@@ -260,7 +260,7 @@ static void look_at_locks(struct m *mp, struct g *gp)
 		if (!here.n)
 			goro_stack_take(&here, 0);
 		w->here = here;
-		w->reason = mp->post_reason;
+		w->reason = GORO_STATUS_REASON(mp->post_state);
 		enqueue(w);
 	}
 }
@@ -270,8 +270,8 @@ void goro_pthread_look(struct p *pp)
 	struct m *mp = getm();
 	struct g *gp = mp->curg;
 
-	if (mp->post != POST_NONE && mp->post_reason != GORO_REASON_NONE && gp->ext &&
-	    gp->ext->held && !g_is_locked(gp))
+	if (mp->post != POST_NONE && GORO_STATUS_REASON(mp->post_state) != GORO_REASON_NONE &&
+	    gp->ext && gp->ext->held && !g_is_locked(gp))
 		look_at_locks(mp, gp);
 	if (atomic_load(&held.pending) || goro_imports_loaded() != atomic_load(&held.loaded))
 		atomic_store_explicit(&pp->attention, 1, memory_order_relaxed);

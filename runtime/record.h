@@ -12,11 +12,12 @@
 #ifndef GORO_RECORD_H
 #define GORO_RECORD_H
 
-static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+/* State and reason, as G_STATE() packs them. */
+static inline void g_set_packed(struct g *gp, uint32_t packed)
 {
 	gp->park_time = coarse_now();
 	/* Release: an observer that sees the new state sees the registers saved before it. */
-	atomic_store_explicit(&gp->state, (uint16_t)(reason << 8 | state), memory_order_release);
+	atomic_store_explicit(&gp->state, (uint16_t)packed, memory_order_release);
 }
 
 /* A new goroutine, and where it was started. (By whom is a queue's to know: g_set_parent().) */
@@ -61,17 +62,27 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	pp->nready += n;
 }
 
-/* One was just made runnable and is in no queue yet. True: it is the one to goro_mark_ready(). */
-static inline bool record_runnable(struct p *pp)
+/* The next one that is made runnable is the one to goro_mark_ready(). */
+static inline void record_mark_due(struct p *pp)
 {
-	return unlikely(--pp->until_ready == 0);
+	atomic_store_explicit(&pp->mark_due, 1, memory_order_relaxed);
+}
+
+_Static_assert(GORO_FLAG_TIMED == 0x8000, "it is the sign of the flags");
+
+static inline bool g_is_timed(const struct g *gp)
+{
+#if GORO_TSAN
+	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_TIMED;
+#else
+	return half_is_negative((const uint16_t *)&gp->flags);
+#endif
 }
 
 /* gp, or NULL, is taken from a queue to run; returns it. */
 static inline struct g *record_picked(struct p *pp, struct g *gp)
 {
-	if (gp &&
-	    unlikely(atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_TIMED))
+	if (gp && unlikely(g_is_timed(gp)))
 		return goro_measure_latency(pp, gp);
 	return gp;
 }

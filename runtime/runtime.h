@@ -52,6 +52,16 @@
 #define CROWD_AHEAD  8u
 #define PILE_FEW     64u
 
+/* A word that others write is not 0; what follows comes after. */
+static inline bool is_set(const _Atomic uint32_t *word)
+{
+#if GORO_TSAN /* does not see through asm */
+	return atomic_load_explicit(word, memory_order_acquire);
+#else
+	return word_is_set((const uint32_t *)word);
+#endif
+}
+
 /* ---- G ----------------------------------------------------------------------------------------
  */
 
@@ -97,6 +107,8 @@ struct g {
 	};
 	struct san_fiber san; /* empty but in sanitizer builds */
 } __attribute__((aligned(CACHE_LINE)));
+
+#define G_STATE(state, reason) ((uint32_t)(reason) << 8 | (uint32_t)(state))
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "else g.state is the other half");
 _Static_assert(sizeof(struct san_fiber) || sizeof(struct g) == 3 * CACHE_LINE,
@@ -162,14 +174,19 @@ struct p {
 	_Atomic uint32_t runq_tail; /* [o] */
 	_Atomic(struct g *) runnext;
 	_Atomic uint64_t nswitch;
-	uint32_t nrunnext;	/* times in a row that runnext was taken before the ring */
-	_Atomic uint32_t eager; /* readies left that wake another worker at once; see ready() */
+	uint32_t nrunnext; /* times in a row that runnext was taken before the ring */
+	union {
+		_Atomic uint32_t ready_slowly; /* not 0: more than usual to do in ready() */
+		struct {
+			_Atomic uint16_t eager; /* readies left that wake another worker at once */
+			_Atomic uint16_t mark_due; /* the next is one to goro_mark_ready() */
+		};
+	};
 	_Atomic uint32_t
 		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic uint32_t entangled; /* they share too much to be moved apart; the same */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
-	uint32_t until_ready;	    /* readies until goro_mark_ready() */
 	uint64_t children_since;    /* coarse, see runq_take_child() */
 	bool branch;		    /* children were run before others since the last turn */
 	uint64_t global_since;	    /* coarse: then the global queue had its turn */
@@ -238,7 +255,7 @@ struct m {
 	struct p *p;
 	struct g *curg;
 	enum post post;
-	enum goro_reason post_reason;
+	uint32_t post_state; /* g.state of who parks */
 	struct g *post_g;
 	uint32_t *post_lock;
 	uint32_t **post_order;
@@ -317,7 +334,7 @@ struct sched {
 	bool have_membarrier;
 };
 
-extern struct sched sched;
+extern struct sched sched __attribute__((visibility("hidden")));
 extern struct p *goro_ps[P_MAX];
 extern struct m *goro_ms[M_MAX];
 extern uint64_t g_chunks[G_CHUNKS_MAX];
@@ -353,11 +370,11 @@ static inline struct m *enter(void)
 
 	if (unlikely(!mp))
 		mp = goro_enter_slow();
-	if (unlikely(atomic_load_explicit(&mp->in_runtime, memory_order_relaxed)))
+	if (unlikely(is_set(&mp->in_runtime)))
 		goro_enter_twice();
 	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
 	barrier();
-	if (unlikely(atomic_load_explicit(&mp->lost_p, memory_order_relaxed)))
+	if (unlikely(is_set(&mp->lost_p)))
 		mp = goro_regain_p(mp);
 	return mp;
 }

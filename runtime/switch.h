@@ -87,7 +87,7 @@ static __always_inline void after_switch(struct m *mp)
 		uint32_t *l = mp->post_lock;
 
 		mp->post = POST_NONE;
-		g_set_state(gp, GORO_STATE_WAITING, mp->post_reason);
+		g_set_packed(gp, mp->post_state);
 		if (l)
 			unlock(l);
 	} else {
@@ -122,7 +122,7 @@ static inline void g_set_running(struct m *mp, struct g *gp)
 		goro_g_give_stack(mp->p, gp);
 	record_running(mp, gp);
 	/* Acquire: what sysmon read of it while it trimmed comes before what it writes now. */
-	if (unlikely(atomic_load_explicit(&goro_trimming, memory_order_acquire)))
+	if (unlikely(is_set(&goro_trimming)))
 		goro_trim_wait(gp);
 }
 
@@ -138,7 +138,7 @@ static __always_inline struct g *pick(struct p *pp, const struct g *parent)
 	atomic_store_explicit(&pp->nswitch, tick, memory_order_relaxed);
 	if (unlikely(--pp->until_turn == 0))
 		return goro_turn(pp, parent);
-	if (unlikely(atomic_load_explicit(&pp->attention, memory_order_relaxed)))
+	if (unlikely(is_set(&pp->attention)))
 		return NULL;
 	return record_picked(pp, runq_get_for(pp, parent));
 }
@@ -171,7 +171,7 @@ static __always_inline struct m *park(struct m *mp, enum goro_reason reason, voi
 
 	record_park(gp, object);
 	mp->post = POST_PARK;
-	mp->post_reason = reason;
+	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_lock = l;
 	return switch_to(mp, gp, pick_or_g0(mp, l));
 }
@@ -183,10 +183,15 @@ static __always_inline struct m *park_locks(struct m *mp, enum goro_reason reaso
 
 	record_park(gp, object);
 	mp->post = POST_PARK_LOCKS;
-	mp->post_reason = reason;
+	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_order = order;
 	mp->post_norder = norder;
 	return switch_to(mp, gp, pick_or_g0(mp, true));
+}
+
+static inline bool is_mark_due(struct p *pp)
+{
+	return atomic_load_explicit(&pp->mark_due, memory_order_relaxed);
 }
 
 /* A counter of a P: only its owner writes, everybody reads. */

@@ -194,8 +194,10 @@ static bool watch(struct p *pp, int64_t now)
 	if (nswitch != pp->seen_nswitch) {
 		pp->seen_nswitch = nswitch;
 		pp->seen_time = now;
-	} else if (overdue(pp, now)) {
-		acted |= goro_retake(pp);
+	} else {
+		record_mark_due(pp); /* it has no turns: see measure.c */
+		if (overdue(pp, now))
+			acted |= goro_retake(pp);
 	}
 	/* The backstop for a wake-up that was left out because a worker seemed to be looking. */
 	if (!runq_ring_empty(pp) && (stalled || runq_worth_stealing(pp)))

@@ -6,9 +6,9 @@
 #ifndef GORO_RECORD_H
 #define GORO_RECORD_H
 
-static inline void g_set_state(struct g *gp, uint32_t state, uint32_t reason)
+static inline void g_set_packed(struct g *gp, uint32_t packed)
 {
-	(void)gp, (void)state, (void)reason;
+	(void)gp, (void)packed;
 }
 
 static inline void record_new(struct g *gp, uintptr_t pc)
@@ -42,10 +42,9 @@ static inline void record_ready(struct p *pp, uint32_t n)
 	(void)pp, (void)n;
 }
 
-static inline bool record_runnable(struct p *pp)
+static inline void record_mark_due(struct p *pp)
 {
 	(void)pp;
-	return false;
 }
 
 static inline struct g *record_picked(struct p *pp, struct g *gp)
