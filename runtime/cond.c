@@ -14,7 +14,7 @@ void goro_cond_wait(goro_cond *c, goro_mutex *mu)
 
 	/* Before we are in the queue, which a panic would leave on a stack that is given up. */
 	if (unlikely(__atomic_load_n(&mu->owner_, __ATOMIC_RELAXED) != mp->curg->id)) {
-		lock(&mu->lock_);
+		mutex_spin_lock(mu);
 		goro_mutex_bad_unlock(mp, mu);
 	}
 	/* In the queue before the mutex is free, and parked before the queue is: no signal is

@@ -230,51 +230,58 @@ void goro_wake_worker_slow(void)
  * of its own cache. Looking every 20 ns instead made two cores on one channel half as fast.
  */
 
-static bool lock_look(uint32_t *l, uint32_t spins)
+enum { HELD = 1 };
+
+/* Returns what it was; not HELD: now it is, by us. */
+static uint32_t lock_look(uint32_t *l, uint32_t spins)
 {
 	for (uint32_t k = 0; k < spins; k++)
 		cpu_relax();
-	return !__atomic_load_n(l, __ATOMIC_RELAXED) &&
-	       !__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE);
+	if (__atomic_load_n(l, __ATOMIC_RELAXED) == HELD)
+		return HELD;
+	return __atomic_exchange_n(l, HELD, __ATOMIC_ACQUIRE);
 }
 
-static bool lock_spin(uint32_t *l)
+static uint32_t lock_spin(uint32_t *l)
 {
-	for (uint32_t i = 0; i < LOCK_LOOKS; i++)
-		if (lock_look(l, i < 6 ? 1u << i : 64))
-			return true;
-	return false;
+	uint32_t was = HELD;
+
+	for (uint32_t i = 0; i < LOCK_LOOKS && was == HELD; i++)
+		was = lock_look(l, i < 6 ? 1u << i : 64);
+	return was;
 }
 
 /* The holder may have lost its core: let it run. */
-static void lock_wait(uint32_t *l)
+static uint32_t lock_wait(uint32_t *l)
 {
-	for (uint32_t i = 0; !lock_look(l, 64); i++) {
+	uint32_t was;
+
+	for (uint32_t i = 0; (was = lock_look(l, 64)) == HELD; i++) {
 		if (i < LOCK_LOOKS)
 			os_sched_yield();
 		else
 			os_sleep(50 * GORO_MICROSECOND);
 	}
+	return was;
 }
 
 void goro_lock_slow(uint32_t *l)
 {
-	if (!lock_spin(l))
+	if (lock_spin(l) == HELD)
 		lock_wait(l);
 }
 
 /* Waiting for a holder that has lost its core says nothing about sharing: it does not count. */
-void goro_lock_object_slow(uint32_t *l)
+uint32_t goro_lock_object_slow(uint32_t *l)
 {
 	struct p *pp = getm()->p;
 	uint64_t begin = cpu_ticks();
-	bool got = lock_spin(l);
+	uint32_t was = lock_spin(l);
 
 	/* Relaxed, and only the owner writes: sysmon wants a rate, no order. */
 	atomic_store_explicit(&pp->lock_ticks,
 			      atomic_load_explicit(&pp->lock_ticks, memory_order_relaxed) +
 				      (cpu_ticks() - begin),
 			      memory_order_relaxed);
-	if (!got)
-		lock_wait(l);
+	return was == HELD ? lock_wait(l) : was;
 }

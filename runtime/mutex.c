@@ -10,10 +10,26 @@
 #include "runq.h"
 #include "sync.h"
 
-/* Above that the number that lockorder.c gave it. */
-enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2, MUTEX_NUMBER = 8 };
+/*
+ * In the middle, how many times it was biased to a P in vain; above that the number that
+ * lockorder.c gave it.
+ */
+enum { MUTEX_WOKEN = 1, MUTEX_STARVING = 2, MUTEX_UNDONE = 4, MUTEX_NUMBER = 8 };
+_Static_assert(BIAS_TIMES < 1 << (MUTEX_NUMBER - MUTEX_UNDONE), "it does not fit");
 _Static_assert(MUTEX_STARVING == ORDER_ON, "the fast path tests for both at once");
 enum { MUTEX_SPINS = 4, STARVING_NS = 1000000 };
+
+static inline uint32_t undone(const goro_mutex *mu)
+{
+	return mu->flags_ >> MUTEX_UNDONE & ((1u << (MUTEX_NUMBER - MUTEX_UNDONE)) - 1);
+}
+
+/* lock_ held. */
+noinline void goro_mutex_undone(goro_mutex *mu)
+{
+	if (undone(mu) < BIAS_TIMES)
+		mu->flags_ += 1u << MUTEX_UNDONE;
+}
 
 /* lock_ held, and given up for a while. */
 static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool try)
@@ -25,9 +41,9 @@ static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool tr
 	number = mu->flags_ >> MUTEX_NUMBER;
 	unlock(&mu->lock_);
 	leave(mp);
-	goro_order_lock(number, false, try, try ? 3 : 4);
+	goro_order_lock(number, false, try, try ? 3 : 5);
 	mp = enter();
-	lock(&mu->lock_);
+	mutex_spin_lock(mu);
 	return mp;
 }
 
@@ -39,6 +55,7 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 	int64_t since = 0;
 	bool woken = false;
 
+	bias_break_row(mp->p, &mu->lock_);
 	if (unlikely(goro_lockorder))
 		mp = goro_mutex_order(mp, mu, false);
 	for (int spins = 0;; spins++) {
@@ -60,7 +77,7 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 			unlock(&mu->lock_);
 			for (int i = 0; i < 32; i++)
 				cpu_relax();
-			lock(&mu->lock_);
+			mutex_spin_lock(mu);
 			continue;
 		}
 		w.ok = false;
@@ -75,16 +92,56 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 		wait_here(&mp, &w, reason, mu, &mu->lock_);
 		if (w.ok) /* handed to us: owner_ is set */
 			return mp;
-		lock(&mu->lock_);
+		mutex_spin_lock(mu);
 		woken = true;
 	}
 }
 
-static inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+/* Nobody has it, nobody is to be handed it, and no order of locks is kept. */
+static inline bool is_free(const goro_mutex *mu)
 {
-	mp->curg->held_locks++;
-	lock(&mu->lock_);
-	if (likely(!mu->owner_ && !((mu->flags_ | goro_lockorder) & MUTEX_STARVING))) {
+	return likely(!mu->owner_ && !((mu->flags_ | goro_lockorder) & MUTEX_STARVING));
+}
+
+/* Nobody waits; or one that did is up, and will compete for it with all that come. */
+static inline bool wakes_nobody(const goro_mutex *mu)
+{
+	if (likely(!((uintptr_t)mu->first_ | goro_lockorder)))
+		return true;
+	return (mu->flags_ & (MUTEX_WOKEN | MUTEX_STARVING)) == MUTEX_WOKEN && !goro_lockorder;
+}
+
+/* What is mostly all there is to do, where it needs no lock: see bias.h. */
+static __always_inline bool lock_inside(struct m *mp, goro_mutex *mu)
+{
+	bool free;
+
+	if (!bias_begin(mp->p, &mu->lock_))
+		return false;
+	free = is_free(mu);
+	if (free)
+		mu->owner_ = mp->curg->id;
+	bias_end(mp->p);
+	return free;
+}
+
+static __always_inline bool unlock_inside(struct m *mp, goro_mutex *mu)
+{
+	bool ours;
+
+	if (!bias_begin(mp->p, &mu->lock_))
+		return false;
+	ours = likely(mu->owner_ == mp->curg->id) && wakes_nobody(mu);
+	if (ours)
+		mu->owner_ = 0;
+	bias_end(mp->p);
+	return ours;
+}
+
+static noinline struct m *goro_mutex_lock_it(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+{
+	mutex_spin_lock(mu);
+	if (is_free(mu)) {
 		mu->owner_ = mp->curg->id;
 		unlock(&mu->lock_);
 		return mp;
@@ -93,6 +150,14 @@ static inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reaso
 	mp = mutex_lock_slow(mp, mu, reason);
 	mp->curg->held_locks++;
 	return mp;
+}
+
+static __always_inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reason reason)
+{
+	mp->curg->held_locks++;
+	if (lock_inside(mp, mu))
+		return mp;
+	return goro_mutex_lock_it(mp, mu, reason);
 }
 
 void goro_mutex_lock(goro_mutex *mu)
@@ -105,7 +170,12 @@ bool goro_mutex_try_lock(goro_mutex *mu)
 	struct m *mp = enter();
 	bool got;
 
-	lock(&mu->lock_);
+	if (lock_inside(mp, mu)) {
+		mp->curg->held_locks++;
+		leave(mp);
+		return true;
+	}
+	mutex_spin_lock(mu);
 	if (unlikely(goro_lockorder))
 		mp = goro_mutex_order(mp, mu, true);
 	got = !mu->owner_ && !(mu->flags_ & MUTEX_STARVING);
@@ -144,8 +214,7 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 		}
 	}
 	if (!(mu->flags_ & MUTEX_STARVING)) {
-		/* One at a time: the one that is up will compete for it. */
-		if (mu->flags_ & MUTEX_WOKEN) {
+		if (mu->flags_ & MUTEX_WOKEN) { /* the order of locks is kept, or we had not come */
 			unlock(&mu->lock_);
 			return;
 		}
@@ -161,9 +230,9 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 	goro_ready(mp, w->g);
 }
 
-static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
+static noinline void goro_mutex_unlock_it(struct m *mp, goro_mutex *mu)
 {
-	lock(&mu->lock_);
+	mutex_spin_lock(mu);
 	if (unlikely(mu->owner_ != mp->curg->id)) {
 		if (!g_is_reclaimed(mp->curg))
 			goro_mutex_bad_unlock(mp, mu);
@@ -172,10 +241,18 @@ static inline void mutex_unlock(struct m *mp, goro_mutex *mu)
 	}
 	mu->owner_ = 0;
 	mp->curg->held_locks--;
-	if (unlikely((uintptr_t)mu->first_ | goro_lockorder))
-		mutex_wake_one(mp, mu);
+	if (wakes_nobody(mu))
+		bias_unlock(mp->p, &mu->lock_, undone(mu));
 	else
-		unlock(&mu->lock_);
+		mutex_wake_one(mp, mu);
+}
+
+static __always_inline void mutex_unlock(struct m *mp, goro_mutex *mu)
+{
+	if (unlock_inside(mp, mu))
+		mp->curg->held_locks--;
+	else
+		goro_mutex_unlock_it(mp, mu);
 }
 
 void goro_mutex_unlock(goro_mutex *mu)

@@ -47,6 +47,7 @@
 #define P_MAX	     256u
 #define RUNQ_LEN     256u
 #define P_NBUCKETS   40u /* the last one begins at 4.5 minutes */
+#define P_BIAS_ROWS  8u
 #define P_TURN	     61u /* picks between two looks at the global queue */
 #define TOMB_MAX     256u
 #define CROWD_AHEAD  8u
@@ -162,6 +163,11 @@ struct stack_run {
 	bool guarded;
 };
 
+/* How many times more a lock is to be taken in a row before it is biased: see bias.h. */
+struct bias_row {
+	uint32_t key, left;
+};
+
 struct p {
 	/* The owner's, written all the time. */
 	union {
@@ -196,6 +202,10 @@ struct p {
 	struct p *link; /* in the idle list */
 
 	uint64_t nspawn, nexit, nready, nsteal, nretake; /* only the owner writes */
+
+	_Atomic(uint32_t *) inside; /* of this biased lock's object, or NULL: see bias.h */
+	struct bias_row bias_rows[P_BIAS_ROWS];
+	uint64_t nbias, nrevoke; /* locks that were biased; that others lost their bias of */
 
 	_Atomic uint64_t lock_ticks; /* cpu_ticks() that went by in waiting for locks of objects */
 
@@ -389,7 +399,7 @@ static inline void leave(struct m *mp)
  */
 
 void goro_lock_slow(uint32_t *l);
-void goro_lock_object_slow(uint32_t *l);
+uint32_t goro_lock_object_slow(uint32_t *l); /* returns what it was at last: 0, or see bias.h */
 
 /*
  * A lock of the runtime: held for a few instructions, never over anything that blocks (but over a

@@ -45,6 +45,7 @@ struct p *goro_p_new(uint32_t id)
 	pp->random = (cpu_ticks() ^ (id + 1) * 0x9e3779b97f4a7c15u) | 1;
 	atomic_init(&pp->timer_when, INT64_MAX);
 	atomic_init(&pp->spread, 1);
+	atomic_init(&pp->inside, NULL);
 	atomic_init(&pp->status, P_STOPPED);
 	goro_measure_init(pp);
 	goro_ps[id] = pp;

@@ -12,7 +12,7 @@
 #ifndef GORO_SYNC_H
 #define GORO_SYNC_H
 
-#include "runtime.h"
+#include "bias.h"
 
 /* w is in the queue of object, whose lock l is held and released. */
 static inline void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason reason,
@@ -25,6 +25,15 @@ static inline void wait_here(struct m **mp, struct goro_waiter *w, enum goro_rea
 /* Take a whole queue of waiters and make them runnable; l is held and released. */
 void goro_wake_all(struct m *mp, struct goro_waiter **first, struct goro_waiter **last,
 		   uint32_t *l);
+
+/* The spin lock of a mutex, which may be biased: see bias.h. mutex.c unlocks some without. */
+void goro_mutex_undone(goro_mutex *mu);
+
+static inline void mutex_spin_lock(goro_mutex *mu)
+{
+	if (unlikely(bias_lock(&mu->lock_)))
+		goro_mutex_undone(mu);
+}
 
 /* mutex.c, for those that have one in them. The reason is what waiting for it is called. */
 struct m *goro_mutex_lock_for(struct m *mp, goro_mutex *mu, enum goro_reason reason);
