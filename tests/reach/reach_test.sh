@@ -53,8 +53,12 @@ start() {
 	until grep -q ready "$dir/ready"; do
 		if ! kill -0 $pid 2>/dev/null; then
 			wait $pid
-			[ $? = 77 ] && echo "skip: the kernel does not have what $1 needs" && return 77
-			exit 1
+			[ $? = 77 ] || exit 1
+			echo "skip: the kernel does not have what $1 needs"
+			# Or the next one holds its own input open, and never ends.
+			exec 3>&-
+			pid=
+			return 77
 		fi
 		if grep -q skip "$dir/ready"; then
 			cat "$dir/ready"
