@@ -19,6 +19,11 @@
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define OLDER	    "text/plain; version=0.0.4; charset=utf-8"
 
+/* A client that never ends its request costs little for a while, and keeps nobody out. */
+#define MOST_CLIENTS  500u
+#define REQUEST_BYTES 8192 /* an answer's memory is not of this */
+#define PATIENCE_S    10u
+
 struct metrics_server {
 	struct MHD_Daemon *daemon;
 	metrics_fn *fn;
@@ -198,8 +203,9 @@ struct goro_error *metrics_serve(struct metrics_server **ret, const char *addres
 		flags |= MHD_USE_IPv6;
 	errno = 0;
 	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, s, MHD_OPTION_SOCK_ADDR, &a.any,
-				     MHD_OPTION_CONNECTION_LIMIT, 64u,
-				     MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
+				     MHD_OPTION_CONNECTION_LIMIT, MOST_CLIENTS,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
+				     MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE_S, MHD_OPTION_END);
 	if (!s->daemon) {
 		int error = errno;
 

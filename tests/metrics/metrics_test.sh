@@ -110,6 +110,18 @@ for t in threads: t.start()
 for t in threads: t.join()
 sys.exit(answers != [True] * 16)
 PY
+	# Those who never end their request are in nobody's way.
+	python3 - "$url" <<'PY' || fail "hundreds of slow clients keep others out"
+import socket, sys, urllib.parse, urllib.request
+at = urllib.parse.urlsplit(sys.argv[1])
+slow = []
+for _ in range(300):
+    s = socket.create_connection((at.hostname, at.port))
+    s.sendall(b"GET /metrics HTTP/1.1\r\nHost: ")
+    slow.append(s)
+answer = urllib.request.urlopen(sys.argv[1], timeout=8).read()
+sys.exit(not answer.endswith(b"# EOF\n"))
+PY
 	kill -TERM "$server"
 	wait "$server" || fail "status $? after SIGTERM"
 }
