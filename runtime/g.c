@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "stack.h"
 #include "switch.h"
 
 uint64_t g_chunks[G_CHUNKS_MAX];
@@ -261,11 +262,17 @@ void goro_g_prepare_stack(struct g *gp, uintptr_t top, void (*fn)(void *))
 
 /*
  * The top of a stack is not always the same address modulo a page: else the hottest lines of all
- * stacks would fall into the same few sets of the cache.
+ * stacks would fall into the same few sets of the cache. It is the same for all who get this stack:
+ * what lies above it would otherwise be frames of one that had it before, and their pointers would
+ * keep alive what nobody has any more. A multiplication by the golden ratio, whose upper bits are
+ * different for neighbours at any power of two (Knuth, 6.4).
  */
 uintptr_t goro_g_stack_colour(const struct g *gp)
 {
-	return (gp->id & 15) * CACHE_LINE;
+	uint64_t slot = gp->stack_hi % ARENA_SIZE / SLOT_MIN;
+	uint64_t spread = slot * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (spread >> 60) * CACHE_LINE;
 }
 
 void goro_g_give_stack(struct p *pp, struct g *gp)
