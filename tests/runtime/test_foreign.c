@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "own_threads.h"
 
 /* ---- threads of the program's own ------------------------------------------------------------ */
 

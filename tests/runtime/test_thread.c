@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "own_threads.h"
 
 /* Keep the workers busy, so that a goroutine that may move does. */
 static atomic_bool storm_over;

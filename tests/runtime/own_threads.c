@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* threads.c - see threads.h. */
+/* own_threads.c - see own_threads.h. */
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "own_threads.h"
 
 int tid(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* threads.h - what the tests of goroutines on threads share. */
-#ifndef GORO_TEST_THREADS_H
-#define GORO_TEST_THREADS_H
+/* own_threads.h - what the tests of goroutines on threads share. */
+#ifndef GORO_TEST_OWN_THREADS_H
+#define GORO_TEST_OWN_THREADS_H
 
 #include "check.h"
 #include "goro_introspect.h"
@@ -21,4 +21,4 @@ void waits(int rounds);
 void tell_tid(void *tid);
 void locked_hog(void *stop);
 
-#endif /* GORO_TEST_THREADS_H */
+#endif /* GORO_TEST_OWN_THREADS_H */
