@@ -153,6 +153,7 @@ struct stop {
 	int *tids;
 	size_t n, cap;
 	int64_t since; /* CLOCK_MONOTONIC ns when the first was stopped; 0: none yet */
+	bool stuck; /* when it has ended: some thread could not be stopped, and is still traced */
 };
 
 /*

@@ -141,6 +141,9 @@ static bool stop_them(struct keeper *k)
 
 	for (int i = 0; i < PATIENCE / 10; i++) {
 		err = stop_all(&k->stop, k->p->target.pid, (int64_t)k->how->max_pause_ns);
+		if (k->stop.stuck)
+			return keeper_refuse(k, "a thread of it sleeps in the kernel where nobody "
+						"can stop it (state D, such as in vfork())");
 		/* On a busy machine a thread may wait long for a core to stop on. */
 		if (err != -EPERM && (err != -ETIME || i >= 3))
 			break;
@@ -204,7 +207,8 @@ static bool track(struct keeper *k)
 		if (k->track)
 			process_track_end(k->track);
 		k->sh->used = used;
-		k->sh->error = 0;
+		if (!k->stop.stuck)
+			k->sh->error = 0;
 		k->copied = k->ncopies = 0;
 	}
 	return k->sh->tracked;
@@ -231,6 +235,8 @@ static void stop_and_look(struct keeper *k)
 		check_kept(k);
 		return;
 	}
+	if (k->stop.stuck)
+		return;
 	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
 		k->sh->error = errno;
 		return;

@@ -28,6 +28,8 @@
 
 #define MOST_PASSES 30 /* over the list of threads, while new ones appear */
 
+#define LET_GO_NS 1000000000 /* to wait for those that have not stopped, to let them go */
+
 #ifndef NT_X86_XSTATE
 #define NT_X86_XSTATE 0x202
 #endif
@@ -171,19 +173,33 @@ int stop_one(struct stop *s, int pid, int tid, int64_t max_ns)
 	return err < 0 ? err : -ESRCH;
 }
 
+/*
+ * Those that stand first: they must not stand for as long as another one cannot be stopped. That
+ * one must stop to be let go, and is as soon as the kernel has done what it does for it.
+ */
 int64_t stop_end(struct stop *s)
 {
-	int64_t since = s->since;
+	const int64_t since = s->since;
+	int64_t stood, deadline;
+	size_t left = 0;
+	bool stuck = false;
 
 	for (size_t i = 0; i < s->n; i++) {
-		/* One that did not stop in time must, to be let go. */
-		if (ptrace(PTRACE_DETACH, s->tids[i], NULL, NULL) < 0 && errno == ESRCH &&
-		    wait_for(s->tids[i], now() + 1000000000) == 0)
+		if (ptrace(PTRACE_DETACH, s->tids[i], NULL, NULL) < 0 && errno == ESRCH)
+			s->tids[left++] = s->tids[i];
+	}
+	stood = since ? now() - since : 0;
+	deadline = now() + LET_GO_NS;
+	for (size_t i = 0; i < left; i++) {
+		int got = wait_for(s->tids[i], deadline);
+
+		if (got == 0)
 			ptrace(PTRACE_DETACH, s->tids[i], NULL, NULL);
+		stuck |= got < 0;
 	}
 	free(s->tids);
-	*s = (struct stop){ 0 };
-	return since ? now() - since : 0;
+	*s = (struct stop){ .stuck = stuck };
+	return stood;
 }
 
 int stop_registers(int tid, struct target_thread *ret, void *vector, size_t *vector_size)

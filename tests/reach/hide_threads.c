@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "hide.h"
 
@@ -162,12 +163,32 @@ static void in_vector(void)
 	pthread_create(&t, NULL, vector_thread, &global);
 }
 
+/* A thread that nobody can stop: it waits in the kernel for its child, which goes when it does. */
+static void *vfork_thread(void *arg)
+{
+	if (vfork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		*(volatile bool *)arg = true;
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
+
+static void beside_vfork(void)
+{
+	static volatile bool there;
+	pthread_t t;
+
+	global = new_chan();
+	pthread_create(&t, NULL, vfork_thread, (void *)&there);
+	while (!there)
+		usleep(1000);
+}
+
 const struct place places_in_threads[] = {
-	{ "tls", in_tls },
-	{ "foreign_stack", in_foreign_stack },
-	{ "key", by_key },
-	{ "handler", in_handler },
-	{ "register", in_register },
-	{ "vector", in_vector },
-	{ NULL, NULL },
+	{ "tls", in_tls },	     { "foreign_stack", in_foreign_stack },
+	{ "key", by_key },	     { "handler", in_handler },
+	{ "register", in_register }, { "vector", in_vector },
+	{ "vfork", beside_vfork },   { NULL, NULL },
 };

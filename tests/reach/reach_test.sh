@@ -78,7 +78,7 @@ stop() {
 		echo "hide $1 has ended: $(cat "$dir/out")"
 		exit 1
 	fi
-	left=$(ps -o pid= --ppid $pid)
+	[ "$1" = vfork ] || left=$(ps -o pid= --ppid $pid)
 	exec 3>&-
 	wait $pid 2>/dev/null
 	pid=
@@ -143,7 +143,7 @@ for place; do
 			continue
 		fi
 		if [ -n "$unknown" ] && [ "$status" = 6 ] && [ "$leaked" = 0 ] &&
-			[ "$(grep -c 'nobody can see' "$dir/err")" = 1 ]; then
+			[ "$(grep -c 'nobody can s[et]' "$dir/err")" = 1 ]; then
 			i=$((i + 1))
 			continue
 		fi
