@@ -10,11 +10,16 @@
 #include "target_process.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#define STEP_US	   20
+#define STEP_TRIES 500000 /* ten seconds at least: a big process takes long to be copied */
 
 #ifndef PTRACE_GETSIGMASK
 #define PTRACE_GETSIGMASK 0x420a
@@ -55,24 +60,45 @@ static int adopt(int tid, int *child)
 	return 0;
 }
 
+/*
+ * Never sleep in the kernel for it: if another thread calls execve() meanwhile, a first thread that
+ * was traced is gone without a word, its id is the other's, and nobody wakes us.
+ */
+static int wait_for_stop(int tid, int *status)
+{
+	for (unsigned tries = 0; tries < STEP_TRIES; tries++) {
+		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
+
+		if (got == tid)
+			return 0;
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (tries < 200)
+			sched_yield();
+		else
+			usleep(STEP_US);
+	}
+	return -ETIME;
+}
+
 /* Step until the instruction is behind us. */
 static int step(int tid, uint64_t end, int *child)
 {
-	int signal = 0, status;
+	int signal = 0, status, err;
 
 	for (;;) {
 		struct user_regs_struct r;
 
 		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, (void *)(uintptr_t)signal) < 0)
 			return -errno;
-		if (waitpid(tid, &status, __WALL) < 0)
-			return -errno;
+		err = wait_for_stop(tid, &status);
+		if (err)
+			return err;
 		if (!WIFSTOPPED(status))
 			return -ESRCH;
 		signal = 0;
 		if (status >> 16 == PTRACE_EVENT_CLONE || status >> 16 == PTRACE_EVENT_FORK) {
-			int err = child ? adopt(tid, child) : 0;
-
+			err = child ? adopt(tid, child) : 0;
 			if (err)
 				return err;
 			continue;
