@@ -102,6 +102,9 @@ leaves 24
 run 23 "$goro" leaks "$pid"
 alive
 
+kill -KILL "$pid"
+leaves 1000
+
 # By a child that shares its pages: they stay shared.
 HIDE_WIDE=1 HIDE_FAT=64 start_hide data
 leaves 24
