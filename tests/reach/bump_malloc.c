@@ -13,12 +13,12 @@
 
 #define ROOM ((size_t)1 << 30)
 
-static _Atomic(char *) arena;
-static _Atomic size_t used;
+static char *arena;
+static size_t used;
 
 static char *whole(void)
 {
-	char *there = arena, *mine;
+	char *there = __atomic_load_n(&arena, __ATOMIC_ACQUIRE), *mine;
 
 	if (there)
 		return there;
@@ -26,7 +26,7 @@ static char *whole(void)
 		    -1, 0);
 	if (mine == MAP_FAILED)
 		return NULL;
-	if (__atomic_compare_exchange_n((char **)&arena, &there, mine, 0, __ATOMIC_SEQ_CST,
+	if (__atomic_compare_exchange_n(&arena, &there, mine, 0, __ATOMIC_SEQ_CST,
 					__ATOMIC_SEQ_CST))
 		return mine;
 	munmap(mine, ROOM);
@@ -42,7 +42,10 @@ void *memalign(size_t align, size_t size)
 
 	align = align < 16 ? 16 : align;
 	step = size + align + 16;
-	if (!base || size > ROOM || align > ROOM || (at = used += step) > ROOM) {
+	at = base && size <= ROOM && align <= ROOM
+		     ? __atomic_add_fetch(&used, step, __ATOMIC_RELAXED)
+		     : SIZE_MAX;
+	if (at > ROOM) {
 		errno = ENOMEM;
 		return NULL;
 	}
