@@ -49,7 +49,7 @@ void report_source(FILE *out, const struct goro_snapshot *snap);
 /* "goroutine 7 [chan receive, 3m]" */
 void report_heading(const struct report *r, const struct goro_info *g);
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- report_json.c --------------------------------------------------------------------------- */
 
 json_t *report_json_string(const char *text); /* null for NULL */
 json_t *report_json_verdict(unsigned verdict);
