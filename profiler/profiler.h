@@ -91,16 +91,24 @@ struct goro_heap {
 
 /*
  * One goroutine. Times are nanoseconds, sizes bytes, addresses the target's. What changes from look
- * to look although it does not run lies together.
+ * to look although it does not run, and what tells that it did not, lies together in the first line
+ * of a cache.
  */
 struct goro_info {
 	uint64_t id;
 	uint64_t wait_ns;	 /* in this state since; 0 if unknown */
 	uint64_t stack_resident; /* bytes of its stack in RAM */
-	uint64_t stack_lo;	 /* its stack; 0 before the first run */
-	uint32_t verdict;	 /* enum goro_verdict, set by goro_verdicts() */
-	uint32_t proof;		 /* enum goro_proof */
-	uint32_t finding;	 /* index of the finding it belongs to, or UINT32_MAX */
+	uint64_t sp;
+	uint64_t wait_object; /* 0: none */
+	uint32_t park_seq;
+	uint32_t finding;   /* index of the finding it belongs to, or UINT32_MAX */
+	uint8_t state;	    /* enum goro_state */
+	uint8_t reason;	    /* enum goro_reason; unknown to us if >= GORO_NREASONS */
+	uint8_t wait_class; /* enum goro_wait_class */
+	uint8_t flags;	    /* GORO_FLAG_* */
+	char letter;	    /* for bars and lists: r R w.. of the state, or the reason's letter */
+	uint8_t verdict;    /* enum goro_verdict, set by goro_verdicts() */
+	uint8_t proof;	    /* enum goro_proof */
 	/*
 	 * Only for one that seems to hold the lock it waits for: it is in that lock's queue. If it
 	 * is not, the lock was just handed over to it.
@@ -109,8 +117,9 @@ struct goro_info {
 	bool labelled; /* it has a name or labels */
 	bool torn;     /* it ran while we read: state is right, stack is missing */
 	bool lost;     /* its stack is not in the core file */
+	uint32_t m_id; /* worker that runs it or ran it last */
 
-	uint64_t stack_hi, sp;
+	uint64_t stack_lo, stack_hi; /* its stack; 0 before the first run */
 	uint64_t stack_peak;  /* the most of its stack that was in RAM: its high-water mark, by page
 			       */
 	uint64_t stack_used;  /* stack_hi - sp while parked, else 0 */
@@ -119,24 +128,16 @@ struct goro_info {
 	uint64_t entry;	      /* its function */
 	uint64_t record;      /* address of its record: (record, id) names it for ever */
 	uint64_t ext;	      /* address of its name and labels, or 0 */
-	uint64_t wait_object; /* 0: none */
 	uint32_t waits_first; /* snap->waits[waits_first .. +nwaits): the objects of its wait */
 	uint32_t nwaits;
 	uint32_t name;	   /* snap->text + name: a name for people, or "" */
 	uint32_t labels;   /* likewise: lines of key=value, or "" */
 	uint32_t stack_id; /* index in snap->stacks, or GORO_NO_STACK */
-	uint32_t park_seq;
-	uint32_t crowd; /* snap->crowds[crowd - 1]: it stands for all of these; 0: for itself */
+	uint32_t crowd;	   /* snap->crowds[crowd - 1]: it stands for all of these; 0: for itself */
 	uint32_t held_locks;
 	uint32_t rlocks_first; /* snap->rlocks[rlocks_first .. +nrlocks): rwmutexes that it */
 	uint32_t nrlocks;      /* holds for reading, one entry a read lock */
 	uint32_t rlocks_more;  /* read locks it holds that are not listed there */
-	uint32_t m_id;	       /* worker that runs it or ran it last */
-	uint8_t state;	       /* enum goro_state */
-	uint8_t reason;	       /* enum goro_reason; unknown to us if >= GORO_NREASONS */
-	uint8_t wait_class;    /* enum goro_wait_class */
-	uint8_t flags;	       /* GORO_FLAG_* */
-	char letter; /* for bars and lists: r R w.. of the state, or the reason's letter */
 };
 
 /* Goroutines of a summary that wait for one reason at one place: see goro_scope_summarize(). */

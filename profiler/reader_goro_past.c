@@ -46,13 +46,11 @@ void past_see(struct seen *e, const struct goro_snapshot *snap, size_t i)
 	const struct goro_info *g = &snap->g[i];
 
 	*e = (struct seen){
-		.id = g->id,
-		.sp = g->sp,
-		.wait_object = g->wait_object,
-		.status = (uint32_t)g->state | (uint32_t)g->reason << 8 | (uint32_t)g->flags << 16,
-		.park_seq = g->park_seq,
 		.place = g->id ? (uint32_t)i + 1 : 0,
 		.peak = (uint16_t)(g->stack_peak / 4096),
+		/* Stacks that lie close to each other take turns together: their pages are looked
+		 * up in one go. */
+		.turn = (uint8_t)((g->stack_lo >> 24) % RENEW_LOOKS),
 		.still = g->id && g->state == GORO_STATE_WAITING && !g->torn && !g->lost &&
 			 g->stack_id != GORO_NO_STACK && snap->stacks[g->stack_id].complete,
 	};
@@ -161,8 +159,8 @@ struct renewal *renew_begin(struct scan *s, struct snapshot_home *home)
 	struct renewal *r = old ? calloc(1, sizeof *r) : NULL;
 
 	if (r)
-		r->read = calloc(old->ng + 1, sizeof *r->read);
-	if (!r || !r->read || !fits(p, s, old)) {
+		r->ask = malloc((old->ng + 1) * sizeof *r->ask);
+	if (!r || !r->ask || !fits(p, s, old)) {
 		if (old) {
 			snapshot_forget(old);
 			goro_snapshot_free(old);
@@ -175,6 +173,7 @@ struct renewal *renew_begin(struct scan *s, struct snapshot_home *home)
 	r->old_ng = old->ng;
 	r->old_nwaits = old->nwaits;
 	r->passed = s->now - (uint64_t)p->time;
+	r->turn = p->looks++ % RENEW_LOOKS;
 	return r;
 }
 
@@ -182,7 +181,7 @@ void renew_free(struct renewal *r)
 {
 	if (!r)
 		return;
-	free(r->read);
+	free(r->ask);
 	free(r->v);
 	free(r->left);
 	free(r->objects);

@@ -7,14 +7,16 @@
 
 #include "reader_goro_renew.h"
 
-/* What a record said, and where its goroutine is in the snapshot. */
+/*
+ * Where in the snapshot a record's goroutine is, which is what the record said then. 8 bytes: of a
+ * million there are a million.
+ */
 struct seen {
-	uint64_t id, sp, wait_object;
-	uint32_t status, park_seq;
 	uint32_t place; /* index + 1; 0: no goroutine */
 	uint16_t peak;	/* pages */
-	bool still;	/* it was parked, and its stack was walked to its end */
-	bool plain;	/* and nothing else can change while it is */
+	uint8_t turn;	/* at which looks to ask again what of its stack is in RAM */
+	bool still : 1; /* it was parked, and its stack was walked to its end */
+	bool plain : 1; /* and nothing else can change while it is */
 };
 
 /* Those of a chunk of records. */
@@ -46,9 +48,11 @@ struct renewal {
 	struct past *past;
 	size_t old_ng, old_nwaits;
 	uint64_t passed;   /* ns since */
-	bool *read;	   /* of each old one */
+	unsigned turn;	   /* whose it is: see struct seen */
 	struct changed *v; /* those that were */
 	size_t n, cap;
+	uint32_t *ask; /* whose stack may be in RAM to another part than it was */
+	size_t nask;
 	struct goro_wait *left; /* what they waited for */
 	size_t nleft, left_cap;
 	struct goro_object *objects; /* that were not there */

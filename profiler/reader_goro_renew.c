@@ -8,9 +8,15 @@
  */
 #include "reader_goro_past.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define SEEN_STATUS 0xffffffu /* state, reason and those flags that a snapshot has */
+
+#define AHEAD 12 /* records from fetching a goroutine to comparing it */
+
+_Static_assert(offsetof(struct goro_info, lost) < 64,
+	       "what a look compares is no more than fetched");
 
 void *renew_grow(struct scan *s, void *v, size_t n, size_t *cap, size_t size)
 {
@@ -80,7 +86,7 @@ static void read_again(struct scan *s, struct seen *e, uint64_t address, uint32_
 			drop(s, e);
 		return;
 	}
-	if (e->place && e->id != g.id)
+	if (e->place && snap->g[e->place - 1].id != g.id)
 		drop(s, e);
 	if (e->place) {
 		struct goro_info *old = &snap->g[e->place - 1];
@@ -90,13 +96,11 @@ static void read_again(struct scan *s, struct seen *e, uint64_t address, uint32_
 		c.waits_first = old->waits_first;
 		c.nwaits = old->nwaits;
 		*old = g;
-		s->renewal->read[c.g] = true;
 	} else {
 		c.g = snapshot_add_g(s->b, &g);
 	}
 	if (c.g == UINT32_MAX || !note_changed(s, &c))
 		return;
-	e->id = g.id;
 	e->place = c.g + 1;
 	e->still = false;
 	scan_want_stack(s, address, slot, c.g, used);
@@ -115,18 +119,21 @@ static void look_again(struct scan *s, struct seen *e, uint64_t address, uint32_
 	g.waits_first = old->waits_first;
 	g.nwaits = old->nwaits;
 	*old = g;
-	s->renewal->read[e->place - 1] = true;
+	if (!g.stack_resident)
+		s->renewal->ask[s->renewal->nask++] = e->place - 1;
 	scan_add_rlocks(s, e->place - 1, s->before + slot);
 	past_see(e, s->b->snap, e->place - 1);
 }
 
-static bool is_same(const struct scan *s, const uint8_t *rec, const struct seen *e)
+static bool is_same(const struct scan *s, const uint8_t *rec, const struct goro_info *g)
 {
-	return scan_get(s, rec, GORO_FIELD_g_id) == e->id &&
-	       (scan_get(s, rec, GORO_FIELD_g_status) & SEEN_STATUS) == e->status &&
-	       scan_get(s, rec, GORO_FIELD_g_park_seq) == e->park_seq &&
-	       scan_get(s, rec, GORO_FIELD_g_sp) == e->sp &&
-	       scan_get(s, rec, GORO_FIELD_g_wait_object) == e->wait_object;
+	uint32_t status = (uint32_t)g->state | (uint32_t)g->reason << 8 | (uint32_t)g->flags << 16;
+
+	return scan_get(s, rec, GORO_FIELD_g_id) == g->id &&
+	       (scan_get(s, rec, GORO_FIELD_g_status) & SEEN_STATUS) == status &&
+	       scan_get(s, rec, GORO_FIELD_g_park_seq) == g->park_seq &&
+	       scan_get(s, rec, GORO_FIELD_g_sp) == g->sp &&
+	       scan_get(s, rec, GORO_FIELD_g_wait_object) == g->wait_object;
 }
 
 /* Nor did anything change that can although it does not run. Who holds no lock lists none. */
@@ -134,6 +141,31 @@ static bool is_plain(const struct scan *s, const uint8_t *rec, const struct seen
 {
 	return e->plain && scan_get(s, rec, GORO_FIELD_g_stack_peak) == e->peak &&
 	       !scan_get(s, rec, GORO_FIELD_g_held_locks) && !scan_get(s, rec, GORO_FIELD_g_name);
+}
+
+/*
+ * Records come by address and goroutines by id: without this half of the time were spent in waiting
+ * for memory.
+ */
+static inline void fetch(const struct goro_snapshot *snap, const struct seen *e)
+{
+	const struct goro_info *g = e->place ? &snap->g[e->place - 1] : snap->g;
+
+	__builtin_prefetch(&g->id, 1);
+	__builtin_prefetch(&g->lost, 1);
+}
+
+/* Only its time went on, and what was judged of it is void. */
+static void pass_time(struct renewal *r, const struct seen *e, struct goro_info *g)
+{
+	g->wait_ns += r->passed;
+	g->verdict = g->proof = 0;
+	g->finding = UINT32_MAX;
+	g->queued = false;
+	if (e->turn == r->turn)
+		g->stack_resident = 0;
+	if (!g->stack_resident)
+		r->ask[r->nask++] = e->place - 1;
 }
 
 static bool is_free(const struct scan *s, const uint8_t *rec)
@@ -149,10 +181,15 @@ void renew_classify(struct scan *s, uint64_t address, uint32_t n, size_t *used)
 	struct seen *e = past_at(s->renewal->past, address);
 
 	for (uint32_t i = 0; i < n && !s->b->no_memory; i++, e++, address += g_size) {
+		if (i + AHEAD < n)
+			fetch(s->b->snap, &e[AHEAD]);
 		const uint8_t *rec = s->before + (size_t)i * g_size;
+		struct goro_info *g = e->place ? &s->b->snap->g[e->place - 1] : NULL;
 
-		if (e->still && is_same(s, rec, e)) {
-			if (!is_plain(s, rec, e))
+		if (g && e->still && is_same(s, rec, g)) {
+			if (is_plain(s, rec, e))
+				pass_time(s->renewal, e, g);
+			else
 				look_again(s, e, address, i * g_size);
 		} else if (e->place || !is_free(s, rec)) {
 			read_again(s, e, address, i * g_size, used);

@@ -56,35 +56,28 @@ static void settle(struct scan *s)
 	}
 }
 
-/* Stacks that lie close to each other take turns together: their pages are looked up in one go. */
-static bool is_due(const struct past *p, const struct goro_info *g)
-{
-	return ((g->stack_lo >> 24) + p->looks) % RENEW_LOOKS == 0;
-}
-
-static void pass_time(struct scan *s, uint32_t *ask, size_t *nask)
+/* Was it odd, all are asked. */
+static void ask_all(struct scan *s)
 {
 	struct renewal *r = s->renewal;
-	struct goro_info *g = s->b->snap->g;
+	uint32_t *ask = realloc(r->ask, (s->b->snap->ng + 1) * sizeof *ask);
 
-	for (size_t i = 0; i < s->b->snap->ng; i++) {
-		if (i < r->old_ng && !r->read[i]) {
-			g[i].wait_ns += r->passed;
-			g[i].verdict = g[i].proof = 0;
-			g[i].finding = UINT32_MAX;
-			g[i].queued = false;
-			if (is_due(r->past, &g[i]))
-				g[i].stack_resident = 0;
-		}
-		if (!g[i].stack_resident)
-			ask[(*nask)++] = (uint32_t)i;
+	r->odd = true;
+	r->nask = 0;
+	if (!ask) {
+		s->b->no_memory = true;
+		return;
 	}
+	r->ask = ask;
+	for (size_t i = 0; i < s->b->snap->ng; i++)
+		r->ask[r->nask++] = (uint32_t)i;
 }
 
 /* Goroutines ended, or there are new ones: bring all in order, and note where they are now. */
-static void reorder(struct scan *s, uint32_t *ask, size_t *nask)
+static void reorder(struct scan *s)
 {
-	struct past *p = s->renewal->past;
+	struct renewal *r = s->renewal;
+	struct past *p = r->past;
 	uint32_t *to = malloc((s->b->snap->ng + 1) * sizeof *to);
 	size_t n = 0;
 
@@ -92,19 +85,16 @@ static void reorder(struct scan *s, uint32_t *ask, size_t *nask)
 		s->b->no_memory = true;
 		return;
 	}
-	if (!snapshot_merge(s->b, s->renewal->old_ng, to)) {
-		s->renewal->odd = true;
-		for (size_t i = 0; i < s->b->snap->ng; i++)
-			ask[n++] = (uint32_t)i;
-		*nask = n;
+	if (!snapshot_merge(s->b, r->old_ng, to)) {
+		ask_all(s);
 		free(to);
 		return;
 	}
-	for (size_t i = 0; i < *nask; i++) {
-		if (to[ask[i]] != UINT32_MAX)
-			ask[n++] = to[ask[i]];
+	for (size_t i = 0; i < r->nask; i++) {
+		if (to[r->ask[i]] != UINT32_MAX)
+			r->ask[n++] = to[r->ask[i]];
 	}
-	*nask = n;
+	r->nask = n;
 	for (size_t i = 0; i < p->nchunks; i++) {
 		for (uint32_t k = 0; k < p->chunk_len; k++) {
 			struct seen *e = &p->chunks[i].v[k];
@@ -113,32 +103,39 @@ static void reorder(struct scan *s, uint32_t *ask, size_t *nask)
 				e->place = to[e->place - 1] + 1; /* none: 0 */
 		}
 	}
-	for (size_t i = 0; i < s->renewal->n; i++)
-		s->renewal->v[i].g = to[s->renewal->v[i].g];
+	for (size_t i = 0; i < r->n; i++)
+		r->v[i].g = to[r->v[i].g];
 	free(to);
+}
+
+/* What ran may have another part of its stack in RAM, and what is new has one. */
+static bool ask_changed(struct renewal *r)
+{
+	uint32_t *ask = realloc(r->ask, (r->nask + r->n + 1) * sizeof *ask);
+
+	if (!ask)
+		return false;
+	r->ask = ask;
+	for (size_t i = 0; i < r->n; i++)
+		r->ask[r->nask++] = r->v[i].g;
+	return true;
 }
 
 void renew_end(struct scan *s)
 {
 	struct renewal *r = s->renewal;
 	struct goro_snapshot *snap = s->b->snap;
-	uint32_t *ask = malloc((snap->ng + 1) * sizeof *ask);
-	size_t nask = 0;
 
-	if (!ask || s->b->no_memory) {
+	if (s->b->no_memory || !ask_changed(r)) {
 		s->b->no_memory = true;
-		free(ask);
 		return;
 	}
-	r->past->looks++;
 	r->past->time = (int64_t)s->now;
 	settle(s);
-	pass_time(s, ask, &nask);
 	if (r->gaps || snap->ng > r->old_ng)
-		reorder(s, ask, &nask);
-	scan_add_resident(s, ask, nask);
+		reorder(s);
+	scan_add_resident(s, r->ask, r->nask);
 	renew_objects(s);
-	free(ask);
 	if (r->odd)
 		snapshot_forget(snap);
 }
