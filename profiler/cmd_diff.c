@@ -61,6 +61,18 @@ static void moment_end(struct moment *m)
 	goro_scope_close(m->scope);
 }
 
+/* Go statements are counted, and nobody is asked for alone. */
+static struct goro_error *look(struct moment *m)
+{
+	struct goro_error *err;
+
+	goro_scope_summarize(m->scope);
+	err = goro_scope_snapshot(m->scope, &m->snap);
+	if (err)
+		goro_scope_close(m->scope);
+	return err;
+}
+
 static int compare(const struct options *o, struct moment *a, struct moment *b)
 {
 	struct diff *d = diff_make(a->scope, a->snap, b->scope, b->snap);
@@ -96,12 +108,12 @@ int cmd_diff(int argc, char **argv)
 		}
 		goro_scope_seek(a.scope, 1);
 	}
-	err = goro_scope_snapshot(a.scope, &a.snap);
-	if (err) {
-		goro_scope_close(a.scope);
+	err = look(&a);
+	if (err)
 		return cmd_fail("diff", err);
-	}
-	err = cmd_open(o.targets[1] ? o.targets[1] : o.targets[0], &b.scope, &b.snap);
+	err = cmd_open_target(o.targets[1] ? o.targets[1] : o.targets[0], NULL, &b.scope);
+	if (!err)
+		err = look(&b);
 	if (err) {
 		moment_end(&a);
 		return cmd_fail("diff", err);

@@ -132,9 +132,11 @@ int cmd_dump(int argc, char **argv)
 	err = cmd_open_target(o.target, o.at, &scope);
 	if (err)
 		return cmd_fail("dump", err);
-	/* A crowd is one for all; a filter asks each. */
+	/* A crowd is one for all, or they are told one by one; a filter asks each. */
 	if (o.format == 0 && key_ids[o.key] != GORO_BY_NONE && !o.filter)
 		goro_scope_summarize(scope);
+	else if (!o.filter)
+		goro_scope_list(scope);
 	err = goro_scope_snapshot(scope, &snap);
 	if (err)
 		goro_scope_close(scope);

@@ -44,9 +44,15 @@ int cmd_sched(int argc, char **argv)
 	struct goro_error *err;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &scope, &snap);
+	err = cmd_open_target(o.target, NULL, &scope);
 	if (err)
 		return cmd_fail("sched", err);
+	goro_scope_summarize(scope);
+	err = goro_scope_snapshot(scope, &snap);
+	if (err) {
+		goro_scope_close(scope);
+		return cmd_fail("sched", err);
+	}
 	const struct report r = { stdout, scope, snap, false };
 
 	if (o.format)

@@ -62,9 +62,15 @@ int cmd_stack(int argc, char **argv)
 	int status = GORO_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open_at(o.target, o.at, &scope, &snap);
+	err = cmd_open_target(o.target, o.at, &scope);
 	if (err)
 		return cmd_fail("stack", err);
+	goro_scope_single_out(scope, o.id);
+	err = goro_scope_snapshot(scope, &snap);
+	if (err) {
+		goro_scope_close(scope);
+		return cmd_fail("stack", err);
+	}
 	const struct report r = { stdout, scope, snap, cmd_colour(stdout) };
 
 	g = goro_snapshot_find(snap, o.id);

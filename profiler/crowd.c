@@ -3,14 +3,19 @@
  * crowd.c - see crowd.h.
  */
 #include "crowd.h"
+#include "member.h"
 
 #include <goro_introspect.h>
 #include <stdlib.h>
 #include <string.h>
 #include "order.h"
 
-static bool can_join(const struct goro_snapshot *s, const struct goro_info *g)
+static bool can_join(const struct snapshot_builder *b, const struct goro_info *g)
 {
+	const struct goro_snapshot *s = b->snap;
+
+	if (g->id == b->single_out || (b->members && !member_fits(s, g)))
+		return false;
 	return g->state == GORO_STATE_WAITING && g->wait_class != GORO_CLASS_NEVER &&
 	       g->wait_class != GORO_CLASS_MUTEX && g->wait_class != GORO_CLASS_RWMUTEX &&
 	       !g->flags && !g->labelled && !g->held_locks && !g->nrlocks && !g->rlocks_more &&
@@ -71,6 +76,17 @@ static uint32_t *find(struct snapshot_builder *b, const struct goro_info *g)
 	return &b->crowd_table[at];
 }
 
+static void add(struct snapshot_builder *b, const struct goro_info *g, uint32_t crowd)
+{
+	if (b->members) {
+		struct goro_member m = member_of(g, crowd);
+
+		snapshot_add_member(b, &m);
+	} else {
+		snapshot_add_crowd_id(b, g->id);
+	}
+}
+
 /* The oldest, whose id is the lowest, stands for all. True: it was g that was put in its place. */
 static bool join(struct snapshot_builder *b, struct goro_info *one, const struct goro_info *g)
 {
@@ -81,14 +97,15 @@ static bool join(struct snapshot_builder *b, struct goro_info *one, const struct
 	if (!one->crowd) {
 		one->crowd = snapshot_add_crowd(b, &(struct goro_crowd){
 							   .n = 1,
+							   .g = UINT32_MAX,
 							   .oldest_wait_ns = one->wait_ns,
 							   .stack_resident = one->stack_resident,
 						   });
 		if (!one->crowd)
 			return false;
 	}
-	snapshot_add_crowd_id(b, older ? one->id : g->id);
 	number = one->crowd;
+	add(b, older ? one : g, number);
 	crowd = &b->snap->crowds[number - 1];
 	crowd->n++;
 	crowd->stack_resident += g->stack_resident;
@@ -113,7 +130,7 @@ void crowd_join(struct snapshot_builder *b, size_t first, size_t first_wait)
 
 		if (!g.id)
 			continue;
-		place = can_join(s, &g) ? find(b, &g) : NULL;
+		place = can_join(b, &g) ? find(b, &g) : NULL;
 		if (place && *place) {
 			waits_kept |= join(b, &s->g[*place - 1], &g);
 			continue;
@@ -146,30 +163,59 @@ static bool is_asked(const struct goro_snapshot *s)
 	return false;
 }
 
-void crowd_sort_ids(struct snapshot_builder *b)
+static void sort(struct snapshot_builder *b, void *v, size_t size, size_t n, order_key_fn *key)
+{
+	uint32_t *order = order_by(n, key, v);
+
+	if (order)
+		order_apply(v, size, order, n);
+	else
+		b->no_memory = true;
+	free(order);
+}
+
+/* What damaged memory says twice is there once, and who stood for others, too. */
+static void drop_odd(struct goro_snapshot *s)
+{
+	size_t kept = 0, g = 0;
+
+	for (size_t i = 0; i < s->nmembers; i++) {
+		const struct goro_member *m = &s->members[i];
+
+		while (g < s->ng && s->g[g].id < m->id)
+			g++;
+		if ((kept && s->members[kept - 1].id == m->id) ||
+		    (g < s->ng && s->g[g].id == m->id) || s->crowds[m->crowd - 1].g == UINT32_MAX) {
+			s->crowds[m->crowd - 1].n--;
+			s->bad_records++;
+		} else {
+			s->members[kept++] = *m;
+		}
+	}
+	s->nmembers = kept;
+}
+
+void crowd_end(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
-	uint64_t *sorted;
-	uint32_t *order;
 
-	if (!s->ncrowd_ids || b->no_memory || !is_asked(s))
-		return;
-	order = order_by(s->ncrowd_ids, id_of, s->crowd_ids);
-	sorted = order ? malloc(s->ncrowd_ids * sizeof *sorted) : NULL;
-	for (size_t i = 0; sorted && i < s->ncrowd_ids; i++)
-		sorted[i] = s->crowd_ids[order[i]];
-	free(order);
-	b->no_memory = !sorted;
-	if (sorted) {
-		free(s->crowd_ids);
-		s->crowd_ids = sorted;
+	for (size_t i = 0; i < s->ng; i++) {
+		if (s->g[i].crowd)
+			s->crowds[s->g[i].crowd - 1].g = (uint32_t)i;
 	}
+	if (s->ncrowd_ids && !b->no_memory && is_asked(s))
+		sort(b, s->crowd_ids, sizeof *s->crowd_ids, s->ncrowd_ids, id_of);
+	if (s->nmembers && !b->no_memory)
+		sort(b, s->members, sizeof *s->members, s->nmembers, member_id);
+	drop_odd(s);
 }
 
 bool crowd_has(const struct goro_snapshot *snap, uint64_t id)
 {
 	size_t lo = 0, hi = snap->ncrowd_ids;
 
+	if (snap->nmembers)
+		return member_find(snap, id) || goro_snapshot_find(snap, id);
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 

@@ -10,8 +10,11 @@
  * Who waits for a lock or for ever, holds locks, is locked to a thread or has a name is never part
  * of a crowd: verdicts are about these, and rest on the ids of all (waitgraph.c).
  *
- * Rejected: to write the report while reading, which each format would do anew; smaller records for
- * all, which would still be a million.
+ * Where each is to be told (JSON, Go's form), what it has to itself is kept of each, 64 bytes: the
+ * rest it has in common with the one that stands for it (member.c).
+ *
+ * Rejected: to write the report while reading, which each format would do anew, and in no order;
+ * smaller records for all, which a summary would still need a million of.
  */
 #ifndef GORO_CROWD_H
 #define GORO_CROWD_H
@@ -24,8 +27,11 @@
  */
 void crowd_join(struct snapshot_builder *b, size_t first, size_t first_wait);
 
-/* Bring the ids in order, if somebody may ask for them: after the objects were collected. */
-void crowd_sort_ids(struct snapshot_builder *b);
+/*
+ * The goroutines are in order and the objects collected: bring the members in order, too, and the
+ * ids, if somebody may ask for them.
+ */
+void crowd_end(struct snapshot_builder *b);
 
 /* Was there a goroutine of that id, alone or in a crowd? */
 bool crowd_has(const struct goro_snapshot *snap, uint64_t id);

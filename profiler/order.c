@@ -9,6 +9,7 @@
  */
 #include "order.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,9 @@ static uint32_t *by_words(size_t n, order_key_fn *key, const void *things, uint6
 		v[i] = (key(things, i) - min) << index_bits | i;
 	if (v && other) {
 		sorted = sort_words(v, other, n, index_bits, index_bits + key_bits);
+		free(sorted == v ? other : v); /* before there is a third */
+		v = sorted;
+		other = NULL;
 		order = malloc((n + 1) * sizeof *order);
 		for (size_t i = 0; order && i < n; i++)
 			order[i] = (uint32_t)(sorted[i] & ((1ull << index_bits) - 1));
@@ -121,4 +125,28 @@ uint32_t *order_by(size_t n, order_key_fn *key, const void *things)
 	for (size_t i = 0; order && i < n; i++)
 		order[i] = (uint32_t)i;
 	return order;
+}
+
+/* Cycle by cycle: a second array would double the memory. */
+void order_apply(void *v, size_t size, uint32_t *from, size_t n)
+{
+	unsigned char *things = v, first[512];
+
+	assert(size <= sizeof first);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = i;
+
+		if (from[i] == i)
+			continue;
+		memcpy(first, things + i * size, size);
+		while (from[at] != i) {
+			size_t next = from[at];
+
+			memcpy(things + at * size, things + next * size, size);
+			from[at] = (uint32_t)at;
+			at = next;
+		}
+		memcpy(things + at * size, first, size);
+		from[at] = (uint32_t)at;
+	}
 }

@@ -17,4 +17,10 @@ typedef uint64_t order_key_fn(const void *things, size_t i);
  */
 uint32_t *order_by(size_t n, order_key_fn *key, const void *things);
 
+/*
+ * Bring things of that size into such an order, in place: v[i] becomes what v[from[i]] was. from[]
+ * is used up.
+ */
+void order_apply(void *v, size_t size, uint32_t *from, size_t n);
+
 #endif /* GORO_ORDER_H */

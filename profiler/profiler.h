@@ -143,8 +143,22 @@ struct goro_info {
 /* Goroutines of a summary that wait for one reason at one place: see goro_scope_summarize(). */
 struct goro_crowd {
 	uint32_t n; /* with the one that stands for them, the oldest */
+	uint32_t g; /* its index in snap->g */
 	uint64_t oldest_wait_ns;
 	uint64_t stack_resident; /* of all */
+};
+
+/*
+ * What one of a crowd has to itself, where each is to be told: see goro_scope_list(). In the rest
+ * it is as the one that stands for them. One line of a cache.
+ */
+struct goro_member {
+	uint64_t id, parent, wait_ns, wait_object;
+	uint64_t record, stack_lo;
+	uint32_t crowd; /* as of that one */
+	uint32_t stack_used;
+	uint16_t stack_pages, resident_pages, peak_pages; /* of 4096 bytes */
+	uint16_t m_id;
 };
 
 /* One object that a goroutine waits for. */
@@ -245,6 +259,8 @@ struct goro_snapshot {
 	size_t ncrowds;
 	uint64_t *crowd_ids; /* of those that are only numbers in a crowd */
 	size_t ncrowd_ids;
+	struct goro_member *members; /* of crowds, by rising id; or NULL: there are ids only */
+	size_t nmembers;
 	struct goro_wait *waits;
 	size_t nwaits;
 	uint64_t *rlocks; /* addresses of rwmutexes */
@@ -313,6 +329,29 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
  * Verdicts are the same; growth is not looked for.
  */
 void goro_scope_summarize(struct goro_scope *scope);
+
+/*
+ * The same, but what each of a crowd has to itself is kept, in a third of the memory that it takes
+ * alone: for who tells of one after the other, by goro_snapshot_next().
+ */
+void goro_scope_list(struct goro_scope *scope);
+
+/* The same, but this goroutine is not part of a crowd: for who tells of it alone. */
+void goro_scope_single_out(struct goro_scope *scope, uint64_t id);
+
+/* A walk over all goroutines by rising id. Begin with the snapshot and zeros. */
+struct goro_walk {
+	const struct goro_snapshot *snap;
+	size_t g, member;
+	struct goro_info info; /* private */
+};
+
+/*
+ * The next one, until the next call; NULL: there are no more. It stands for itself, in a crowd or
+ * not. Of a member of one, what it waits for is in wait_object alone, and park_seq is 0. Without
+ * crowds it is one of snap->g.
+ */
+const struct goro_info *goro_snapshot_next(struct goro_walk *w);
 
 /* How many goroutines there are, with those in crowds; and how many this one stands for. */
 size_t goro_snapshot_count(const struct goro_snapshot *snap);

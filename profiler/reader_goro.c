@@ -71,7 +71,7 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
 	if (!err)
-		crowd_sort_ids(b);
+		crowd_end(b);
 	if (!err)
 		err = contract_read_names(&r->contract, t, b->snap, b->named);
 	if (!err)

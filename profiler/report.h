@@ -52,13 +52,13 @@ void report_heading(const struct report *r, const struct goro_info *g);
 /* ---- report_json.c --------------------------------------------------------------------------- */
 
 json_t *report_json_string(const char *text); /* null for NULL */
+const char *report_json_verdict_name(unsigned verdict);
 json_t *report_json_verdict(unsigned verdict);
 json_t *report_json_hex(uint64_t value); /* null for 0 */
 json_t *report_json_frame(const struct goro_frame *f);
 json_t *report_json_heap(const struct goro_heap *h); /* heap_live, heap_objects, ... */
 json_t *report_json_spawn(const struct report *r, const struct goro_info *g); /* or null */
 json_t *report_json_head(const struct report *r); /* schema_version, pid, ..., trust */
-json_t *report_json_goroutine(const struct report *r, const struct goro_info *g);
 json_t *report_json_stack(const struct report *r, uint32_t stack_id);
 
 /*
@@ -68,6 +68,11 @@ json_t *report_json_stack(const struct report *r, uint32_t stack_id);
  */
 bool report_json_begin(const struct report *r);
 void report_json_element(FILE *out, json_t *value, bool first);
+
+/* ---- report_json_goroutines.c ---------------------------------------------------------------- */
+
+/* Each goroutine, as the elements of an array. */
+void report_json_goroutines(const struct report *r);
 
 /* ---- report_heap.c --------------------------------------------------------------------------- */
 

@@ -212,14 +212,16 @@ static void put_one(const struct report *r, const struct goro_info *g)
 void report_dump_text(const struct report *r, enum goro_group_key key,
 		      const struct report_filter *filter)
 {
+	struct goro_walk walk = { .snap = r->snap };
+	const struct goro_info *g;
 	struct goro_group *groups;
 	size_t n = 0;
 
 	put_summary(r, filter);
 	fputc('\n', r->out);
 	if (key == GORO_BY_NONE) {
-		for (size_t i = 0; i < r->snap->ng; i++)
-			put_one(r, &r->snap->g[i]);
+		while ((g = goro_snapshot_next(&walk)))
+			put_one(r, g);
 	} else {
 		groups = goro_groups(r->snap, key, &n);
 		for (size_t i = 0; groups && i < n; i++)
@@ -244,8 +246,7 @@ void report_dump_json(const struct report *r, const struct report_filter *filter
 			true);
 	}
 	fputs(",\n\"goroutines\":[", r->out);
-	for (size_t i = 0; i < r->snap->ng; i++)
-		report_json_element(r->out, report_json_goroutine(r, &r->snap->g[i]), i == 0);
+	report_json_goroutines(r);
 	fputs("],\n\"stacks\":[", r->out);
 	for (size_t i = 0; i < r->snap->nstacks; i++)
 		report_json_element(r->out, report_json_stack(r, (uint32_t)i), i == 0);

@@ -104,6 +104,52 @@ static void put_stack(const struct report *r, const struct goro_info *g)
 		fputs("...additional frames elided...\n", r->out);
 }
 
+/* Stacks as they were told; one forgets the other whose place it takes. */
+enum { TOLD = 256 };
+
+struct told {
+	uint32_t stack_id;
+	uint8_t flags; /* of a goroutine: some of its frames are left out by them */
+	char *text;    /* NULL: none yet */
+	size_t size;
+};
+
+static void forget(struct told *t)
+{
+	free(t->text);
+	*t = (struct told){ 0 };
+}
+
+/* False: out of memory. */
+static bool tell(const struct report *r, const struct goro_info *g, struct told *t)
+{
+	struct report to = *r;
+
+	forget(t);
+	to.out = open_memstream(&t->text, &t->size);
+	if (!to.out)
+		return false;
+	put_stack(&to, g);
+	if (fclose(to.out) != 0) {
+		forget(t);
+		return false;
+	}
+	t->stack_id = g->stack_id;
+	t->flags = g->flags;
+	return true;
+}
+
+/* Of a million, most stand on a few stacks. */
+static void put_known_stack(const struct report *r, const struct goro_info *g, struct told *told)
+{
+	struct told *t = &told[g->stack_id % TOLD];
+
+	if ((t->text && t->stack_id == g->stack_id && t->flags == g->flags) || tell(r, g, t))
+		fwrite(t->text, 1, t->size, r->out);
+	else
+		put_stack(r, g);
+}
+
 /* It will begin there. */
 static bool put_entry(const struct report *r, const struct goro_info *g)
 {
@@ -132,7 +178,7 @@ static void put_creator(const struct report *r, const struct goro_info *g)
 	put_place(r, &site);
 }
 
-static void put_goroutine(const struct report *r, const struct goro_info *g)
+static void put_goroutine(const struct report *r, const struct goro_info *g, struct told *told)
 {
 	uint64_t minutes = g->wait_ns / UINT64_C(60000000000);
 
@@ -144,7 +190,7 @@ static void put_goroutine(const struct report *r, const struct goro_info *g)
 	report_remarks(r, g);
 	fputs("]:\n", r->out);
 	if (g->stack_id != GORO_NO_STACK)
-		put_stack(r, g);
+		put_known_stack(r, g, told);
 	else if (!put_entry(r, g))
 		fputs("\tgoroutine running on other thread; stack unavailable\n", r->out);
 	put_creator(r, g);
@@ -152,9 +198,17 @@ static void put_goroutine(const struct report *r, const struct goro_info *g)
 
 void report_dump_go(const struct report *r)
 {
-	for (size_t i = 0; i < r->snap->ng; i++) {
-		if (i)
+	struct told told[TOLD] = { 0 };
+	struct goro_walk walk = { .snap = r->snap };
+	const struct goro_info *g;
+	bool first = true;
+
+	while ((g = goro_snapshot_next(&walk))) {
+		if (!first)
 			fputc('\n', r->out);
-		put_goroutine(r, &r->snap->g[i]);
+		put_goroutine(r, g, told);
+		first = false;
 	}
+	for (size_t i = 0; i < TOLD; i++)
+		forget(&told[i]);
 }

@@ -36,11 +36,16 @@ size_t report_utf8_length(const char *text)
 	return n;
 }
 
-json_t *report_json_verdict(unsigned verdict)
+const char *report_json_verdict_name(unsigned verdict)
 {
 	static const char *const names[] = { "ok", "suspect", "likely", "leaked" };
 
-	return json_string(verdict < sizeof names / sizeof *names ? names[verdict] : "unknown");
+	return verdict < sizeof names / sizeof *names ? names[verdict] : "unknown";
+}
+
+json_t *report_json_verdict(unsigned verdict)
+{
+	return json_string(report_json_verdict_name(verdict));
 }
 
 json_t *report_json_string(const char *text)
@@ -133,71 +138,11 @@ json_t *report_json_spawn(const struct report *r, const struct goro_info *g)
 			 site.line ? json_integer(site.line) : json_null());
 }
 
-static json_t *json_labels(const struct goro_snapshot *s, const struct goro_info *g)
-{
-	json_t *labels = json_object();
-	const char *line = s->text ? s->text + g->labels : "", *end;
-
-	for (; *line; line = *end ? end + 1 : end) {
-		const char *equals;
-		char *key = NULL;
-
-		end = strchrnul(line, '\n');
-		equals = memchr(line, '=', (size_t)(end - line));
-		if (equals)
-			key = strndup(line, (size_t)(equals - line));
-		if (key) {
-			char *value = strndup(equals + 1, (size_t)(end - equals - 1));
-			json_t *text = report_json_string(key);
-
-			json_object_set_new(labels, json_string_value(text),
-					    report_json_string(value ? value : ""));
-			json_decref(text);
-			free(value);
-		}
-		free(key);
-	}
-	return labels;
-}
-
-static json_t *json_name(const struct goro_snapshot *s, const struct goro_info *g)
-{
-	return s->text && g->name ? report_json_string(s->text + g->name) : json_null();
-}
-
 json_t *report_json_heap(const struct goro_heap *h)
 {
 	return json_pack("{s:I, s:I, s:I, s:I}", "heap_live", (json_int_t)h->bytes, "heap_objects",
 			 (json_int_t)h->objects, "heap_total", (json_int_t)h->total_bytes,
 			 "heap_total_objects", (json_int_t)h->total_objects);
-}
-
-json_t *report_json_goroutine(const struct report *r, const struct goro_info *g)
-{
-	bool waits = g->state == GORO_STATE_WAITING;
-	bool has_stack = g->stack_id != GORO_NO_STACK;
-
-	json_t *value = json_pack(
-		"{s:I, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:I}, s:o, "
-		"s:o, s:o, s:o}",
-		"id", (json_int_t)g->id, "state", report_state_name(g), "wait_reason",
-		waits ? json_string(goro_state_text(g)) : json_null(), "wait_ns",
-		(json_int_t)(waits ? g->wait_ns : 0), "wait_object",
-		report_json_hex(waits ? g->wait_object : 0), "spawn", report_json_spawn(r, g),
-		"parent", g->parent ? json_integer((json_int_t)g->parent) : json_null(), "stack_id",
-		has_stack ? json_integer(g->stack_id) : json_null(), "memory", "stack_reserved",
-		(json_int_t)(g->stack_hi - g->stack_lo), "stack_resident",
-		(json_int_t)g->stack_resident, "stack_used", (json_int_t)g->stack_used,
-		"stack_peak", (json_int_t)g->stack_peak, "verdict", report_json_verdict(g->verdict),
-		"proof", report_json_string(report_proof_name(g->proof)), "name",
-		json_name(r->snap, g), "labels", json_labels(r->snap, g));
-	if (r->snap->heap) {
-		json_t *heap = report_json_heap(&r->snap->heap[g - r->snap->g]);
-
-		json_object_update(json_object_get(value, "memory"), heap);
-		json_decref(heap);
-	}
-	return value;
 }
 
 json_t *report_json_stack(const struct report *r, uint32_t stack_id)

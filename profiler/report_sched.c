@@ -107,7 +107,8 @@ void report_sched_text(const struct report *r)
 	fprintf(r->out,
 		", up %s: %zu goroutines, %" PRIu32 " workers, %" PRIu32
 		" in the global queue, %" PRIu32 " timers\n\n",
-		text_duration(uptime, s->uptime_ns), s->ng, s->threads, s->global_runq, s->timers);
+		text_duration(uptime, s->uptime_ns), goro_snapshot_count(s), s->threads,
+		s->global_runq, s->timers);
 	put_procs(r);
 	sum_up(s, &slices, &latencies);
 	put_histogram(r, "from runnable to running", &latencies);

@@ -199,6 +199,8 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 					       enum profile_kind kind, struct profile **ret)
 {
 	struct sampler s = { .scope = scope, .profile = profile_new(kind, 0) };
+	struct goro_walk walk = { .snap = snap };
+	const struct goro_info *g;
 	struct goro_error *err;
 
 	s.labels = calloc(1, sizeof *s.labels);
@@ -210,9 +212,10 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 	err = begin(s.profile, scope, snap);
 	if (!err && kind == PROFILE_HEAP)
 		err = sampler_heap(&s, snap);
-	for (size_t i = 0; i < snap->ng && !err && kind != PROFILE_HEAP; i++)
-		if (kind != PROFILE_LEAK || is_leaked(&snap->g[i]))
-			add_goroutine(&s, snap, &snap->g[i]);
+	while (!err && kind != PROFILE_HEAP && (g = goro_snapshot_next(&walk))) {
+		if (kind != PROFILE_LEAK || is_leaked(g))
+			add_goroutine(&s, snap, g);
+	}
 	free(s.labels);
 	s.profile->taken = 1;
 	if (!err && s.profile->no_memory)
@@ -231,8 +234,10 @@ static struct goro_error *one_look(struct goro_scope *scope, enum profile_kind k
 				   struct profile **ret)
 {
 	struct goro_snapshot *snap;
-	struct goro_error *err = goro_scope_snapshot(scope, &snap);
+	struct goro_error *err;
 
+	goro_scope_list(scope); /* one after the other is added */
+	err = goro_scope_snapshot(scope, &snap);
 	if (err)
 		return err;
 	err = goro_scope_profile_snapshot(scope, snap, kind, ret);

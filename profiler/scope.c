@@ -296,6 +296,8 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 	if (!snapshot_begin(&b, scope->unwinder))
 		return &goro_enomem;
 	b.summarize = scope->summarize;
+	b.members = scope->members;
+	b.single_out = scope->single_out;
 	err = scope->reader->ops->read(scope->reader, t, &b);
 	if (err) {
 		snapshot_abandon(&b);
@@ -410,6 +412,36 @@ void goro_scope_summarize(struct goro_scope *scope)
 	pthread_mutex_unlock(&scope->lock);
 }
 
+void goro_scope_list(struct goro_scope *scope)
+{
+	pthread_mutex_lock(&scope->lock);
+	scope->summarize = scope->members = true;
+	pthread_mutex_unlock(&scope->lock);
+}
+
+void goro_scope_single_out(struct goro_scope *scope, uint64_t id)
+{
+	pthread_mutex_lock(&scope->lock);
+	scope->summarize = true;
+	scope->single_out = id;
+	pthread_mutex_unlock(&scope->lock);
+}
+
+/* Of its members nobody will tell: what is proved of none is asked of none. */
+static struct goro_error *take_summary(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	struct goro_error *err;
+	bool members;
+
+	pthread_mutex_lock(&scope->lock);
+	members = scope->members;
+	scope->members = false;
+	err = take(scope, ret);
+	scope->members = members;
+	pthread_mutex_unlock(&scope->lock);
+	return err;
+}
+
 /*
  * A proof does not ask which of two looks was first, and of three only that the second is between
  * the others. So look back, and forward only where there is no past.
@@ -431,7 +463,7 @@ struct goro_error *scope_look_again(struct goro_scope *scope, const struct goro_
 
 	*ret = NULL;
 	if (!scope->record)
-		return goro_scope_snapshot(scope, ret);
+		return take_summary(scope, ret);
 	tick = tick_near(first->tick, n, record_ticks(scope->record));
 	pthread_mutex_lock(&scope->lock);
 	if (tick)

@@ -51,6 +51,7 @@ static void free_passing(struct goro_snapshot *snap)
 	free(snap->file);
 	free(snap->crowds);
 	free(snap->crowd_ids);
+	free(snap->members);
 	free(snap->procs);
 	free(snap->tombs);
 	free(snap->text);
@@ -147,6 +148,14 @@ void snapshot_add_crowd_id(struct snapshot_builder *b, uint64_t id)
 
 	if (GROW(b, s->crowd_ids, s->ncrowd_ids, 1, b->crowd_ids_cap))
 		s->crowd_ids[s->ncrowd_ids++] = id;
+}
+
+void snapshot_add_member(struct snapshot_builder *b, const struct goro_member *m)
+{
+	struct goro_snapshot *s = b->snap;
+
+	if (GROW(b, s->members, s->nmembers, 1, b->members_cap))
+		s->members[s->nmembers++] = *m;
 }
 
 void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p)

@@ -21,7 +21,9 @@ struct snapshot_builder {
 	size_t stack_table_size;
 	bool summarize;	       /* see crowd.h */
 	uint32_t *crowd_table; /* open-addressed: hash of what a crowd has in common -> index + 1 */
-	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap;
+	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap, members_cap;
+	bool members;		     /* keep them */
+	uint64_t single_out;	     /* never part of a crowd */
 	bool named;		     /* some goroutine has a name or labels */
 	bool counted;		     /* snap->torn is right */
 	bool no_memory;		     /* some array could not grow; freeze reports it */
@@ -59,6 +61,7 @@ uint32_t snapshot_intern_stack(struct snapshot_builder *b, const struct goro_sta
 /* Its number, from 1 on; 0: out of memory. */
 uint32_t snapshot_add_crowd(struct snapshot_builder *b, const struct goro_crowd *crowd);
 void snapshot_add_crowd_id(struct snapshot_builder *b, uint64_t id);
+void snapshot_add_member(struct snapshot_builder *b, const struct goro_member *m);
 
 void snapshot_add_proc(struct snapshot_builder *b, const struct goro_proc *p);
 void snapshot_add_tomb(struct snapshot_builder *b, const struct goro_tomb *t);

@@ -17,27 +17,6 @@ static bool in_order(const struct goro_snapshot *s)
 	return true;
 }
 
-/* g[i] becomes what g[from[i]] was, cycle by cycle: a second array would double our memory. */
-static void permute(struct goro_info *g, uint32_t *from, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct goro_info first = g[i];
-		size_t at = i;
-
-		if (from[i] == i)
-			continue;
-		while (from[at] != i) {
-			size_t next = from[at];
-
-			g[at] = g[next];
-			from[at] = (uint32_t)at;
-			at = next;
-		}
-		g[at] = first;
-		from[at] = (uint32_t)at;
-	}
-}
-
 static uint64_t id_of(const void *g, size_t i)
 {
 	return ((const struct goro_info *)g)[i].id;
@@ -66,7 +45,7 @@ static bool drop_some(struct goro_snapshot *s, uint32_t *order)
 	if (drop && dropped)
 		memcpy(order + kept, drop, dropped * sizeof *order);
 	if (drop)
-		permute(s->g, order, s->ng);
+		order_apply(s->g, sizeof *s->g, order, s->ng);
 	s->ng = kept;
 	free(drop);
 	return drop;
@@ -94,7 +73,7 @@ static bool sort_from(struct goro_snapshot *s, size_t first, uint32_t *to)
 	for (size_t i = 0; order && i < n; i++)
 		to[first + order[i]] = (uint32_t)(first + i);
 	if (order)
-		permute(s->g + first, order, n);
+		order_apply(s->g + first, sizeof *s->g, order, n);
 	free(order);
 	return order;
 }

@@ -9,7 +9,7 @@
 
 size_t goro_snapshot_count(const struct goro_snapshot *snap)
 {
-	return snap->ng + snap->ncrowd_ids;
+	return snap->ng + snap->ncrowd_ids + snap->nmembers;
 }
 
 size_t goro_snapshot_weight(const struct goro_snapshot *snap, const struct goro_info *g)

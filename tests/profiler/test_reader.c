@@ -306,6 +306,138 @@ static void test_summary(void **state)
 	goro_scope_close(scope);
 }
 
+/* All that a list tells of each. What is left out is not told: see goro_snapshot_next(). */
+static void same_told(const struct goro_snapshot *x, const struct goro_info *a,
+		      const struct goro_snapshot *y, const struct goro_info *b)
+{
+#define SAME(field) assert_int_equal(a->field, b->field)
+	SAME(id);
+	SAME(parent);
+	SAME(spawn_pc);
+	SAME(entry);
+	SAME(record);
+	SAME(state);
+	SAME(reason);
+	SAME(wait_class);
+	SAME(flags);
+	SAME(letter);
+	SAME(wait_object);
+	assert_int_equal((uint64_t)x->time - a->wait_ns, (uint64_t)y->time - b->wait_ns);
+	SAME(sp);
+	SAME(stack_lo);
+	SAME(stack_hi);
+	SAME(stack_id);
+	SAME(stack_resident);
+	SAME(stack_peak);
+	SAME(stack_used);
+	SAME(held_locks);
+	SAME(m_id);
+	SAME(finding);
+	SAME(torn);
+	SAME(crowd);
+#undef SAME
+}
+
+static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whole, size_t members)
+{
+	struct goro_snapshot *snap = take(scope);
+	struct goro_walk walk = { .snap = snap };
+
+	assert_int_equal(goro_snapshot_count(snap), whole->ng);
+	assert_int_equal(snap->nmembers, members);
+	assert_int_equal(snap->ng, whole->ng - members);
+	assert_int_equal(snap->bad_records, whole->bad_records);
+	for (size_t i = 0; i < whole->ng; i++) {
+		const struct goro_info *g = goro_snapshot_next(&walk);
+
+		assert_non_null(g);
+		same_told(whole, &whole->g[i], snap, g);
+		assert_true(crowd_has(snap, g->id));
+	}
+	assert_null(goro_snapshot_next(&walk));
+	assert_false(crowd_has(snap, FAKE_NG + 1));
+	goro_snapshot_free(snap);
+}
+
+/* Each differs from all others in what it has to itself; the first crowd is all but a few. */
+static void test_list(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope = open_fake(f);
+	struct goro_snapshot *whole;
+
+	(void)state;
+	f->fields[GORO_FIELD_g_stack_peak] = (struct goro_field){ FAKE_G_SIZE - 8, 4 };
+	for (unsigned i = 0; i < FAKE_NG; i++) {
+		fake_set(f, i, GORO_FIELD_g_parent, 100 + i);
+		fake_set(f, i, GORO_FIELD_g_park_time, 1000 + 7 * i);
+		fake_set(f, i, GORO_FIELD_g_m_id, 200 - i);
+		fake_set(f, i, GORO_FIELD_g_stack_peak, 1 + i % 3);
+	}
+	fake_set(f, 3, GORO_FIELD_g_held_locks, 1);
+	fake_set(f, 9, GORO_FIELD_g_status, GORO_STATE_RUNNING);
+	/* These do not fit into 64 bytes. */
+	fake_set(f, 5, GORO_FIELD_g_m_id, UINT16_MAX + 1);
+	fake_set(f, 7, GORO_FIELD_g_stack_peak, UINT16_MAX + 1);
+	whole = take(scope);
+	assert_int_equal(whole->ng, FAKE_NG);
+	goro_scope_list(scope);
+	tells_all(scope, whole, FAKE_NG - 5);
+	goro_snapshot_free(whole);
+	goro_scope_close(scope);
+}
+
+/* Damaged memory: three that claim to be one, of which one is not like the others. */
+static void test_list_says_nothing_twice(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope = open_fake(f);
+	struct goro_walk walk = { 0 };
+	const struct goro_info *g;
+	struct goro_snapshot *snap;
+	uint64_t last = 0;
+	size_t n = 0;
+
+	(void)state;
+	fake_set(f, 3, GORO_FIELD_g_id, 12);
+	fake_set(f, 4, GORO_FIELD_g_id, 12);
+	fake_set(f, 5, GORO_FIELD_g_id, 12);
+	fake_set(f, 5, GORO_FIELD_g_held_locks, 1);
+	goro_scope_list(scope);
+	snap = take(scope);
+	walk.snap = snap;
+	for (; (g = goro_snapshot_next(&walk)); n++) {
+		assert_true(g->id > last);
+		last = g->id;
+	}
+	assert_int_equal(n, goro_snapshot_count(snap));
+	assert_true(n < FAKE_NG);
+	assert_int_equal(n + snap->bad_records, FAKE_NG);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+}
+
+/* The one that is asked for is not lost in a crowd, wherever its record is. */
+static void test_single_out(void **state)
+{
+	(void)state;
+	for (uint64_t id = 1; id <= FAKE_NG; id++) {
+		struct goro_scope *scope = open_fake(fake_new());
+		struct goro_snapshot *snap;
+		const struct goro_info *g;
+
+		goro_scope_single_out(scope, id);
+		snap = take(scope);
+		g = goro_snapshot_find(snap, id);
+		assert_non_null(g);
+		assert_int_equal(goro_snapshot_weight(snap, g), 1);
+		assert_int_equal(snap->ng, 2);
+		assert_int_equal(goro_snapshot_count(snap), FAKE_NG);
+		goro_snapshot_free(snap);
+		goro_scope_close(scope);
+	}
+}
+
 /* Goroutine 0 ends when its stack is read. */
 static void end_it(struct fake *f, uint64_t address)
 {
@@ -576,7 +708,7 @@ static void test_flipped_bytes(void **state)
 			struct goro_snapshot *snap = NULL;
 
 			if (i)
-				goro_scope_summarize(scope);
+				(random >> 40 & 1 ? goro_scope_list : goro_scope_summarize)(scope);
 			err = goro_scope_snapshot(scope, &snap);
 			goro_snapshot_free(snap);
 			opened += !err;
@@ -605,6 +737,9 @@ int main(void)
 		cmocka_unit_test(test_reads_again_what_ran),
 		cmocka_unit_test(test_reads_no_stack_twice),
 		cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_list_says_nothing_twice),
+		cmocka_unit_test(test_single_out),
 		cmocka_unit_test(test_leaves_out_what_ended),
 		cmocka_unit_test(test_reports_the_end),
 		cmocka_unit_test(test_select),

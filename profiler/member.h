@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * member.h - what one of a crowd has to itself: see crowd.h and struct goro_member.
+ */
+#ifndef GORO_MEMBER_H
+#define GORO_MEMBER_H
+
+#include "profiler.h"
+
+/* Can it be told from a member and from who stands for it? */
+bool member_fits(const struct goro_snapshot *snap, const struct goro_info *g);
+
+struct goro_member member_of(const struct goro_info *g, uint32_t crowd);
+
+/* For order_by(). */
+uint64_t member_id(const void *members, size_t i);
+
+/* NULL: there is none of that id. */
+const struct goro_member *member_find(const struct goro_snapshot *snap, uint64_t id);
+
+#endif /* GORO_MEMBER_H */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_memory.c - what each goroutine costs who looks at it: test_memory OBSERVED GORO GOTOP.
+ *
+ * Each command looks at few and at many goroutines; what its most memory grew by between, divided
+ * by theirs, is what one costs, whatever the program itself, its libraries and names need.
+ */
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "profiler.h"
+
+enum { FEW = 2000, MANY = 62000, SKIPPED = 77, WORDS = 8 };
+
+extern char **environ;
+
+struct observed {
+	pid_t pid;
+	int input, output;
+	char id[16];
+};
+
+/*
+ * "PID" is the program's. What a row costs: crowds keep an id of 8 bytes; lists 64 bytes, and 20
+ * while they are sorted; all others a whole record of some 200, and a recorder three: what it saw,
+ * and that and the last in the form in which they are compared.
+ */
+static const struct row {
+	double most; /* bytes for each */
+	const char *words[WORDS];
+} rows[] = {
+	{ 40, { "goro", "dump", "PID" } },
+	{ 40, { "goro", "stack", "PID", "777" } },
+	{ 40, { "goro", "sched", "PID" } },
+	{ 80, { "goro", "diff", "PID", "PID" } },
+	{ 110, { "goro", "dump", "-f", "json", "PID" } },
+	{ 110, { "goro", "dump", "-f", "go", "PID" } },
+	{ 110, { "goro", "dump", "-g", "none", "PID" } },
+	{ 110, { "goro", "dump", "-f", "folded", "PID" } },
+	{ 300, { "goro", "waits", "PID" } },
+	{ 360, { "gotop", "-b", "PID" } },
+	{ 760, { "goro", "record", "-d", "0", "-o", "/dev/null", "PID" } },
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "test_memory: %s\n", what);
+	exit(1);
+}
+
+static struct observed observe(const char *path, int goroutines)
+{
+	struct observed o;
+	int to[2], from[2];
+	char count[16], first;
+
+	snprintf(count, sizeof count, "%d", goroutines);
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+		fail("no pipe");
+	o.pid = fork();
+	if (o.pid < 0)
+		fail("no process");
+	if (o.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(to[0], STDIN_FILENO);
+		dup2(from[1], STDOUT_FILENO);
+		execl(path, path, count, (char *)NULL);
+		_exit(127);
+	}
+	close(to[0]);
+	close(from[1]);
+	o.input = to[1];
+	o.output = from[0];
+	snprintf(o.id, sizeof o.id, "%d", o.pid);
+	if (read(o.output, &first, 1) != 1)
+		fail("the program that is looked at did not start");
+	return o;
+}
+
+static void dismiss(const struct observed *o)
+{
+	close(o->input);
+	close(o->output);
+	kill(o->pid, SIGKILL);
+	waitpid(o->pid, NULL, 0);
+}
+
+/* The most memory that the command had, in bytes. */
+static double most_of(const char *const *paths, const struct row *row, const struct observed *o)
+{
+	const char *argv[WORDS + 1] = { paths[strcmp(row->words[0], "gotop") == 0] };
+	posix_spawn_file_actions_t files;
+	struct rusage usage;
+	int status = 0;
+	pid_t pid;
+
+	for (int i = 1; i < WORDS && row->words[i]; i++)
+		argv[i] = strcmp(row->words[i], "PID") == 0 ? o->id : row->words[i];
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	if (posix_spawn(&pid, argv[0], &files, NULL, (char *const *)argv, environ) ||
+	    wait4(pid, &status, 0, &usage) != pid)
+		fail("cannot start it");
+	posix_spawn_file_actions_destroy(&files);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == GORO_PERMISSION) {
+		puts("skipped: this system does not let goro look into the program");
+		exit(SKIPPED);
+	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail("it failed");
+	return (double)usage.ru_maxrss * 1024;
+}
+
+int main(int argc, char **argv)
+{
+	enum { ROWS = sizeof rows / sizeof *rows };
+	const char *paths[2];
+	double before[ROWS];
+	struct observed o;
+	bool good = true;
+
+	if (argc != 4)
+		fail("OBSERVED GORO GOTOP");
+	paths[0] = argv[2];
+	paths[1] = argv[3];
+	o = observe(argv[1], FEW);
+	for (size_t i = 0; i < ROWS; i++)
+		before[i] = most_of(paths, &rows[i], &o);
+	dismiss(&o);
+	o = observe(argv[1], MANY);
+	for (size_t i = 0; i < ROWS; i++) {
+		double each = (most_of(paths, &rows[i], &o) - before[i]) / (MANY - FEW);
+		bool fits = each <= rows[i].most;
+
+		printf("%s %6.1f bytes for each goroutine, at most %.0f:", fits ? "ok  " : "FAIL",
+		       each, rows[i].most);
+		for (int k = 0; k < WORDS && rows[i].words[k]; k++)
+			printf(" %s", rows[i].words[k]);
+		putchar('\n');
+		good &= fits;
+	}
+	dismiss(&o);
+	return good ? 0 : 1;
+}
