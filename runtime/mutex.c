@@ -4,7 +4,8 @@
  *
  * It allows barging: a running goroutine may take a free lock before those that wait, which is
  * several times faster than handing it over each time. A waiter that did not get it for 1 ms turns
- * on starvation mode: the lock is then handed to it directly (Go's sync/mutex.go).
+ * on starvation mode: the lock is then handed from one to the next, in the order in which they
+ * came, until one has not waited for so long (Go's sync/mutex.go).
  */
 #include "lockorder.h"
 #include "runq.h"
@@ -45,6 +46,13 @@ static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool tr
 	mp = enter();
 	mutex_spin_lock(mu);
 	return mp;
+}
+
+static noinline void end_starving(goro_mutex *mu)
+{
+	mutex_spin_lock(mu);
+	mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
+	unlock(&mu->lock_);
 }
 
 /* lock_ held; returns with the mutex owned and lock_ released. */
@@ -90,8 +98,11 @@ static noinline struct m *mutex_lock_slow(struct m *mp, goro_mutex *mu, enum gor
 			waitq_push(&mu->first_, &mu->last_, &w);
 		}
 		wait_here(&mp, &w, reason, mu, &mu->lock_);
-		if (w.ok) /* handed to us: owner_ is set */
+		if (w.ok) { /* handed to us: owner_ is set */
+			if (goro_now() - since <= STARVING_NS)
+				end_starving(mu);
 			return mp;
+		}
 		mutex_spin_lock(mu);
 		woken = true;
 	}
@@ -224,7 +235,8 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 	if (mu->flags_ & MUTEX_STARVING) {
 		mu->owner_ = w->g->id;
 		w->ok = true;
-		mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
+		if (!mu->first_)
+			mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
 	}
 	unlock(&mu->lock_);
 	goro_ready(mp, w->g);

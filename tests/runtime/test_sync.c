@@ -148,6 +148,59 @@ static void mutex_starves_nobody(void)
 	check(worst < GORO_SECOND);
 }
 
+enum { QUEUED = 8 };
+
+struct in_turn {
+	goro_mutex mu;
+	goro_waitgroup wg;
+	int order[2 * QUEUED], n; /* who had it, one after the other */
+};
+
+struct queued {
+	struct in_turn *q;
+	int i;
+};
+
+static void lock_twice_in_a_row(void *arg)
+{
+	struct queued *me = arg;
+
+	for (int k = 0; k < 2; k++) {
+		goro_mutex_lock(&me->q->mu);
+		me->q->order[me->q->n++] = me->i;
+		goro_mutex_unlock(&me->q->mu);
+	}
+	goro_waitgroup_done(&me->q->wg);
+}
+
+/*
+ * Those that have waited for longer than 1 ms all get it before anybody gets it twice. (When only
+ * the first of them was handed it, one of eight could wait for seconds.)
+ */
+static void mutex_is_handed_on_in_order(void)
+{
+	struct in_turn q = { .mu = { 0 } };
+
+	goro_mutex_lock(&q.mu);
+	goro_waitgroup_add(&q.wg, QUEUED);
+	for (int i = 0; i < QUEUED; i++) {
+		const struct goro_waiter *last = q.mu.last_;
+
+		go_copy(lock_twice_in_a_row, &((struct queued){ &q, i }));
+		check_eventually(q.mu.last_ != last);
+	}
+	compute(2 * GORO_MILLISECOND);
+	/* The first is woken and finds it locked again: that is the last time. */
+	goro_mutex_unlock(&q.mu);
+	goro_mutex_lock(&q.mu);
+	goro_yield();
+	goro_mutex_unlock(&q.mu);
+	goro_waitgroup_wait(&q.wg);
+	check_eq(q.n, 2 * QUEUED);
+	for (int i = 0; i < QUEUED; i++)
+		check_eq(q.order[i], i);
+}
+
 /* ---- rwmutex --------------------------------------------------------------------------------- */
 
 struct library {
@@ -567,6 +620,9 @@ static const struct check_case cases[] = {
 	  DIES = { "^fatal error: all goroutines are asleep - deadlock!$",
 		   "^goroutine 1 \\[sync\\.Mutex\\.Lock\\]:$", "^lock_twice\\(" } },
 	{ .name = "mutex_starves_nobody", .run = mutex_starves_nobody },
+	{ .name = "mutex_is_handed_on_in_order",
+	  .run = mutex_is_handed_on_in_order,
+	  .workers = "1" },
 	{ .name = "readers_share", .run = readers_share },
 	{ .name = "writers_exclude", .run = writers_exclude },
 	{ .name = "writer_holds_back_new_readers", .run = writer_holds_back_new_readers },
