@@ -6,7 +6,7 @@
  * there and waits for leave to go, while its other goroutines run on: whatever is left over can
  * finish, or be looked at. Every process of the tree that has a runtime does this for itself.
  *
- * main() has returned then, and the frames of exit() lie where main and what it called had theirs.
+ * main() has returned then, or somebody called exit(), whose frames lie where others were before.
  * They are written only in part. In what they leave out, pointers that nobody has any more would
  * keep alive what is looked for, or not, as it happens: in one run of ten, measured. So the room of
  * these frames, and of our own, is said to be opaque. (Wiping it is no way: they are in use.)
@@ -63,7 +63,7 @@ static void gate_at_exit(int status, void *unused)
 	(void)unused;
 	if (!gate_path[0] || sched.forked)
 		return;
-	opaque = mp && mp->curg && goro_is_main(mp->curg) && goro_exit_frames(&lo, &hi) &&
+	opaque = mp && mp->curg && goro_exit_frames(&lo, &hi) &&
 		 !goro_region_add((void *)lo, hi - lo, GORO_REGION_OPAQUE);
 	os_wipe_below();
 	gate("exit", status);

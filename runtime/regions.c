@@ -73,17 +73,34 @@ int goro_region_add(const void *addr, size_t size, uint32_t kind)
 	return err;
 }
 
+/* An entry of just this, or else one that it is a part of. */
+static struct goro_region *find(uint64_t lo, uint64_t hi, uint32_t kind)
+{
+	struct goro_region *around = NULL;
+
+	for (uint32_t i = 0; i < goro_introspect.region_count; i++) {
+		struct goro_region *r = &regions[i];
+
+		if (!r->lo || r->kind != kind || r->lo > lo || r->hi < hi)
+			continue;
+		if (r->lo == lo && r->hi == hi)
+			return r;
+		if (!around)
+			around = r;
+	}
+	return around;
+}
+
 void goro_region_remove(const void *addr, size_t size, uint32_t kind)
 {
 	uint64_t lo = (uintptr_t)addr, hi = lo + size;
+	struct goro_region *r;
 
 	lock_always(&regions_lock);
-	for (uint32_t i = 0; i < goro_introspect.region_count; i++) {
-		struct goro_region *r = &regions[i];
+	r = find(lo, hi, kind);
+	if (r) {
 		uint64_t end = r->hi;
 
-		if (!r->lo || r->kind != kind || r->lo > lo || end < hi)
-			continue;
 		if (r->lo < lo) {
 			set(&r->hi, lo);
 			if (end > hi)
@@ -91,7 +108,6 @@ void goro_region_remove(const void *addr, size_t size, uint32_t kind)
 		} else {
 			set(&r->lo, hi < end ? hi : 0);
 		}
-		break;
 	}
 	unlock_always(&regions_lock);
 }

@@ -417,11 +417,15 @@ gone() { # gone PID
 	! kill -0 "$1" 2>/dev/null
 }
 
-# main has returned: what it and the runtime left on its stack is nobody's, wherever it lies.
+# main has returned: what it and the runtime left on its stack is nobody's, wherever it lies. Neither is
+# what another goroutine left that calls exit().
 stale_stack() {
-	check 23 -- "$STALE"
-	has "$err" "1 goroutine stuck for ever"
-	has "$err" "nothing that can still run has a pointer to it"
+	local how
+	for how in "" exit; do
+		check 23 -- "$STALE" $how
+		has "$err" "1 goroutine stuck for ever"
+		has "$err" "nothing that can still run has a pointer to it"
+	done
 }
 
 # It died at once: there was nothing to look at, and that is said.

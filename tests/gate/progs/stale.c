@@ -2,8 +2,10 @@
 /*
  * stale - main starts a goroutine that waits for ever on a channel, at START, then returns, and all
  * of the stack that main ever used is full of addresses of that channel. Nobody has it any more.
+ * With an argument another goroutine does all that, and calls exit().
  */
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "goro.h"
 
@@ -20,12 +22,30 @@ static __attribute__((noinline)) void fill(void *what)
 		room[i] = what;
 }
 
-int main(void)
+static __attribute__((noinline)) void leak(void)
 {
 	goro_chan *c = goro_chan_of(int, 0);
 
 	go(wait_for_ever, c); /* START */
 	goro_yield();
 	fill(c);
-	return 0;
+}
+
+static void leak_and_exit(void *unused)
+{
+	(void)unused;
+	leak();
+	exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	if (argc == 1) {
+		leak();
+		return 0;
+	}
+	go(leak_and_exit, NULL);
+	for (;;)
+		goro_sleep(GORO_SECOND);
 }
