@@ -141,6 +141,7 @@ static bool stop_them(struct keeper *k)
 
 	for (int i = 0; i < PATIENCE / 10; i++) {
 		err = stop_all(&k->stop, k->p->target.pid, (int64_t)k->how->max_pause_ns);
+		k->sh->stuck = k->stop.stuck;
 		if (k->stop.stuck)
 			return keeper_refuse(k, "a thread of it sleeps in the kernel where nobody "
 						"can stop it (state D, such as in vfork())");

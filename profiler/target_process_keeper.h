@@ -43,6 +43,7 @@ struct shared {
 	size_t size, used;
 	int error; /* errno, or -1: see message */
 	char message[256];
+	bool stuck;	  /* a thread of it could not be stopped */
 	bool tracked;	  /* copied by target_process_track.c */
 	int child;	  /* 0: none, all is copied */
 	long child_there; /* its id where the target lives */

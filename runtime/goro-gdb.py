@@ -249,15 +249,23 @@ def inside(goroutine, threads, action):
             gdb.newest_frame().select()
 
 
+def outer_name(frame):
+    """The name of the function, or of the one that it is inlined in."""
+    while frame.type() == gdb.INLINE_FRAME and frame.older():
+        frame = frame.older()
+    return frame.name() or ""
+
+
 def program_frame():
     """The innermost frame that is the program's: behind the runtime's call that it made."""
     frames, frame = [], gdb.selected_frame()
     while frame and len(frames) < 20:
         frames.append(frame)
         frame = frame.older()
-    runtime = [(f.name() or "").startswith("goro_") for f in frames]
-    call = next((i for i, f in enumerate(frames)
-                 if runtime[i] and not f.name().startswith("goro_park")), 0)
+    names = [outer_name(f) for f in frames]
+    runtime = [n.startswith("goro_") for n in names]
+    call = next((i for i, n in enumerate(names)
+                 if runtime[i] and not n.startswith("goro_park")), 0)
     frame = next((f for i, f in enumerate(frames) if i >= call and not runtime[i]), frames[0])
     line = frame.find_sal()
     at = " at %s:%d" % (line.symtab.filename, line.line) if line.symtab else ""
