@@ -107,12 +107,19 @@ if [ "$scans" = mutant ]; then
 		start "${pair#*=}"
 		GORO_REACH_SKIP=${pair%%=*}
 		export GORO_REACH_SKIP
-		tries=0 leaked=0
+		looks=0 leaked=0
 		until [ "${leaked:-0}" -gt 1 ]; do
 			scan
 			cannot
-			tries=$((tries + 1))
-			if [ $tries -gt 60 ]; then
+			looks=$((looks + 1))
+			# What a thread or a stack was used for before may hide it, as it happens.
+			if [ $((looks % 15)) = 0 ]; then
+				unset GORO_REACH_SKIP
+				stop "${pair#*=}"
+				start "${pair#*=}"
+				export GORO_REACH_SKIP="${pair%%=*}"
+			fi
+			if [ $looks -gt 60 ]; then
 				echo "without ${GORO_REACH_SKIP} nothing changes in ${pair#*=}"
 				cat "$dir/out" "$dir/err"
 				exit 1
