@@ -186,7 +186,7 @@ void renew_classify(struct scan *s, uint64_t address, uint32_t n, size_t *used)
 		const uint8_t *rec = s->before + (size_t)i * g_size;
 		struct goro_info *g = e->place ? &s->b->snap->g[e->place - 1] : NULL;
 
-		if (g && e->still && is_same(s, rec, g)) {
+		if (e->place && e->still && is_same(s, rec, g)) {
 			if (is_plain(s, rec, e))
 				pass_time(s->renewal, e, g);
 			else

@@ -331,7 +331,6 @@ static struct goro_error *take_threads(struct frozen *f, struct target_frozen *r
 					      f->target.pid, strerror(errno));
 	}
 	*ret = (struct target_frozen){
-		.memory = &f->target,
 		.threads = f->threads,
 		.nthreads = n,
 		.kept = keeper_at(f->sh, f->sh->kept),
@@ -396,5 +395,7 @@ struct goro_error *process_freeze(struct target *t, const struct target_freeze *
 		err = take_threads(f, ret);
 	if (err)
 		frozen_close(&f->target);
+	else
+		ret->memory = &f->target;
 	return err;
 }
