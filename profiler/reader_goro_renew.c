@@ -149,8 +149,11 @@ static bool is_plain(const struct scan *s, const uint8_t *rec, const struct seen
  */
 static inline void fetch(const struct goro_snapshot *snap, const struct seen *e)
 {
-	const struct goro_info *g = e->place ? &snap->g[e->place - 1] : snap->g;
+	const struct goro_info *g;
 
+	if (!e->place)
+		return;
+	g = &snap->g[e->place - 1];
 	__builtin_prefetch(&g->id, 1);
 	__builtin_prefetch(&g->lost, 1);
 }
