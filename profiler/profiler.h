@@ -483,7 +483,7 @@ enum goro_reach_kind {
 	GORO_REACH_STACK,     /* of goroutine `id`, a root if not blocked; `at` 0: a variable */
 	GORO_REACH_RECORD,    /* what goroutine `id` was started with, or a value of its own */
 	GORO_REACH_OBJECT,    /* on the heap, at `object`, of `size` bytes */
-	GORO_REACH_KERNEL,    /* with an epoll instance, a timer or in a pipe: a root */
+	GORO_REACH_KERNEL,    /* with the kernel (target_process_kept.c): a root */
 };
 
 struct goro_reach_link {

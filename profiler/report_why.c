@@ -51,7 +51,7 @@ static void put_link(FILE *out, const struct report *r, const struct goro_reach_
 			l->at, l->object, l->size);
 		break;
 	case GORO_REACH_KERNEL:
-		fputs("a pointer in an epoll instance, a timer or a pipe", out);
+		fputs("a pointer that the kernel has (epoll, timer, pipe, socket or signal)", out);
 		break;
 	}
 }

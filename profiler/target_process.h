@@ -80,22 +80,39 @@ bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t h
 /* ---- target_process_kept.c: pointers that only the kernel has -----------------------------------
  */
 
+struct stop;
+
 struct process_kept {
-	int *epolls, *pipes; /* descriptors */
-	size_t nepolls, npipes, nfds;
+	int *epolls, *pipes, *sockets; /* descriptors */
+	size_t nepolls, npipes, nsockets, nfds;
+	int pidfd;	 /* 0: not needed yet; -1: there is none */
 	uint64_t *words; /* any of them may be a pointer */
 	size_t nwords;
 	const char *hides; /* what could have pointers and shows them to nobody; NULL: nothing */
 };
 
 /* Before the stop: what there is to be read. */
-bool process_kept_list(struct process_kept *k, int dir, const struct target_maps *maps);
+bool process_kept_list(struct process_kept *k, int pid, int dir, const struct target_maps *maps);
 /* Every thread stands: read it. `netpoll`: 1 + a descriptor that is known to have no pointers. */
-bool process_kept_read(struct process_kept *k, int dir, const struct target_maps *maps,
-		       unsigned netpoll);
+bool process_kept_read(struct process_kept *k, const struct stop *stop, int dir,
+		       const struct target_maps *maps, unsigned netpoll);
 /* It runs again. Was that all? */
-bool process_kept_all(const struct process_kept *k, int dir);
+bool process_kept_all(const struct process_kept *k, int pid, int dir);
 void process_kept_free(struct process_kept *k);
+
+/* A pointer may begin at each byte of it. False: no memory. */
+bool process_kept_bytes(struct process_kept *k, const uint8_t *bytes, size_t n);
+
+/* ---- target_process_sent.c: pointers on their way -----------------------------------------------
+ */
+
+/* Leave of k's sockets those that are to be looked into. */
+void process_sent_list(struct process_kept *k, int pid, int dir);
+/* Every thread stands. False: no memory. */
+bool process_sent_sockets(struct process_kept *k);
+bool process_sent_signals(struct process_kept *k, const int *tids, size_t n);
+/* Is a descriptor, which is a link to `path`, of a message queue that is not empty? */
+bool process_sent_in_queue(int fds, const char *name, const char *path);
 
 /* ---- target_process_unseen.c -------------------------------------------------------------------
  */

@@ -90,7 +90,7 @@ static bool read_kept(struct keeper *k)
 {
 	struct shared *sh = k->sh;
 
-	if (!process_kept_read(&k->kept, k->dir, &k->live, k->how->netpoll))
+	if (!process_kept_read(&k->kept, &k->stop, k->dir, &k->live, k->how->netpoll))
 		return keeper_refuse(k, "its descriptors cannot be read");
 	if (hides(k))
 		return false;
@@ -217,7 +217,7 @@ static bool track(struct keeper *k)
 
 static void check_kept(struct keeper *k)
 {
-	if (!process_kept_all(&k->kept, k->dir))
+	if (!process_kept_all(&k->kept, k->p->target.pid, k->dir))
 		keeper_refuse(k, "it opened files while it was looked at");
 }
 
@@ -226,7 +226,7 @@ static void stop_and_look(struct keeper *k)
 {
 	if (!read_maps(k))
 		return;
-	if (!process_kept_list(&k->kept, k->dir, &k->live)) {
+	if (!process_kept_list(&k->kept, k->p->target.pid, k->dir, &k->live)) {
 		k->sh->error = errno;
 		return;
 	}

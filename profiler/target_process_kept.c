@@ -4,11 +4,10 @@
  *
  * A program may give a pointer away and get it back with an event: the data of an epoll instance,
  * the value of a timer, the bytes in a pipe from one thread to another. For so long it can be
- * nowhere in its memory. The kernel shows these three to whoever may look into the process. What it
- * shows to nobody are the requests of io_uring and of aio, and memory of memfd_secret(): a process
- * that has such things could have its pointers there, and nothing is known of it. (Nor can one see
- * what is in a socket, in a message queue or on its way with a signal, nor would one expect a
- * pointer there: see the manual page.)
+ * nowhere in its memory. The kernel shows these to whoever may look into the process, and what is
+ * in sockets and on its way with signals (target_process_sent.c). What it shows to nobody are the
+ * requests of io_uring and of aio, and memory of memfd_secret(): a process that has such things
+ * could have its pointers there, and nothing is known of it.
  *
  * This must be read in the very moment in which the memory is: a pointer that is in neither now and
  * in one before, in the other later, would be missed. But to look at thousands of descriptors takes
@@ -82,8 +81,12 @@ static bool add_file(struct process_kept *k, int fds, const char *name)
 		return true; /* closed meanwhile */
 	if (!strcmp(what, "anon_inode:[io_uring]"))
 		k->hides = "an io_uring";
+	if (process_sent_in_queue(fds, name, what))
+		k->hides = "messages in a message queue";
 	if (!strcmp(what, "anon_inode:[eventpoll]"))
 		return add_number(&k->epolls, &k->nepolls, atoi(name));
+	if (!strncmp(what, "socket:[", 8))
+		return add_number(&k->sockets, &k->nsockets, atoi(name));
 	/* The link has the permissions with which it was opened. */
 	if (!strncmp(what, "pipe:[", 6) && !fstatat(fds, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	    st.st_mode & S_IRUSR)
@@ -91,27 +94,29 @@ static bool add_file(struct process_kept *k, int fds, const char *name)
 	return true;
 }
 
-static bool list_files(struct process_kept *k, int dir)
+static bool list_files(struct process_kept *k, int pid, int dir)
 {
 	int fds = openat(dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fds < 0 ? NULL : fdopendir(fds);
 	const struct dirent *e;
 	bool ok = list;
 
-	k->nfds = k->nepolls = k->npipes = 0;
+	k->nfds = k->nepolls = k->npipes = k->nsockets = 0;
 	while (ok && (e = readdir(list)))
 		ok = e->d_name[0] == '.' || add_file(k, fds, e->d_name);
 	if (list)
 		closedir(list);
 	else if (fds >= 0)
 		close(fds);
+	if (ok)
+		process_sent_list(k, pid, dir);
 	return ok;
 }
 
-bool process_kept_list(struct process_kept *k, int dir, const struct target_maps *maps)
+bool process_kept_list(struct process_kept *k, int pid, int dir, const struct target_maps *maps)
 {
-	k->hides = maps ? hides_in_maps(maps) : NULL;
-	return list_files(k, dir);
+	k->hides = hides_in_maps(maps);
+	return list_files(k, pid, dir);
 }
 
 /* ---- reading it --------------------------------------------------------------------------------
@@ -153,8 +158,7 @@ static bool read_timers(struct process_kept *k, int dir)
 	return ok;
 }
 
-/* A pointer may begin at each byte. */
-static bool add_bytes(struct process_kept *k, const uint8_t *bytes, size_t n)
+bool process_kept_bytes(struct process_kept *k, const uint8_t *bytes, size_t n)
 {
 	bool ok = true;
 
@@ -162,54 +166,66 @@ static bool add_bytes(struct process_kept *k, const uint8_t *bytes, size_t n)
 		uint64_t word;
 
 		memcpy(&word, bytes + i, sizeof word);
-		/* Most of what goes through pipes is text. */
-		ok = word >> 56 || add_word(k, word);
+		/* Most of it is text, or nothing. */
+		ok = !word || word >> 56 || add_word(k, word);
 	}
 	return ok;
 }
 
-/* tee() leaves in the pipe what it copies. */
+/* tee() leaves in the pipe what it copies. Returns how many bytes that were. */
+static size_t copy_pipe(int pipe, uint8_t *bytes)
+{
+	ssize_t got = -1;
+	int ours[2];
+
+	if (pipe2(ours, O_CLOEXEC | O_NONBLOCK))
+		return 0;
+	fcntl(ours[1], F_SETPIPE_SZ, MOST_PIPE);
+	got = tee(pipe, ours[1], MOST_PIPE, SPLICE_F_NONBLOCK);
+	if (got > 0)
+		got = read(ours[0], bytes, (size_t)got);
+	close(ours[0]);
+	close(ours[1]);
+	return got > 0 ? (size_t)got : 0;
+}
+
 static bool read_pipe(struct process_kept *k, int dir, int fd)
 {
-	char name[32];
-	int ours[2], pipe, n = 0;
 	uint8_t *bytes = NULL;
-	ssize_t got = 0;
+	char name[32];
+	int pipe, n = 0;
 	bool ok = true;
 
 	snprintf(name, sizeof name, "fd/%d", fd);
 	pipe = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (pipe < 0)
 		return true;
-	if (!ioctl(pipe, FIONREAD, &n) && n >= 8 && n <= (int)MOST_PIPE &&
-	    !pipe2(ours, O_CLOEXEC | O_NONBLOCK)) {
+	if (!ioctl(pipe, FIONREAD, &n) && n >= 8) {
 		bytes = malloc(MOST_PIPE);
-		fcntl(ours[1], F_SETPIPE_SZ, MOST_PIPE);
-		got = tee(pipe, ours[1], MOST_PIPE, SPLICE_F_NONBLOCK);
-		if (bytes && got > 0)
-			got = read(ours[0], bytes, (size_t)got);
-		ok = bytes && (got < 0 || add_bytes(k, bytes, (size_t)got));
-		close(ours[0]);
-		close(ours[1]);
-		free(bytes);
+		if (bytes && copy_pipe(pipe, bytes) == (size_t)n)
+			ok = process_kept_bytes(k, bytes, (size_t)n);
+		else
+			k->hides = "a pipe with bytes that cannot be looked at";
 	}
+	free(bytes);
 	close(pipe);
 	return ok;
 }
 
-bool process_kept_read(struct process_kept *k, int dir, const struct target_maps *maps,
-		       unsigned netpoll)
+bool process_kept_read(struct process_kept *k, const struct stop *stop, int dir,
+		       const struct target_maps *maps, unsigned netpoll)
 {
 	bool ok = true;
 
 	k->nwords = 0;
 	if (k->nfds <= FEW)
-		ok = process_kept_list(k, dir, maps);
+		ok = process_kept_list(k, stop->pid, dir, maps);
 	for (size_t i = 0; ok && i < k->nepolls; i++)
 		ok = k->epolls[i] + 1u == netpoll || read_epoll(k, dir, k->epolls[i]);
 	for (size_t i = 0; ok && i < k->npipes; i++)
 		ok = read_pipe(k, dir, k->pipes[i]);
-	return ok && read_timers(k, dir);
+	return ok && process_sent_sockets(k) && process_sent_signals(k, stop->tids, stop->n) &&
+	       read_timers(k, dir);
 }
 
 /* ---- afterwards --------------------------------------------------------------------------------
@@ -223,18 +239,20 @@ static bool has(const int *v, size_t n, int number)
 	return false;
 }
 
-bool process_kept_all(const struct process_kept *k, int dir)
+bool process_kept_all(const struct process_kept *k, int pid, int dir)
 {
 	struct process_kept now = { 0 };
 	bool ok;
 
 	if (k->nfds <= FEW)
 		return true;
-	ok = list_files(&now, dir) && !now.hides;
+	ok = list_files(&now, pid, dir) && !now.hides;
 	for (size_t i = 0; ok && i < now.nepolls; i++)
 		ok = has(k->epolls, k->nepolls, now.epolls[i]);
 	for (size_t i = 0; ok && i < now.npipes; i++)
 		ok = has(k->pipes, k->npipes, now.pipes[i]);
+	for (size_t i = 0; ok && i < now.nsockets; i++)
+		ok = has(k->sockets, k->nsockets, now.sockets[i]);
 	process_kept_free(&now);
 	return ok;
 }
@@ -243,6 +261,9 @@ void process_kept_free(struct process_kept *k)
 {
 	free(k->epolls);
 	free(k->pipes);
+	free(k->sockets);
 	free(k->words);
+	if (k->pidfd > 0)
+		close(k->pidfd);
 	*k = (struct process_kept){ 0 };
 }

@@ -12,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,12 +156,23 @@ static void wait_for_input_to_end(void)
 	_exit(0);
 }
 
+/* Before there is another thread: none of them shall take it. */
+static void block_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, HIDE_SIGNAL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static const struct place *find(const char *name)
 {
 	static const struct place *const all[] = { places_in_objects,  places_in_threads,
 						   places_in_maps,     places_of_parked,
 						   places_that_change, places_in_passing,
-						   places_like_malloc, places_in_kernel };
+						   places_like_malloc, places_in_kernel,
+						   places_sent };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		for (const struct place *p = all[i]; p->name; p++)
@@ -178,6 +190,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	on_stacks = getenv("HIDE_STACK");
+	block_signal();
 	obstruct();
 	leak();
 	goro_waitgroup_wait(&parked);

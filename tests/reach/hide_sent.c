@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hide_sent.c - on its way from one thread to another.
+ */
+#include <fcntl.h>
+#include <mqueue.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "hide.h"
+
+static void *new_box(void)
+{
+	void **box = calloc(4, sizeof(*box));
+
+	box[2] = new_chan();
+	return box;
+}
+
+static void send_all(int type)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, type, 0, fds))
+		exit(77);
+	for (int i = 0; i < NCHANS; i++) {
+		void *pointer = new_box();
+
+		if (send(fds[1], &pointer, sizeof(pointer), 0) != sizeof(pointer))
+			exit(77);
+	}
+}
+
+static void in_socket(void)
+{
+	send_all(SOCK_STREAM);
+}
+
+/* So many descriptors that nobody can look at them all while the program stands. */
+static void in_socket_of_many(void)
+{
+	for (int i = 0; i < 510; i++) {
+		int fds[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
+			exit(77);
+	}
+	in_socket();
+}
+
+/* Only the first one of them could be seen. */
+static void in_datagrams(void)
+{
+	send_all(SOCK_DGRAM);
+}
+
+/* It goes through a socket again and again, and is nowhere else meanwhile. */
+static void passes(void *arg)
+{
+	const int *fds = arg;
+	void *pointer;
+
+	for (;;) {
+		if (recv(fds[0], &pointer, sizeof(pointer), 0) != sizeof(pointer))
+			_exit(1);
+		__asm__ volatile("" ::: "memory");
+		if (send(fds[1], &pointer, sizeof(pointer), 0) != sizeof(pointer))
+			_exit(1);
+		pointer = NULL;
+		__asm__ volatile("" : "+m"(pointer));
+	}
+}
+
+static void in_passing_socket(void)
+{
+	static int fds[2];
+	void *box = new_box();
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) ||
+	    send(fds[1], &box, sizeof(box), 0) != sizeof(box))
+		exit(77);
+	go(passes, fds);
+}
+
+/* Nobody has taken it: every thread blocks it. */
+static void in_signal(void)
+{
+	for (int i = 0; i < NCHANS; i++) {
+		union sigval value = { .sival_ptr = new_box() };
+
+		if (sigqueue(getpid(), HIDE_SIGNAL, value))
+			exit(77);
+	}
+}
+
+/* The same, of this thread alone. */
+static void in_signal_to_thread(void)
+{
+	for (int i = 0; i < NCHANS; i++) {
+		union sigval value = { .sival_ptr = new_box() };
+
+		if (pthread_sigqueue(pthread_self(), HIDE_SIGNAL, value))
+			exit(77);
+	}
+}
+
+/* More than anybody may copy of one without taking it out. */
+static void in_full_pipe(void)
+{
+	static char nothing[PAGE];
+	void *pointer = new_box();
+	int fds[2], size;
+
+	if (pipe(fds) || fcntl(fds[1], F_SETPIPE_SZ, 4 << 20) < 0)
+		exit(77);
+	size = fcntl(fds[1], F_GETPIPE_SZ);
+	for (int i = 0; i < size / PAGE - 1; i++)
+		if (write(fds[1], nothing, PAGE) != PAGE)
+			exit(77);
+	if (write(fds[1], &pointer, sizeof(pointer)) != sizeof(pointer))
+		exit(77);
+}
+
+static void in_message_queue(void)
+{
+	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = sizeof(void *) };
+	void *pointer = new_box();
+	char name[32];
+	mqd_t q;
+
+	snprintf(name, sizeof(name), "/goro-hide-%d", (int)getpid());
+	q = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+	if (q == (mqd_t)-1)
+		exit(77);
+	mq_unlink(name);
+	if (mq_send(q, (const char *)&pointer, sizeof(pointer), 0))
+		exit(77);
+}
+
+const struct place places_sent[] = {
+	{ "socket", in_socket },
+	{ "socket_of_many", in_socket_of_many },
+	{ "datagrams", in_datagrams },
+	{ "passing_socket", in_passing_socket },
+	{ "signal", in_signal },
+	{ "signal_to_thread", in_signal_to_thread },
+	{ "full_pipe", in_full_pipe },
+	{ "message_queue", in_message_queue },
+	{ NULL, NULL },
+};
