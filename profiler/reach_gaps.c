@@ -17,6 +17,8 @@
  * A module's bss to which nobody wrote is not one of them, though most programs would have some:
  * the runtime writes to each at start (os_write_to_modules), so that it is in the core file.
  *
+ * Nor has it what the kernel had of the program's (target_core_kept.c).
+ *
  * What other programs write as core files (gdb's gcore) is not enough: they leave out maps without
  * a trace, and what they could not read is zeros.
  */
@@ -84,11 +86,30 @@ static struct goro_error *check(struct target *t, uint64_t lo, uint64_t hi)
 		(unsigned long long)((gap.hi - gap.lo) >> 10), (unsigned long long)gap.lo);
 }
 
+/* The path is the core file's word. */
+static struct goro_error *check_given(struct target *t)
+{
+	struct target_gives gives;
+
+	if (!t->ops->gives || !t->ops->gives(t, &gives))
+		return NULL;
+	if (!gives.function)
+		return goro_error_new(GORO_PARTIAL,
+				      "a core file has no pointers that the kernel had, such as in "
+				      "pipes, and %s, which is linked statically, does not tell "
+				      "whether it gave any",
+				      gives.path);
+	return goro_error_new(GORO_PARTIAL,
+			      "a core file has no pointers that the kernel had, and %s calls %s(), "
+			      "which may have given it some",
+			      gives.path, gives.function);
+}
+
 struct goro_error *gaps_check(const struct reach_view *view, const struct roots *roots,
 			      const struct heap *heap)
 {
 	struct target *t = view->t;
-	struct goro_error *err = NULL;
+	struct goro_error *err = check_given(t);
 
 	for (size_t i = 0; i < roots->n && !err; i++)
 		err = check(t, roots->v[i].lo, roots->v[i].hi);

@@ -101,6 +101,12 @@ struct target_gap {
 	const char *path; /* of the file that was mapped, or NULL */
 };
 
+/* Who may have given pointers to the kernel. */
+struct target_gives {
+	const char *path;     /* a program or library; it belongs to the target */
+	const char *function; /* NULL: any, it is linked statically */
+};
+
 struct target_ops {
 	/* Once it was called, own_pages() may be called by several threads at once, and so may
 	 * read(), for memory that is not cold. */
@@ -141,6 +147,9 @@ struct target_ops {
 	/* Does memory in [lo, hi), which is mapped, have content that is not there? *ret: the first
 	 * piece. NULL: what is mapped is there. */
 	bool (*missing)(struct target *t, uint64_t lo, uint64_t hi, struct target_gap *ret);
+	/* Does it call a function by which the kernel may have got pointers that are not there?
+	 * NULL: what the kernel has is there. */
+	bool (*gives)(struct target *t, struct target_gives *ret);
 	/* The stack pointer of a thread that sleeps in the kernel, which may go on at once; 0: it
 	 * runs, or is not known. NULL: never. */
 	uint64_t (*asleep_at)(struct target *t, uint32_t tid);

@@ -112,6 +112,7 @@ static const struct target_ops core_ops = {
 	.own_pages = core_own_pages,
 	.freeze = core_freeze,
 	.missing = core_missing,
+	.gives = core_gives,
 	.caught = core_caught,
 	.usage = core_usage,
 	.close = core_close,

@@ -4,7 +4,8 @@
  *
  * core_file.h takes the file apart, and core_threads.h reads the registers. target_core_backing.c
  * opens the files that were mapped, target_core_maps.c puts the memory map together,
- * target_core_memory.c reads what is mapped and says what is not there.
+ * target_core_memory.c reads what is mapped and says what is not there, target_core_kept.c whether
+ * the kernel may have had something.
  */
 #ifndef GORO_TARGET_CORE_H
 #define GORO_TARGET_CORE_H
@@ -57,5 +58,9 @@ struct goro_error *core_read(struct target *t, struct target_read *v, size_t n);
 bool core_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own);
 void core_resident(struct target *t, struct target_range *v, size_t n);
 bool core_missing(struct target *t, uint64_t lo, uint64_t hi, struct target_gap *ret);
+
+/* ---- target_core_kept.c: see struct target_ops --------------------------------------------- */
+
+bool core_gives(struct target *t, struct target_gives *ret);
 
 #endif /* GORO_TARGET_CORE_H */

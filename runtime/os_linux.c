@@ -149,7 +149,7 @@ void os_die_of(int sig)
  */
 
 static sigset_t report_mask;
-static timer_t report_timer;
+static int report_timer; /* the kernel's: see poll_control() in os_linux_files.c */
 static bool report_ticks;
 
 bool os_is_tick(int sig)
@@ -176,13 +176,13 @@ void os_report_begin(os_signal_fn *fn)
 	}
 	pthread_sigmask(SIG_SETMASK, &set, &report_mask);
 	event._sigev_un._tid = (pid_t)os_tid();
-	report_ticks = !timer_create(CLOCK_MONOTONIC, &event, &report_timer);
+	report_ticks = !syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &report_timer);
 }
 
 void os_report_end(void)
 {
 	if (report_ticks)
-		timer_delete(report_timer);
+		syscall(SYS_timer_delete, report_timer);
 	pthread_sigmask(SIG_SETMASK, &report_mask, NULL);
 }
 
@@ -194,7 +194,7 @@ void os_report_tick(int64_t ns)
 	};
 
 	if (report_ticks)
-		timer_settime(report_timer, 0, &tick, NULL);
+		syscall(SYS_timer_settime, report_timer, 0, &tick, NULL);
 }
 
 /* What is ignored unless somebody takes it: who gets it late is not hurt. */

@@ -168,11 +168,13 @@ static void block_signal(void)
 
 static const struct place *find(const char *name)
 {
-	static const struct place *const all[] = { places_in_objects,  places_in_threads,
-						   places_in_maps,     places_of_parked,
-						   places_that_change, places_in_passing,
-						   places_like_malloc, places_in_kernel,
-						   places_sent };
+	static const struct place *const all[] = {
+		places_in_objects,  places_in_threads, places_in_maps,	   places_of_parked,
+		places_that_change, places_in_passing, places_like_malloc,
+#ifndef HIDE_PLAIN
+		places_in_kernel,   places_sent,
+#endif
+	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		for (const struct place *p = all[i]; p->name; p++)
