@@ -10,7 +10,7 @@
  *		inside = NULL;
  *	others: exchange(word, 1) gives a token;  membarrier();  wait while (its inside == word);
  *
- * Dekker's algorithm with the fence on one side, as in sysmon.c: either the P sees the 1 and takes
+ * Dekker's algorithm with the fence on one side, as in retake.c: either the P sees the 1 and takes
  * the lock like everybody, or we see that it is inside and wait. Then the lock is ours, and not
  * biased any more. What a P does inside is a few instructions between enter() and leave(), so it
  * cannot lose the P there; it neither parks nor takes another such lock. Who has more to do takes

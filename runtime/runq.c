@@ -2,7 +2,7 @@
 /*
  * runq.c - the slow paths of the run queue: overflow and stealing.
  */
-#include "runq.h"
+#include "schedule.h"
 
 /* The ring is full: half of it and gp go to the global queue, in order. */
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail)
@@ -28,6 +28,20 @@ void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail
 	unlock_always(&sched.lock);
 }
 
+static struct g *steal_next(struct p *from)
+{
+	struct g *gp = atomic_load_explicit(&from->runnext, memory_order_relaxed);
+
+	if (!gp)
+		return NULL;
+	if (likely(sched.own_next))
+		return goro_take_next_of(from);
+	if (!atomic_compare_exchange_strong_explicit(&from->runnext, &gp, NULL,
+						     memory_order_acq_rel, memory_order_relaxed))
+		return NULL;
+	return gp;
+}
+
 /*
  * Move half of `from`'s ring to the thief's own and return one of them. take_next: if the ring is
  * empty take the slot in front too; the caller has made sure that its owner let it lie for a while.
@@ -48,13 +62,7 @@ struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
 				*/
 		n -= n / 2;
 		if (n == 0) {
-			gp = take_next ? atomic_load_explicit(&from->runnext, memory_order_relaxed)
-				       : NULL;
-			if (gp && !atomic_compare_exchange_strong_explicit(
-					  &from->runnext, &gp, NULL, memory_order_acq_rel,
-					  memory_order_relaxed))
-				gp = NULL;
-			return gp;
+			return take_next ? steal_next(from) : NULL;
 		}
 		if (n > RUNQ_LEN / 2) { /* head and tail are of different moments */
 			top = runq_top(from);

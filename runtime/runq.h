@@ -64,21 +64,19 @@ static inline void runq_put(struct p *pp, struct g *gp)
 	atomic_store_explicit(&pp->runq_tail, tail + 1, memory_order_release);
 }
 
-/* In the slot in front; returns what was there. Only the owner. */
+/*
+ * In the slot in front; returns what was there. Only the owner. A thief that wants what is in it
+ * sees to it that the owner is not in the runtime, see retake.c: so the owner needs no exchange,
+ * unless there is no membarrier.
+ */
 static inline struct g *runq_set_next(struct p *pp, struct g *gp)
 {
-	struct g *old;
+	struct g *old = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
 
-	if (sched.solo) {
-		old = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
-		atomic_store_explicit(&pp->runnext, gp, memory_order_relaxed);
-		return old;
-	}
-	old = atomic_load_explicit(&pp->runnext, memory_order_relaxed);
-	if (!old) {
+	if (likely(sched.own_next) || !old) {
 		/* Only the owner fills an empty slot. Release: gp's record before gp. */
 		atomic_store_explicit(&pp->runnext, gp, memory_order_release);
-		return NULL;
+		return old;
 	}
 	return atomic_exchange_explicit(&pp->runnext, gp, memory_order_acq_rel);
 }
@@ -89,7 +87,7 @@ static inline struct g *runq_take_next(struct p *pp)
 
 	if (!gp)
 		return NULL;
-	if (sched.solo)
+	if (likely(sched.own_next))
 		atomic_store_explicit(&pp->runnext, NULL, memory_order_relaxed);
 	else if (!atomic_compare_exchange_strong_explicit(
 			 &pp->runnext, &gp, NULL, memory_order_acquire, memory_order_relaxed))

@@ -312,7 +312,8 @@ struct tomb {
 };
 
 struct sched {
-	bool solo; /* one P: see the head of this file. Changes while the world is stopped. */
+	bool solo;     /* one P: see the head of this file. Changes while the world is stopped. */
+	bool own_next; /* what is in front of a P is asked for before it is taken: see retake.c */
 	uint32_t lockorder;	   /* 0 or ORDER_ON: see lockorder.h */
 	bool pthreads;		   /* GORO_DEBUG=pthread: see pthreads.c */
 	_Atomic int nprocs;	   /* the same */

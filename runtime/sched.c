@@ -71,6 +71,8 @@ static struct g *steal_work(struct m *mp)
 				pp->nsteal++;
 				return gp;
 			}
+			if (take_next)
+				seen[at].since = now; /* its owner is at it: not so soon again */
 		}
 		if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
 			return NULL;

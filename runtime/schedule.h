@@ -29,7 +29,9 @@ void goro_release_p(struct m *mp);
 
 /* not held */
 struct p *goro_p_new(uint32_t id); /* NULL: no memory */
-bool goro_retake(struct p *pp);	   /* from a worker that is in the program's code */
+/* From a worker that is in the program's code: its P; or what is in front of it, or NULL. */
+bool goro_retake(struct p *pp);
+struct g *goro_take_next_of(struct p *pp);
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
 struct m *goro_foreign_attach(void);

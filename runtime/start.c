@@ -77,6 +77,7 @@ static void start(void)
 	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));
 	sched.nprocs = n;
 	sched.solo = n == 1;
+	sched.own_next = sched.solo || sched.have_membarrier;
 	g0_stack = os_reserve(sizeof(*g0_stack));
 	memory = g0_stack;
 	for (int i = 0; i < n && memory; i++)

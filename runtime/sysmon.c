@@ -5,20 +5,12 @@
  *   - takes the P away from a worker whose goroutine has computed, or sat in a system call, for
  *     10 ms while something else waits, and gives it to another worker. The kernel then shares
  *     the cores between the two threads, and the goroutine queues for a P at its next call of the
- *     runtime;
+ *     runtime: see retake.c;
  *   - wakes a worker when a goroutine that was made ready "next" is not run by its P after all;
  *   - measures how long goroutines run at a time on each P, so that tiny ones stay together;
  *   - measures how long each P waits for locks, so that those stay together that share too much;
  *   - tells busy Ps that a timer is due, and moves the coarse clock;
  *   - gives back memory that nobody wants any more: see scavenge.c, and cold.c.
- *
- * Taking a P is Dekker's algorithm with the fence on one side. The worker, in enter():
- *
- *	in_runtime = 1;  (compiler barrier)  if (lost_p) slow path;
- *
- * and we: lost_p = ASKED; membarrier(); if (in_runtime) give up, else it is ours. membarrier makes
- * every running thread of the process execute a full fence, so one of the two sees the other. A
- * worker that meets ASKED waits until we have decided. No signal, no atomic instruction in enter().
  *
  * It sleeps 20 us at first and up to 1 ms when nothing happens; when no P runs it sleeps until one
  * does.
@@ -49,52 +41,6 @@ static bool something_waits(struct p *pp, int64_t now)
 {
 	return !runq_empty(pp) || atomic_load_explicit(&sched.runq_len, memory_order_relaxed) ||
 	       goro_timers_next() <= now;
-}
-
-static bool ask_for(struct p *pp)
-{
-	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
-
-	if (!mp)
-		return false;
-	atomic_store_explicit(&mp->lost_p, LOST_ASKED, memory_order_relaxed);
-	if (!os_membarrier() || atomic_load_explicit(&mp->in_runtime, memory_order_acquire)) {
-		atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
-		return false;
-	}
-	/* It is outside and will stay there until we have decided. */
-	lock_always(&sched.lock);
-	if (mp->p != pp) {
-		unlock_always(&sched.lock);
-		atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
-		return false;
-	}
-	pp->nretake++;
-	goro_end_slice(pp);
-	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed)) {
-		/* Maybe for long, and nothing has to wait for it: the P may be idle. */
-		atomic_fetch_add(&sched.noutside, 1);
-		atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
-		goro_release_p(mp);
-		return true;
-	}
-	mp->p = NULL;
-	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
-	atomic_fetch_add(&sched.nlost, 1);
-	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
-	goro_start_m(pp, false, NULL);
-	return true;
-}
-
-/* lost_p has room for one who asks. */
-bool goro_retake(struct p *pp)
-{
-	bool taken;
-
-	lock_always(&sched.retake_lock);
-	taken = ask_for(pp);
-	unlock_always(&sched.retake_lock);
-	return taken;
 }
 
 /*

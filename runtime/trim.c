@@ -10,7 +10,7 @@
  * The danger is that it is woken meanwhile, and runs down into a page that is about to vanish. So
  * sysmon first makes the candidates known, and whoever is about to run one of them waits until it
  * is done (less than a tenth of a millisecond). It is Dekker's algorithm again, with the fence on
- * our side as in sysmon.c:
+ * our side as in retake.c:
  *
  *	worker: status = RUNNING;  (compiler barrier)  if (goro_trimming) look closer, wait;
  *	sysmon: goro_trimming = 1;  membarrier();  if (status is not as it was) hands off;

@@ -170,6 +170,7 @@ static void resize(struct m *mp, int n)
 	lock_always(&sched.lock);
 	atomic_store(&sched.nprocs, n);
 	sched.solo = n == 1;
+	sched.own_next = sched.solo || sched.have_membarrier;
 	__atomic_store_n(&goro_introspect.p_count, (uint32_t)n, __ATOMIC_RELEASE);
 	unlock_always(&sched.lock);
 }

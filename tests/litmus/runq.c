@@ -2,7 +2,8 @@
 /*
  * The run queue of a P: its owner puts, takes, takes back the newest and overflows, thieves steal
  * halves and the slot in front. Every goroutine that was put is taken by exactly one. No scheduler
- * runs here: plain threads on queues of their own.
+ * runs here: plain threads on queues of their own. In every other round the slot is its owner's,
+ * and thieves ask for what is in it; in the others it is taken by exchange, as without membarrier.
  */
 #include <pthread.h>
 
@@ -13,13 +14,14 @@
 enum { THIEVES = 2, GS = 4096 };
 
 static struct p *owner, *thief_p[THIEVES];
+static struct m owner_m;
 static struct g gs[GS]; /* children of the one that follows, which do not run */
 static struct g parent;
 static atomic_int taken[GS];	 /* in this round */
 static atomic_int arrived, left; /* at the start and the end of the rounds so far */
 static atomic_int round_no;
 static atomic_bool owner_done, finished;
-static atomic_ulong stolen, overflowed;
+static atomic_ulong stolen, asked_for, overflowed;
 static unsigned long taken_back;
 
 static void take(struct g *gp)
@@ -55,6 +57,41 @@ static void drain(struct p *pp)
 		take(gp);
 }
 
+/* enter(), of the m that the owner has here. */
+static void begin(void)
+{
+	atomic_store_explicit(&owner_m.in_runtime, 1, memory_order_relaxed);
+	barrier();
+	if (unlikely(is_set(&owner_m.lost_p)))
+		goro_regain_p(&owner_m);
+}
+
+/* Outside for a moment; now and then until somebody asks, if that is soon. */
+static void breathe(uint64_t *random)
+{
+	uint64_t most = stress_random(random) % 32 ? 64 : 200000;
+
+	leave(&owner_m);
+	for (volatile uint64_t k = stress_random(random) % most; k; k--)
+		if (most > 64 && is_set(&owner_m.lost_p))
+			break;
+	begin();
+}
+
+static struct g *steal(struct p *mine, bool next)
+{
+	struct g *in_front;
+
+	if (!next)
+		return goro_runq_steal(mine, owner, false);
+	if (!sched.own_next || !atomic_load(&owner->runnext))
+		return goro_runq_steal(mine, owner, true);
+	in_front = goro_take_next_of(owner);
+	if (in_front)
+		atomic_fetch_add_explicit(&asked_for, 1, memory_order_relaxed);
+	return in_front;
+}
+
 static void *thief(void *arg)
 {
 	struct p *mine = *(struct p **)arg;
@@ -69,7 +106,7 @@ static void *thief(void *arg)
 		meet(round);
 		for (;;) {
 			bool done = atomic_load(&owner_done);
-			struct g *gp = goro_runq_steal(mine, owner, stress_random(&random) % 2);
+			struct g *gp = steal(mine, stress_random(&random) % 2);
 
 			if (gp) {
 				take(gp);
@@ -131,6 +168,8 @@ static void own(uint64_t *random)
 		/* Now and then more comes than goes, so that it overflows; or hardly anything. */
 		if (way == 0 || (way == 1 && stress_random(random) % 4))
 			take_one(random);
+		if (stress_random(random) % 4 == 0)
+			breathe(random);
 	}
 	drain(owner);
 }
@@ -144,6 +183,8 @@ int main(int argc, char **argv)
 
 	must(!sched.solo);
 	owner = new_p();
+	atomic_store(&owner->m, &owner_m);
+	owner_m.p = owner;
 	for (int i = 0; i < THIEVES; i++) {
 		thief_p[i] = new_p();
 		must(!pthread_create(&threads[i], NULL, thief, &thief_p[i]));
@@ -152,9 +193,12 @@ int main(int argc, char **argv)
 		for (int i = 0; i < GS; i++)
 			atomic_store_explicit(&taken[i], 0, memory_order_relaxed);
 		round++;
+		sched.own_next = sched.have_membarrier && round % 2;
 		atomic_store(&round_no, round);
 		meet(round);
+		begin();
 		own(&random);
+		leave(&owner_m);
 		atomic_store(&owner_done, true);
 		while (atomic_load(&left) < THIEVES * round)
 			;
@@ -163,13 +207,14 @@ int main(int argc, char **argv)
 		for (int i = 0; i < GS; i++)
 			must(taken[i] == 1);
 		atomic_store(&owner_done, false);
-	} while (goro_now() < end || !stolen || !overflowed ||
-		 !taken_back); /* on a busy machine: later */
+	} while (goro_now() < end || !stolen || !overflowed || !taken_back ||
+		 (sched.have_membarrier && !asked_for)); /* on a busy machine: later */
+	sched.own_next = sched.have_membarrier;
 	atomic_store(&finished, true);
 	for (int i = 0; i < THIEVES; i++)
 		pthread_join(threads[i], NULL);
-	printf("%d rounds of %d: %lu thefts, %lu overflowed, %lu taken back, none lost, none "
-	       "twice\n",
-	       round, GS, stolen, overflowed, taken_back);
+	printf("%d rounds of %d: %lu thefts, %lu asked for, %lu overflowed, %lu taken back, none "
+	       "lost, none twice\n",
+	       round, GS, stolen, asked_for, overflowed, taken_back);
 	return 0;
 }

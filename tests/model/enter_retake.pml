@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * enter(), leave() and sysmon's retake() (runtime.h, sysmon.c): never do two threads use one P.
+ * enter(), leave() and sysmon's retake() (runtime.h, retake.c): never do two threads use one P.
  *
  * The worker's stores go through a store buffer, as on every processor: another thread sees them
  * later, in order. Its loads do not wait for them. membarrier(2) empties the buffer.

@@ -7,6 +7,9 @@
  * of the ring goes to the global queue, and it is full again. Then all run what is in their own
  * queue, from either end, take from the global one, or steal half of another's ring, and at last
  * its slot. Loads and stores are steps of their own; a compare-and-swap and an exchange are one.
+ * What is in the slot its owner puts and takes with plain loads and stores while it is in the
+ * runtime, and a thief asks first whether it is (own_next; enter_retake.pml shows that the answer
+ * holds); or, without membarrier, both exchange.
  * Entries that are copied may be old ones by then: only the top, a head and a count of what was
  * taken at the tail, tells.
  *
@@ -19,7 +22,9 @@
  *   NO_COUNT         what is taken at the tail is not counted
  *   LATE_TAIL        the tail goes back after the count
  *   NO_RESTORE       the tail stays back when thieves were faster
- *   PLAIN_NEXT       the slot is filled with a store, whatever is in it
+ *   PLAIN_NEXT       the slot is filled with a store, whatever is in it, without membarrier
+ *   NEXT_UNASKED     a thief takes what is in the slot and does not ask
+ *   NEXT_NO_WAIT     the owner comes back and does not wait for a thief that has asked
  *   NO_ROOM          what comes from the global queue is put in the ring with the lock held, room
  *                    or not
  */
@@ -39,10 +44,22 @@ chan global = [ITEMS] of { byte };
 bool locked = false; /* sched.lock */
 bool ran[ITEMS + 1];
 bool begun = false;
+bool own_next;
+bool in_runtime[WORKERS], asked[WORKERS]; /* m.in_runtime, m.lost_p */
 
 inline lock()
 {
 	atomic { !locked -> locked = true }
+}
+
+inline enter()
+{
+	atomic {
+		in_runtime[_pid] = true;
+#ifndef NEXT_NO_WAIT
+		!asked[_pid]
+#endif
+	}
 }
 
 inline runs(x)
@@ -102,7 +119,10 @@ inline put_next(x)
 	y = q[_pid].next;
 	if
 	:: y == 0 -> q[_pid].next = x
-	:: else ->
+	:: y != 0 && own_next ->
+		q[_pid].next = x;
+		put(y)
+	:: y != 0 && !own_next ->
 #ifdef PLAIN_NEXT
 		q[_pid].next = x;
 #else
@@ -115,16 +135,44 @@ inline put_next(x)
 	fi
 }
 
-/* runq_take_next(), also a thief's. */
-inline take_next(p, x)
+inline exchange_next(p, x)
+{
+	if
+	:: atomic { q[p].next == x -> q[p].next = 0 }
+	:: q[p].next != x -> x = 0
+	fi
+}
+
+/* runq_take_next() */
+inline take_next(x)
+{
+	x = q[_pid].next;
+	if
+	:: x != 0 && own_next -> q[_pid].next = 0
+	:: x != 0 && !own_next -> exchange_next(_pid, x)
+	:: else
+	fi
+}
+
+/* steal_next() and goro_take_next_of() */
+inline steal_next(p, x)
 {
 	x = q[p].next;
 	if
-	:: x != 0 ->
+	:: x != 0 && own_next ->
+		asked[p] = true;
 		if
-		:: atomic { q[p].next == x -> q[p].next = 0 }
-		:: q[p].next != x -> x = 0
-		fi
+#ifdef NEXT_UNASKED
+		:: true ->
+#else
+		:: in_runtime[p] -> x = 0
+		:: else ->
+#endif
+			x = q[p].next;
+			q[p].next = 0
+		fi;
+		asked[p] = false
+	:: x != 0 && !own_next -> exchange_next(p, x)
 	:: else
 	fi
 }
@@ -189,7 +237,7 @@ inline take_back(x)
  * worker has any keeps the model small. */
 inline take(x)
 {
-	take_next(_pid, x);
+	take_next(x);
 	if
 	:: x == 0 && _pid == 0 -> take_back(x)
 	:: true
@@ -236,7 +284,7 @@ inline steal(from, x)
 	:: n = (q[from].tail > h -> q[from].tail - h : 0);
 		n = n - n / 2;
 		if
-		:: n == 0 -> take_next(from, x); break
+		:: n == 0 -> steal_next(from, x); break
 		:: n > LEN / 2 -> read_top(from)
 		:: n > 0 && n <= LEN / 2 ->
 #ifdef HEAD_FIRST
@@ -287,6 +335,24 @@ inline forget()
 	d_step { x = 0; y = 0; h = 0; c = 0; n = 0; i = 0; b[0] = 0; b[1] = 0 }
 }
 
+inline leave()
+{
+	forget();
+	in_runtime[_pid] = false
+}
+
+/* What was found, or 0. (To run it first and leave then is one step less, and nobody sees it.) */
+inline runs_outside(x)
+{
+	atomic {
+		if
+		:: x != 0 -> runs(x)
+		:: else
+		fi;
+		leave()
+	}
+}
+
 #define EMPTY(p) (q[p].head == q[p].tail && q[p].next == 0)
 #define FULL(p)	 (q[p].tail - q[p].head == LEN)
 
@@ -303,40 +369,37 @@ active [WORKERS] proctype worker()
 			q[0].entry[2] = 4;
 			q[0].entry[3] = 5;
 			q[0].tail = 4;
-			q[0].next = 3;
-			begun = true
+			q[0].next = 3
 		};
+		if
+		:: own_next = true
+		:: own_next = false
+		fi;
+		begun = true;
+		enter();
 		put_next(6);
-		forget();
+		leave();
+		enter();
 		put(7);
 		forget();
 		put(8);
-		forget()
+		leave()
 	:: else -> begun
 	fi;
 	from = 1 - _pid;
 end:	do
 	:: !EMPTY(_pid) ->
+		enter();
 		take(x);
-		if
-		:: x != 0 -> runs(x)
-		:: else
-		fi;
-		forget()
+		runs_outside(x)
 	:: len(global) > 0 && (EMPTY(_pid) || FULL(_pid)) -> /* the latter now and then */
+		enter();
 		take_global(x);
-		if
-		:: x != 0 -> runs(x)
-		:: else
-		fi;
-		forget()
+		runs_outside(x)
 	:: EMPTY(_pid) && !EMPTY(from) ->
+		enter();
 		steal(from, x);
-		if
-		:: x != 0 -> runs(x)
-		:: else
-		fi;
-		forget()
+		runs_outside(x)
 	od
 }
 

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * retake.c - what is taken from a worker whose goroutine is in the program's code: its P, or only
+ * the goroutine in the slot in front of it.
+ *
+ * Dekker's algorithm with the fence on one side. The worker, in enter():
+ *
+ *	in_runtime = 1;  (compiler barrier)  if (lost_p) slow path;
+ *
+ * and we: lost_p = ASKED; membarrier(); if (in_runtime) give up, else what it has is ours.
+ * membarrier makes every running thread of the process execute a full fence, so one of the two sees
+ * the other. A worker that meets ASKED waits until we have decided. No signal, no atomic
+ * instruction in enter(), and none for what only the owner of a P does.
+ */
+#include "schedule.h"
+
+/*
+ * The worker that has pp: it is outside, and stays there until let_go(). NULL: it is not, or nobody
+ * has pp. lost_p has room for one who asks, so retake_lock is held.
+ */
+static struct m *hold(struct p *pp)
+{
+	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
+
+	if (!mp)
+		return NULL;
+	atomic_store_explicit(&mp->lost_p, LOST_ASKED, memory_order_relaxed);
+	/* Acquire: what it did with its P, and that it had one, came before it left the runtime. */
+	if (os_membarrier() && !atomic_load_explicit(&mp->in_runtime, memory_order_acquire))
+		return mp;
+	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
+	return NULL;
+}
+
+/* Release: it comes back to what we have left it. */
+static void let_go(struct m *mp)
+{
+	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
+}
+
+static bool take_p(struct p *pp, struct m *mp)
+{
+	lock_always(&sched.lock);
+	if (mp->p != pp) {
+		unlock_always(&sched.lock);
+		let_go(mp);
+		return false;
+	}
+	pp->nretake++;
+	goro_end_slice(pp);
+	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed)) {
+		/* Maybe for long, and nothing has to wait for it: the P may be idle. */
+		atomic_fetch_add(&sched.noutside, 1);
+		atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
+		goro_release_p(mp);
+		return true;
+	}
+	mp->p = NULL;
+	atomic_store_explicit(&pp->m, NULL, memory_order_relaxed);
+	atomic_fetch_add(&sched.nlost, 1);
+	atomic_store_explicit(&mp->lost_p, LOST_YES, memory_order_release);
+	goro_start_m(pp, false, NULL);
+	return true;
+}
+
+bool goro_retake(struct p *pp)
+{
+	struct m *mp;
+	bool taken;
+
+	lock_always(&sched.retake_lock);
+	mp = hold(pp);
+	taken = mp && take_p(pp, mp);
+	unlock_always(&sched.retake_lock);
+	return taken;
+}
+
+/* Whose P is another meanwhile keeps what is in front of that one. */
+struct g *goro_take_next_of(struct p *pp)
+{
+	struct g *gp = NULL;
+	struct m *mp;
+
+	lock_always(&sched.retake_lock);
+	mp = hold(pp);
+	if (mp && mp->p == pp) {
+		gp = atomic_load_explicit(&pp->runnext, memory_order_acquire);
+		atomic_store_explicit(&pp->runnext, NULL, memory_order_relaxed);
+	}
+	if (mp)
+		let_go(mp);
+	unlock_always(&sched.retake_lock);
+	return gp;
+}
