@@ -238,7 +238,7 @@ static void count(struct queues *q, uint64_t record)
 static struct goro_error *next_round(struct queues *q)
 {
 	static const size_t stride = MAX_WAITER;
-	uint8_t *bytes = malloc(BATCH * stride);
+	uint8_t *bytes = malloc((q->n < BATCH ? q->n : BATCH) * stride + 1);
 	struct target_read reads[BATCH];
 	struct goro_error *err = bytes ? NULL : &goro_enomem;
 	size_t total = q->n, kept = 0;

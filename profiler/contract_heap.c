@@ -162,7 +162,8 @@ static bool add_account(struct books *b, const struct goro_heap_account *a)
 static struct goro_error *read_accounts(struct books *b, struct target *t)
 {
 	const size_t size = b->raw.account_size;
-	uint8_t *bytes = malloc(BATCH * size);
+	const size_t most = b->raw.account_count < BATCH ? b->raw.account_count : BATCH;
+	uint8_t *bytes = malloc(most * size + 1);
 	struct goro_error *err = bytes ? NULL : &goro_enomem;
 
 	for (uint32_t at = 0; !err && at < b->raw.account_count; at += BATCH) {

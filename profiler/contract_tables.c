@@ -307,7 +307,8 @@ struct goro_error *contract_read_objects(const struct contract *c, struct target
 	struct goro_error *err = NULL;
 
 	if (os)
-		os->bytes = malloc(OBJECTS * SPAN);
+		os->bytes =
+			malloc((snap->nobjects < OBJECTS ? snap->nobjects : OBJECTS) * SPAN + 1);
 	if (!os || !os->bytes)
 		err = &goro_enomem;
 	for (int apart = 0; apart < 2 && !err; apart++) {

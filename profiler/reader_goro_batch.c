@@ -132,7 +132,7 @@ bool scan_place(struct scan *s, struct item *it, const struct goro_info *g, size
 		return false;
 	it->sp = g->sp;
 	it->hi = g->stack_hi;
-	it->stack = s->slab + *used;
+	it->place = *used;
 	it->len = want;
 	*used += (want + 15) & ~15ull;
 	if (it->window > FIRST_WINDOW)
@@ -140,14 +140,33 @@ bool scan_place(struct scan *s, struct item *it, const struct goro_info *g, size
 	return true;
 }
 
+/* Most programs' stacks need a small part of what it may grow to. */
+static bool have_slab(struct scan *s)
+{
+	const struct item *last = s->nitems ? &s->items[s->nitems - 1] : NULL;
+	size_t want = last ? last->place + last->len : 0;
+
+	if (s->slab && want <= s->slab_size)
+		return true;
+	free(s->slab);
+	s->slab = malloc(want + 1);
+	s->slab_size = s->slab ? want : 0;
+	return s->slab != NULL;
+}
+
 struct goro_error *scan_read_stacks(struct scan *s)
 {
 	struct goro_error *err;
 
-	for (size_t i = 0; i < s->nitems; i++)
-		s->reads[i] = (struct target_read){ .address = s->items[i].sp,
-						    .to = s->items[i].stack,
-						    .len = s->items[i].len };
+	if (!have_slab(s))
+		return &goro_enomem;
+	for (size_t i = 0; i < s->nitems; i++) {
+		struct item *it = &s->items[i];
+
+		it->stack = s->slab + it->place;
+		s->reads[i] =
+			(struct target_read){ .address = it->sp, .to = it->stack, .len = it->len };
+	}
 	err = s->t->ops->read(s->t, s->reads, s->nitems);
 	/* len 0 marks what could not be read. */
 	for (size_t i = 0; i < s->nitems && !err; i++) {

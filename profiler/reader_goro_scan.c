@@ -284,10 +284,9 @@ bool scan_begin(struct scan *s)
 	s->now = s->t->file ? s->r->contract.raw.clock : monotonic();
 	s->before = malloc(records);
 	s->after = malloc(records);
-	s->slab = malloc(SLAB);
 	s->reads = calloc(BATCH, sizeof *s->reads);
 	s->items = calloc(BATCH, sizeof *s->items);
-	return s->before && s->after && s->slab && s->reads && s->items;
+	return s->before && s->after && s->reads && s->items;
 }
 
 void scan_end(struct scan *s)

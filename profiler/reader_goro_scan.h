@@ -20,7 +20,8 @@ struct item {
 	uint32_t slot;	 /* of its record in before[] and after[] */
 	uint32_t window, tries;
 	uint64_t sp, hi;
-	uint8_t *stack;
+	size_t place;	/* in the slab */
+	uint8_t *stack; /* there, once it is read */
 	size_t len;
 };
 
@@ -44,8 +45,9 @@ struct scan {
 	size_t max_goroutines; /* so that we do not eat up the machine's memory */
 	uint64_t deep_bytes;
 	size_t far_reads;
-	uint8_t *before, *after;   /* BATCH records */
-	uint8_t *slab;		   /* SLAB bytes of stacks */
+	uint8_t *before, *after; /* BATCH records */
+	uint8_t *slab;		 /* the stacks of the batch, at most SLAB bytes */
+	size_t slab_size;
 	struct target_read *reads; /* BATCH */
 	struct item *items;	   /* of the batch */
 	size_t nitems;
