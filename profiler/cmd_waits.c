@@ -50,7 +50,13 @@ int cmd_waits(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open_at(o.target, o.at, &scope, &snap);
+	err = cmd_open_target(o.target, o.at, &scope);
+	if (!err) {
+		goro_scope_list_objects(scope);
+		err = goro_scope_snapshot(scope, &snap);
+		if (err)
+			goro_scope_close(scope);
+	}
 	if (err)
 		return cmd_fail("waits", err);
 	const struct report r = { stdout, scope, snap, o.format == 0 && cmd_colour(stdout) };

@@ -23,10 +23,12 @@ static bool can_join(const struct snapshot_builder *b, const struct goro_info *g
 	       s->stacks[g->stack_id].complete;
 }
 
-static bool same_crowd(const struct goro_info *a, const struct goro_info *b)
+static bool same_crowd(const struct snapshot_builder *s, const struct goro_info *a,
+		       const struct goro_info *b)
 {
 	return a->spawn_pc == b->spawn_pc && a->stack_id == b->stack_id && a->entry == b->entry &&
-	       a->reason == b->reason && a->wait_class == b->wait_class && a->letter == b->letter;
+	       a->reason == b->reason && a->wait_class == b->wait_class && a->letter == b->letter &&
+	       (!s->members || member_near(s->snap, a, b));
 }
 
 static size_t hash(const struct goro_info *g)
@@ -70,7 +72,7 @@ static uint32_t *find(struct snapshot_builder *b, const struct goro_info *g)
 		return NULL;
 	for (at = hash(g) & (b->crowd_table_size - 1); b->crowd_table[at];
 	     at = (at + 1) & (b->crowd_table_size - 1)) {
-		if (same_crowd(&b->snap->g[b->crowd_table[at] - 1], g))
+		if (same_crowd(b, &b->snap->g[b->crowd_table[at] - 1], g))
 			break;
 	}
 	return &b->crowd_table[at];
@@ -79,7 +81,7 @@ static uint32_t *find(struct snapshot_builder *b, const struct goro_info *g)
 static void add(struct snapshot_builder *b, const struct goro_info *g, uint32_t crowd)
 {
 	if (b->members) {
-		struct goro_member m = member_of(g, crowd);
+		struct goro_member m = member_of(g, &b->snap->crowds[crowd - 1], crowd);
 
 		snapshot_add_member(b, &m);
 	} else {
@@ -100,6 +102,8 @@ static bool join(struct snapshot_builder *b, struct goro_info *one, const struct
 							   .g = UINT32_MAX,
 							   .oldest_wait_ns = one->wait_ns,
 							   .stack_resident = one->stack_resident,
+							   .record = one->record,
+							   .stack_lo = one->stack_lo,
 						   });
 		if (!one->crowd)
 			return false;
@@ -199,6 +203,8 @@ void crowd_end(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
 
+	if (!s->ncrowds)
+		return; /* a look that is to be quick need not walk over all */
 	for (size_t i = 0; i < s->ng; i++) {
 		if (s->g[i].crowd)
 			s->crowds[s->g[i].crowd - 1].g = (uint32_t)i;

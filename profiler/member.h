@@ -10,7 +10,17 @@
 /* Can it be told from a member and from who stands for it? */
 bool member_fits(const struct goro_snapshot *snap, const struct goro_info *g);
 
-struct goro_member member_of(const struct goro_info *g, uint32_t crowd);
+/* And in the crowd of that one, or one that begins with it? */
+bool member_near(const struct goro_snapshot *snap, const struct goro_info *one,
+		 const struct goro_info *g);
+
+struct goro_member member_of(const struct goro_info *g, const struct goro_crowd *crowd,
+			     uint32_t number);
+
+/* Who is at a place of goro_snapshot_at(): the one that it is like, itself or of its crowd; its id.
+ */
+const struct goro_info *member_like(const struct goro_snapshot *snap, uint32_t place);
+uint64_t member_id_at(const struct goro_snapshot *snap, uint32_t place);
 
 /* For order_by(). */
 uint64_t member_id(const void *members, size_t i);

@@ -28,10 +28,14 @@ static bool may_renew(const struct reader_goro *r, const struct target *t,
 
 static void arrange(struct scan *s)
 {
-	snapshot_collect_objects(s->b);
+	if (!s->b->objects)
+		snapshot_collect_objects(s->b);
 	if (!s->b->no_memory)
 		scan_ask_resident(s, 0);
 	snapshot_sort(s->b);
+	crowd_end(s->b);
+	if (s->b->objects)
+		snapshot_collect_objects(s->b);
 }
 
 static struct goro_error *goro_read(struct reader *base, struct target *t,
@@ -50,7 +54,7 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	find_heap(r, t);
 	/* What each of them allocated is written down for each. */
 	if (r->heap)
-		b->summarize = false;
+		b->summarize = b->members = b->objects = false;
 	if (!err)
 		err = scan_list_chunks(&s);
 	if (!err && may_renew(r, t, b))
@@ -70,8 +74,6 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 			arrange(&s);
 		err = contract_read_objects(&r->contract, t, b->snap);
 	}
-	if (!err)
-		crowd_end(b);
 	if (!err)
 		err = contract_read_names(&r->contract, t, b->snap, b->named);
 	if (!err)

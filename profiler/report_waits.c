@@ -27,15 +27,18 @@ static void put_readers_text(const struct report *r, const struct goro_waits *v,
 
 static void put_bunch_text(const struct report *r, const struct goro_waiter *first, size_t n)
 {
-	const struct goro_info *g = &r->snap->g[first->g];
+	const struct goro_info *g;
+	struct goro_info room;
 	struct goro_frame blocked;
 	uint64_t oldest = 0;
 	char age[TEXT_NUMBER];
 
 	for (size_t i = 0; i < n; i++) {
-		if (r->snap->g[first[i].g].wait_ns > oldest)
-			oldest = r->snap->g[first[i].g].wait_ns;
+		g = goro_snapshot_at(r->snap, first[i].place, &room);
+		if (g->wait_ns > oldest)
+			oldest = g->wait_ns;
 	}
+	g = goro_snapshot_at(r->snap, first->place, &room);
 	if (n == 1)
 		fprintf(r->out, "  goroutine %" PRIu64, g->id);
 	else
@@ -118,7 +121,9 @@ void report_waits_json(const struct report *r)
 		json_t *waiters = json_object_get(object, "waiters");
 
 		for (end = i; end < v->n && v->w[end].object == v->w[i].object; end++) {
-			const struct goro_info *g = &r->snap->g[v->w[end].g];
+			struct goro_info room;
+			const struct goro_info *g =
+				goro_snapshot_at(r->snap, v->w[end].place, &room);
 
 			json_array_append_new(waiters,
 					      json_pack("{s:I, s:s, s:I}", "goroutine",
@@ -150,7 +155,8 @@ static void put_dot_text(FILE *out, const char *text)
 
 static void put_bunch_dot(const struct report *r, const struct goro_waiter *first, size_t n)
 {
-	const struct goro_info *g = &r->snap->g[first->g];
+	struct goro_info room;
+	const struct goro_info *g = goro_snapshot_at(r->snap, first->place, &room);
 	struct goro_frame blocked;
 
 	fprintf(r->out, "\tg%" PRIu64 " [shape=box, label=\"", g->id);
@@ -171,7 +177,7 @@ static void put_bunch_dot(const struct report *r, const struct goro_waiter *firs
 		first->object, goro_wait_reason(first->reason));
 }
 
-/* node: of a goroutine: the first of its bunch, or itself. */
+/* node: of a goroutine, by place: the first of its bunch, or itself. */
 static void put_object_dot(const struct report *r, const struct goro_waits *v, const uint32_t *node,
 			   uint64_t address)
 {
@@ -179,6 +185,7 @@ static void put_object_dot(const struct report *r, const struct goro_waits *v, c
 	const struct goro_object *o = address ? goro_snapshot_object(s, address) : NULL;
 	const struct goro_info *owner = NULL;
 	const struct goro_holder *h;
+	struct goro_info room;
 	char object[128];
 	size_t n;
 
@@ -189,25 +196,26 @@ static void put_object_dot(const struct report *r, const struct goro_waits *v, c
 	if (o && o->valid && o->owner) {
 		owner = goro_snapshot_find(s, o->owner);
 		fprintf(r->out, "\to%" PRIx64 " -> g%" PRIu64 " [label=\"held by\"];\n", address,
-			owner ? s->g[node[owner - s->g]].id : o->owner);
+			owner ? goro_snapshot_at(s, node[owner - s->g], &room)->id : o->owner);
 	}
 	h = goro_waits_readers(v, address, &n);
 	for (size_t i = 0; i < n; i++)
 		fprintf(r->out, "\to%" PRIx64 " -> g%" PRIu64 " [label=\"read by\"];\n", address,
-			s->g[node[h[i].g]].id);
+			goro_snapshot_at(s, node[h[i].g], &room)->id);
 }
 
 static uint32_t *make_nodes(const struct goro_waits *v)
 {
-	uint32_t *node = calloc(v->snap->ng + 1, sizeof *node);
+	const size_t all = v->snap->ng + v->snap->nmembers;
+	uint32_t *node = calloc(all + 1, sizeof *node);
 	size_t n;
 
-	for (size_t i = 0; node && i < v->snap->ng; i++)
+	for (size_t i = 0; node && i < all; i++)
 		node[i] = (uint32_t)i;
 	for (size_t i = 0; node && i < v->n; i += n) {
 		n = goro_waits_bunch(v, i);
 		for (size_t k = 0; k < n; k++)
-			node[v->w[i + k].g] = v->w[i].g;
+			node[v->w[i + k].place] = v->w[i].place;
 	}
 	return node;
 }

@@ -23,6 +23,7 @@ struct snapshot_builder {
 	uint32_t *crowd_table; /* open-addressed: hash of what a crowd has in common -> index + 1 */
 	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap, members_cap;
 	bool members;		     /* keep them */
+	bool objects;		     /* and what they wait for */
 	uint64_t single_out;	     /* never part of a crowd */
 	bool named;		     /* some goroutine has a name or labels */
 	bool counted;		     /* snap->torn is right */
@@ -78,7 +79,8 @@ bool snapshot_merge(struct snapshot_builder *b, size_t n, uint32_t *to);
 
 /*
  * Make the table of the objects that are waited for, without contents: sorted, each one once. What
- * those with id 0 wait for does not count.
+ * those with id 0 wait for does not count. What members wait for counts if b->objects; then all are
+ * in order.
  */
 void snapshot_collect_objects(struct snapshot_builder *b);
 

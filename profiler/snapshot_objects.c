@@ -93,6 +93,24 @@ static bool sort_objects(struct goro_snapshot *s)
 	return true;
 }
 
+static bool count_members(struct snapshot_builder *b, struct collection *c)
+{
+	const struct goro_snapshot *s = c->snap;
+
+	for (size_t i = 0; i < s->nmembers; i++) {
+		const struct goro_info *like = &s->g[s->crowds[s->members[i].crowd - 1].g];
+		struct goro_wait w;
+
+		if (!like->nwaits)
+			continue;
+		w = s->waits[like->waits_first];
+		w.object = s->members[i].wait_object;
+		if (snapshot_is_object(&w) && !count_waiter(b, c, &w))
+			return false;
+	}
+	return true;
+}
+
 void snapshot_collect_objects(struct snapshot_builder *b)
 {
 	struct goro_snapshot *s = b->snap;
@@ -107,6 +125,7 @@ void snapshot_collect_objects(struct snapshot_builder *b)
 				ok = count_waiter(b, &c, w);
 		}
 	}
+	ok = ok && (!b->objects || count_members(b, &c));
 	free(c.table);
 	if (!ok || (s->nobjects && !sort_objects(s)))
 		b->no_memory = true;

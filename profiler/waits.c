@@ -7,7 +7,7 @@
  * channel are one line. Works on a snapshot alone.
  */
 #include "goro_introspect.h"
-#include "profiler.h"
+#include "member.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,15 +17,20 @@ static int by_object(const void *a, const void *b, void *snapshot)
 {
 	const struct goro_snapshot *s = snapshot;
 	const struct goro_waiter *x = a, *y = b;
-	uint32_t sx = s->g[x->g].stack_id, sy = s->g[y->g].stack_id;
+	uint32_t sx, sy;
+	uint64_t a_id, b_id;
 
 	if (x->object != y->object)
 		return x->object < y->object ? -1 : 1;
 	if (x->reason != y->reason)
 		return x->reason < y->reason ? -1 : 1;
+	sx = member_like(s, x->place)->stack_id;
+	sy = member_like(s, y->place)->stack_id;
 	if (sx != sy)
 		return sx < sy ? -1 : 1;
-	return x->g < y->g ? -1 : x->g > y->g;
+	a_id = member_id_at(s, x->place);
+	b_id = member_id_at(s, y->place);
+	return a_id < b_id ? -1 : a_id > b_id;
 }
 
 static int by_held_object(const void *a, const void *b)
@@ -47,26 +52,27 @@ static bool is_wait(const struct goro_info *g)
 static void collect(struct goro_waits *v, const bool *keep)
 {
 	const struct goro_snapshot *s = v->snap;
+	struct goro_walk walk = { .snap = s };
+	const struct goro_info *g;
 
-	for (size_t i = 0; i < s->ng; i++) {
-		const struct goro_info *g = &s->g[i];
+	while ((g = goro_snapshot_next(&walk))) {
+		uint32_t place = goro_walk_place(&walk);
 
 		for (uint32_t k = 0; k < g->nrlocks; k++)
 			v->holders[v->nholders++] =
-				(struct goro_holder){ s->rlocks[g->rlocks_first + k], (uint32_t)i };
-		if (!is_wait(g) || (keep && !keep[i]))
+				(struct goro_holder){ s->rlocks[g->rlocks_first + k], place };
+		if (!is_wait(g) || (keep && !keep[place]))
 			continue;
 		for (uint32_t k = 0; k < g->nwaits; k++) {
-			const struct goro_wait *from = &s->waits[g->waits_first + k];
+			struct goro_wait w = goro_snapshot_wait(s, g, k);
 
-			v->w[v->n++] =
-				(struct goro_waiter){ from->object, (uint32_t)i, from->reason };
+			v->w[v->n++] = (struct goro_waiter){ w.object, place, w.reason };
 		}
 		if (!g->nwaits)
 			v->w[v->n++] = (struct goro_waiter){ g->wait_class == GORO_CLASS_NEVER
 								     ? 0
 								     : GORO_WAIT_UNREAD,
-							     (uint32_t)i, g->reason };
+							     place, g->reason };
 	}
 	qsort_r(v->w, v->n, sizeof *v->w, by_object, (void *)s);
 	qsort(v->holders, v->nholders, sizeof *v->holders, by_held_object);
@@ -79,7 +85,7 @@ struct goro_waits *goro_waits(const struct goro_snapshot *snap, const bool *keep
 	if (!v)
 		return NULL;
 	v->snap = snap;
-	v->w = calloc(snap->nwaits + snap->ng + 1, sizeof *v->w);
+	v->w = calloc(snap->nwaits + snap->ng + snap->nmembers + 1, sizeof *v->w);
 	v->holders = calloc(snap->nrlocks + 1, sizeof *v->holders);
 	if (!v->w || !v->holders) {
 		goro_waits_free(v);
@@ -110,11 +116,12 @@ size_t goro_waits_of_object(const struct goro_waits *v, size_t at)
 size_t goro_waits_bunch(const struct goro_waits *v, size_t at)
 {
 	const struct goro_waiter *first = &v->w[at];
-	const struct goro_info *g = v->snap->g;
+	const uint32_t stack = member_like(v->snap, first->place)->stack_id;
 	size_t n = 1;
 
 	while (at + n < v->n && first[n].object == first->object &&
-	       first[n].reason == first->reason && g[first[n].g].stack_id == g[first->g].stack_id)
+	       first[n].reason == first->reason &&
+	       member_like(v->snap, first[n].place)->stack_id == stack)
 		n++;
 	return n;
 }

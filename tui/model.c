@@ -72,7 +72,7 @@ static bool *waiters_of(const struct model *m, uint64_t object)
 
 	for (size_t i = 0; i < waits->n; i++)
 		if (waits->w[i].object == object)
-			yes[waits->w[i].g] = true;
+			yes[waits->w[i].place] = true;
 	goro_waits_free(waits);
 	return yes;
 }

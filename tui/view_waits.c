@@ -64,7 +64,7 @@ static void fill_row(const struct model *m, struct row *row)
 	uint64_t chain[MAX_CHAIN];
 
 	for (size_t i = 0; i < row->n; i++) {
-		const struct goro_info *g = &snap->g[the(m)->waits->w[row->at + i].g];
+		const struct goro_info *g = &snap->g[the(m)->waits->w[row->at + i].place];
 
 		if (g->wait_ns > row->oldest_ns)
 			row->oldest_ns = g->wait_ns;
@@ -279,7 +279,7 @@ static void draw_bunches(const struct model *m, struct box *b, const struct row 
 	size_t n;
 
 	for (size_t i = r->at; i < r->at + r->n && b->y < b->end; i += n) {
-		const struct goro_info *g = &m->frame->snap->g[w->w[i].g];
+		const struct goro_info *g = &m->frame->snap->g[w->w[i].place];
 		struct text t;
 
 		n = goro_waits_bunch(w, i);

@@ -29,9 +29,10 @@ struct observed {
 };
 
 /*
- * "PID" is the program's. What a row costs: crowds keep an id of 8 bytes; lists 64 bytes, and 20
- * while they are sorted; all others a whole record of some 200, and a recorder three: what it saw,
- * and that and the last in the form in which they are compared.
+ * "PID" is the program's. What a row costs: crowds keep an id of 8 bytes; lists 56 bytes, and 20
+ * while they are sorted; waits as much again for who waits for what; all others a whole record of
+ * some 200, and a recorder three: what it saw, and that and the last in the form in which they are
+ * compared.
  */
 static const struct row {
 	double most; /* bytes for each */
@@ -45,7 +46,8 @@ static const struct row {
 	{ 110, { "goro", "dump", "-f", "go", "PID" } },
 	{ 110, { "goro", "dump", "-g", "none", "PID" } },
 	{ 110, { "goro", "dump", "-f", "folded", "PID" } },
-	{ 300, { "goro", "waits", "PID" } },
+	{ 140, { "goro", "waits", "PID" } },
+	{ 140, { "goro", "waits", "-f", "dot", "PID" } },
 	{ 360, { "gotop", "-b", "PID" } },
 	{ 760, { "goro", "record", "-d", "0", "-o", "/dev/null", "PID" } },
 };

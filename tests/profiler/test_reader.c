@@ -332,16 +332,26 @@ static void same_told(const struct goro_snapshot *x, const struct goro_info *a,
 	SAME(stack_used);
 	SAME(held_locks);
 	SAME(m_id);
+	SAME(park_seq);
 	SAME(finding);
 	SAME(torn);
 	SAME(crowd);
+	SAME(nwaits);
 #undef SAME
+	for (uint32_t i = 0; i < a->nwaits; i++) {
+		struct goro_wait v = goro_snapshot_wait(x, a, i), w = goro_snapshot_wait(y, b, i);
+
+		assert_int_equal(v.object, w.object);
+		assert_int_equal(v.reason, w.reason);
+		assert_int_equal(v.wait_class, w.wait_class);
+	}
 }
 
 static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whole, size_t members)
 {
 	struct goro_snapshot *snap = take(scope);
 	struct goro_walk walk = { .snap = snap };
+	struct goro_info room;
 
 	assert_int_equal(goro_snapshot_count(snap), whole->ng);
 	assert_int_equal(snap->nmembers, members);
@@ -351,6 +361,8 @@ static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whol
 		const struct goro_info *g = goro_snapshot_next(&walk);
 
 		assert_non_null(g);
+		same_told(whole, &whole->g[i], snap, g);
+		g = goro_snapshot_at(snap, goro_walk_place(&walk), &room);
 		same_told(whole, &whole->g[i], snap, g);
 		assert_true(crowd_has(snap, g->id));
 	}
@@ -372,11 +384,12 @@ static void test_list(void **state)
 		fake_set(f, i, GORO_FIELD_g_parent, 100 + i);
 		fake_set(f, i, GORO_FIELD_g_park_time, 1000 + 7 * i);
 		fake_set(f, i, GORO_FIELD_g_m_id, 200 - i);
+		fake_set(f, i, GORO_FIELD_g_park_seq, 1000 + 2 * i);
 		fake_set(f, i, GORO_FIELD_g_stack_peak, 1 + i % 3);
 	}
 	fake_set(f, 3, GORO_FIELD_g_held_locks, 1);
 	fake_set(f, 9, GORO_FIELD_g_status, GORO_STATE_RUNNING);
-	/* These do not fit into 64 bytes. */
+	/* These do not fit into a member. */
 	fake_set(f, 5, GORO_FIELD_g_m_id, UINT16_MAX + 1);
 	fake_set(f, 7, GORO_FIELD_g_stack_peak, UINT16_MAX + 1);
 	whole = take(scope);
