@@ -484,6 +484,8 @@ typedef struct goro_waitgroup {
 	uint32_t lock_;
 	int32_t count_;
 	struct goro_waiter *first_, *last_;
+	uint32_t undone_;
+	uint32_t pad_;
 } goro_waitgroup;
 
 GORO_API void goro_waitgroup_add(goro_waitgroup *wg, int delta);

@@ -5,7 +5,8 @@
  * have it at once would tell, and so would an increment that is lost.
  *
  * Then the same through a mutex, whose policy makes it rare: what the mutex keeps is written inside
- * too, so that a goroutine that is never woken would be a test that never ends.
+ * too, so that a goroutine that is never woken would be a test that never ends. And through a
+ * waitgroup: one that counts wrong panics, or its waiters are never woken.
  */
 #include <stddef.h>
 
@@ -20,10 +21,11 @@ static struct shared {
 	uint64_t a, b; /* under it */
 	goro_mutex mu __attribute__((aligned(CACHE_LINE)));
 	uint64_t c, d;
+	goro_waitgroup work __attribute__((aligned(CACHE_LINE)));
 } shared;
 
 static atomic_bool stop;
-static atomic_ulong rounds, inside, mutex_rounds;
+static atomic_ulong rounds, inside, mutex_rounds, times_waited;
 
 struct life {
 	goro_waitgroup *wg;
@@ -105,6 +107,31 @@ static void live_by_mutex(void *arg)
 	goro_waitgroup_done(life->wg);
 }
 
+static void live_by_waitgroup(void *arg)
+{
+	struct life *life = arg;
+
+	while (!stop) {
+		int n = (int)(stress_random(&life->random) % 3000);
+
+		goro_waitgroup_add(&shared.work, n);
+		for (int k = 0; k < n; k++)
+			goro_waitgroup_done(&shared.work);
+		goro_sleep((int64_t)(stress_random(&life->random) % 200) * GORO_MICROSECOND);
+	}
+	goro_waitgroup_done(life->wg);
+}
+
+static void wait_for_work(void *arg)
+{
+	while (!stop) {
+		goro_waitgroup_wait(&shared.work);
+		atomic_fetch_add(&times_waited, 1);
+		goro_sleep(50 * GORO_MICROSECOND);
+	}
+	goro_waitgroup_done(arg);
+}
+
 static bool is_biased(goro_mutex *mu)
 {
 	return __atomic_load_n(&mu->lock_, __ATOMIC_RELAXED) > 1;
@@ -130,6 +157,23 @@ static uint32_t times_to_bias(goro_mutex *mu)
 	}
 	lock_and_unlock(mu);
 	return n;
+}
+
+/* So is a waitgroup's lock; whoever waits undoes it, and finds what was counted. */
+static void test_waitgroup(void)
+{
+	static goro_waitgroup wg;
+
+	for (uint32_t n = 0; __atomic_load_n(&wg.lock_, __ATOMIC_RELAXED) <= 1; n++) {
+		goro_waitgroup_add(&wg, 1);
+		must(wg.count_ == 1);
+		goro_waitgroup_done(&wg);
+		must(wg.count_ == 0 && n < 1000 * BIAS_FIRST);
+	}
+	goro_waitgroup_add(&wg, 1);
+	goro_waitgroup_done(&wg);
+	goro_waitgroup_wait(&wg);
+	must(wg.lock_ != 1);
 }
 
 /* When one P has used it for long enough: longer when that was in vain before. */
@@ -166,12 +210,15 @@ int main(int argc, char **argv)
 	}
 	must(!sched.solo); /* with one worker there is no lock at all */
 	test_policy();
-	goro_waitgroup_add(&wg, 2 * GOROUTINES);
+	test_waitgroup();
+	goro_waitgroup_add(&wg, 3 * GOROUTINES + 1);
+	go(wait_for_work, &wg);
 	for (uint64_t i = 0; i < GOROUTINES; i++) {
 		struct life life = { &wg, stress_seed(i) };
 
 		go_copy(live, &life);
 		go_copy(live_by_mutex, &life);
+		go_copy(live_by_waitgroup, &life);
 	}
 	do {
 		goro_sleep(5 * GORO_MILLISECOND);
@@ -179,10 +226,13 @@ int main(int argc, char **argv)
 	} while (goro_now() < end || !undone); /* on a busy machine: later */
 	stop = true;
 	goro_waitgroup_wait(&wg);
+	goro_waitgroup_wait(&shared.work);
+	must(shared.work.count_ == 0 && !shared.work.first_);
 	must(shared.a == shared.b && shared.a == rounds);
 	must(shared.c == shared.d && shared.c == mutex_rounds);
 	printf("%lu changes, %lu of them inside of a bias, which was given %lu times and undone by "
-	       "others %lu times; %lu by a mutex\n",
-	       rounds, inside, sum_of(offsetof(struct p, nbias)), undone, mutex_rounds);
+	       "others %lu times; %lu by a mutex; %lu waits for a waitgroup\n",
+	       rounds, inside, sum_of(offsetof(struct p, nbias)), undone, mutex_rounds,
+	       times_waited);
 	return 0;
 }
