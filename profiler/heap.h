@@ -23,7 +23,7 @@ struct heap_area {
 	struct facts_range its;	 /* the allocator's; the rest of the pages is somebody else's */
 	uint64_t first, top;	 /* addresses of the first chunk and of the end of the last */
 	struct sparse words;	 /* copy of [lo, hi) */
-	struct sparse_store own; /* that holds it, unless it is the view's */
+	struct sparse_store own; /* that holds it, unless it is the view's or the caller's */
 	uint32_t *pages;
 	uint64_t *start, *mark;
 	uint32_t *covers;
@@ -56,13 +56,22 @@ struct heap {
 #define HEAP_GRANULE 16u
 #define HEAP_PAGE    4096u
 
+struct heap_how {
+	const struct facts_range *skip; /* memory that is certainly not its */
+	size_t nskip;
+	uint64_t most; /* bytes to copy at most; GORO_PARTIAL when it is not enough */
+	/* Where they go, which must outlive the heap. NULL: the heap has its own. */
+	struct sparse_store *store;
+	/* The same heap a moment ago, in the same store, which keeps what is in it; or NULL. */
+	const struct heap *past;
+};
+
 /*
- * Find glibc's heap. `skip`: memory that is certainly not its. `most`: bytes to copy at most;
- * GORO_PARTIAL when it is not enough. Memory that is gone meanwhile (in a target that runs) is as
- * if it were of no known allocator.
+ * Find glibc's heap. Memory that is gone meanwhile (in a target that runs) is as if it were of no
+ * known allocator.
  */
 struct goro_error *heap_read(struct heap *h, struct target *t, const struct target_maps *maps,
-			     const struct facts_range *skip, size_t nskip, uint64_t most);
+			     const struct heap_how *how);
 void heap_free(struct heap *h);
 
 /* The first granule of the chunk that address lies in, or UINT32_MAX. */
@@ -92,6 +101,9 @@ static inline size_t heap_size(const struct heap_area *a, uint32_t granule)
 {
 	return (heap_word_at(a, a->lo + (uint64_t)granule * HEAP_GRANULE - 8) & ~7ull) - 8;
 }
+
+/* The area that began and ended at the same places, or NULL. */
+const struct heap_area *heap_past(const struct heap *past, const struct heap_area *a);
 
 /* How many words a bitmap has. */
 static inline size_t heap_bitmap_words(const struct heap_area *a)

@@ -436,11 +436,9 @@ static void say_what_is_unknown(const struct heap_search *s)
 }
 
 struct goro_error *heap_read(struct heap *h, struct target *t, const struct target_maps *maps,
-			     const struct facts_range *skip, size_t nskip, uint64_t most)
+			     const struct heap_how *how)
 {
-	struct heap_search s = {
-		.h = h, .t = t, .maps = maps, .skip = skip, .nskip = nskip, .most = most
-	};
+	struct heap_search s = { .h = h, .t = t, .maps = maps, .how = how };
 	struct goro_error *err;
 
 	*h = (struct heap){ 0 };
@@ -457,6 +455,15 @@ struct goro_error *heap_read(struct heap *h, struct target *t, const struct targ
 	h->state =
 		(struct facts_range){ s.main_arena, s.main_arena ? s.main_arena + ARENA_SIZE : 0 };
 	say_what_is_unknown(&s);
+	return NULL;
+}
+
+const struct heap_area *heap_past(const struct heap *past, const struct heap_area *a)
+{
+	for (size_t i = 0; past && i < past->nareas; i++) {
+		if (past->areas[i].lo == a->lo && past->areas[i].hi == a->hi)
+			return &past->areas[i];
+	}
 	return NULL;
 }
 

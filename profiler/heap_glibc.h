@@ -15,10 +15,8 @@ struct heap_search {
 	struct heap *h;
 	struct target *t;
 	const struct target_maps *maps;
-	uint64_t most;
+	const struct heap_how *how;
 	uint64_t main_arena;
-	const struct facts_range *skip;
-	size_t nskip;
 	uint64_t sbrk_base, mmapped_mem, found;
 	uint32_t n_mmaps;
 	bool have_par, lost; /* lost: some of its memory could not be made sense of */

@@ -69,7 +69,9 @@ void *heap_map(size_t size)
 struct load {
 	struct target *t;
 	struct heap_area *a;
-	uint64_t next; /* bytes from a->lo */
+	struct sparse_store *store;
+	const struct heap_area *past; /* or NULL */
+	uint64_t next;		      /* bytes from a->lo */
 	struct goro_error *err;
 };
 
@@ -87,8 +89,10 @@ static struct goro_error *copy_pages(struct load *l, uint64_t at, uint64_t end, 
 		err = heap_load_run(l->t, at, end, window);
 	}
 	for (uint64_t p = at; !err && p < end; p += HEAP_PAGE) {
-		if (!sparse_put(&l->a->own, &l->a->pages[(p - l->a->lo) / HEAP_PAGE],
-				window + (p - at)))
+		const uint64_t i = (p - l->a->lo) / HEAP_PAGE;
+
+		l->a->pages[i] = l->past ? l->past->words.pages[i] : 0;
+		if (!sparse_put(l->store, &l->a->pages[i], window + (p - at)))
 			err = &goro_enomem;
 	}
 	return err;
@@ -132,9 +136,10 @@ static void copy_pieces(void *load)
 		goro_error_free(err);
 }
 
-static struct goro_error *copy_area(struct target *t, struct heap_area *a)
+static struct goro_error *copy_area(struct target *t, struct heap_area *a,
+				    struct sparse_store *store, const struct heap_area *past)
 {
-	struct load l = { .t = t, .a = a };
+	struct load l = { .t = t, .a = a, .store = store, .past = past };
 	uint8_t own;
 
 	if (t->ops->threads && a->hi - a->lo >= WORTH_TWO) {
@@ -148,8 +153,7 @@ static struct goro_error *copy_area(struct target *t, struct heap_area *a)
 
 void heap_area_free(struct heap_area *a)
 {
-	if (a->own.words)
-		munmap(a->own.words, a->own.room * sizeof *a->own.words);
+	sparse_close(&a->own);
 	free(a->pages);
 	free(a->start);
 	free(a->mark);
@@ -161,13 +165,14 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 				  uint64_t hi)
 {
 	uint64_t bits = (hi - lo) / HEAP_GRANULE + 64;
+	struct sparse_store *store = s->how->store;
 
 	*a = (struct heap_area){ .lo = lo, .hi = hi, .its = { lo, hi } };
 	s->h->bytes += hi - lo;
-	if (s->h->bytes > s->most)
+	if (s->h->bytes > s->how->most)
 		return goro_error_new(GORO_PARTIAL,
 				      "its heap of more than %llu MiB does not fit in our memory",
-				      (unsigned long long)(s->most >> 20));
+				      (unsigned long long)(s->how->most >> 20));
 	a->start = calloc(bits / 64 + 1, sizeof *a->start);
 	a->mark = calloc(bits / 64 + 1, sizeof *a->mark);
 	a->covers = calloc((hi - lo) / HEAP_PAGE + 2, sizeof *a->covers);
@@ -175,11 +180,10 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 		return &goro_enomem;
 	if (s->t->ops->sparse && s->t->ops->sparse(s->t, lo, hi, &a->words))
 		return NULL;
-	a->own.room = sparse_room(hi - lo);
-	a->own.words = heap_map(a->own.room * sizeof *a->own.words);
 	a->pages = calloc((hi - lo) / HEAP_PAGE + 1, sizeof *a->pages);
-	if (!a->own.words || !a->pages)
+	if (!a->pages || (!store && !sparse_open(&a->own, hi - lo, 1)))
 		return &goro_enomem;
-	a->words = (struct sparse){ lo, hi, a->pages, a->own.words };
-	return copy_area(s->t, a);
+	a->words = (struct sparse){ lo, hi, a->pages, store ? store->words : a->own.words };
+	return copy_area(s->t, a, store ? store : &a->own,
+			 store ? heap_past(s->how->past, a) : NULL);
 }

@@ -23,11 +23,12 @@
 #include "reach.h"
 #include "reach_skip.h"
 
-#define TRIES	  8
-#define MAX_PAUSE UINT64_C(100000000)
-#define MAX_COPY  (UINT64_C(1) << 30)
-#define BUSY_US	  700		       /* grows with each try */
-#define OUR_OWN	  (UINT64_C(16) << 20) /* bytes that we use beside the copy, about */
+#define TRIES	   8
+#define MAX_PAUSE  UINT64_C(100000000)
+#define MAX_COPY   (UINT64_C(1) << 30)
+#define BUSY_US	   700			/* grows with each try */
+#define OUR_OWN	   (UINT64_C(16) << 20) /* bytes that we use beside the copy, about */
+#define MOST_SPACE (UINT64_C(64) << 30) /* bytes of address space to copy from */
 
 struct proof {
 	struct goro_scope *scope;
@@ -35,7 +36,9 @@ struct proof {
 	const struct goro_verdict_options *opt;
 	struct stuck *stuck;
 	struct goro_reach *ret;
-	struct reach_guess guess; /* the filter's */
+	struct reach_guess guess;  /* the filter's */
+	struct sparse_store store; /* for its copies, and those of the view */
+	struct sparse *drafts;	   /* what of it is in there: the filter's areas */
 	uint64_t most;
 };
 
@@ -68,6 +71,7 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.facts = &facts,
 		.never = never,
 		.guess = stopped ? &p->guess : NULL,
+		.store = p->store.words ? &p->store : NULL,
 		.most = p->most,
 		.why = p->opt->why,
 	};
@@ -177,14 +181,19 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 		.max_pause_ns = p->opt->max_pause_ns ? p->opt->max_pause_ns : MAX_PAUSE,
 		.max_copy = MAX_COPY,
 		.netpoll = p->snap->netpoll,
+		.store = p->store.words ? &p->store : NULL,
+		.drafts = p->drafts,
+		.ndrafts = p->guess.heap.nareas,
 	};
 	struct goro_snapshot *frozen = NULL;
 	struct target_frozen view = { .memory = t };
 	const bool moving = reach_skips("view");
 	struct reach r = { 0 };
 	struct stuck *stuck = NULL;
-	struct goro_error *err = moving ? NULL : t->ops->freeze(t, &how, &view);
+	struct goro_error *err;
 
+	p->store.used = p->store.kept;
+	err = moving ? NULL : t->ops->freeze(t, &how, &view);
 	*again = false;
 	if (err)
 		return err;
@@ -233,6 +242,39 @@ static struct goro_error *check_room(struct proof *p)
 			      (unsigned long long)(room >> 20));
 }
 
+/* Room for a copy of all that it has, and of what changes. There may be too much of it. */
+static struct goro_error *open_store(struct proof *p)
+{
+	struct target_maps maps;
+	struct goro_error *err = p->scope->target->ops->maps(p->scope->target, &maps);
+	uint64_t bytes = 0;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < maps.n; i++) {
+		if (maps.v[i].readable && !maps.v[i].shared)
+			bytes += maps.v[i].hi - maps.v[i].lo;
+	}
+	target_maps_free(&maps);
+	if (bytes <= MOST_SPACE)
+		sparse_open(&p->store, bytes, 2);
+	return NULL;
+}
+
+/* What the filter leaves for the proof. */
+static bool take_guess(struct proof *p, struct reach *r)
+{
+	p->guess = r->guess;
+	r->guess = (struct reach_guess){ 0 };
+	p->store.kept = p->guess.heap.nareas ? p->store.used : 0;
+	p->drafts = calloc(p->guess.heap.nareas + 1, sizeof *p->drafts);
+	if (!p->drafts)
+		return false;
+	for (size_t i = 0; i < p->guess.heap.nareas; i++)
+		p->drafts[i] = p->guess.heap.areas[i].words;
+	return true;
+}
+
 static struct goro_error *prove(struct proof *p)
 {
 	struct goro_error *err = NULL;
@@ -251,8 +293,8 @@ static struct goro_error *prove(struct proof *p)
 			p->ret->root_bytes = r.root_bytes;
 			memcpy(p->ret->note, r.note, sizeof p->ret->note);
 		}
-		p->guess = r.guess;
-		r.guess = (struct reach_guess){ 0 };
+		if (!take_guess(p, &r) && !err)
+			err = &goro_enomem;
 		reach_free(&r);
 		/* It moved, or made no sense for a moment: that is what the stop is for. */
 		if (err && err->code != GORO_PARTIAL)
@@ -293,6 +335,8 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 		err = goro_error_new(GORO_PARTIAL, "not possible for this runtime");
 	if (!err)
 		err = check_room(&p);
+	if (!err)
+		err = open_store(&p);
 	if (!err) {
 		target_offer_us_begin();
 		err = prove(&p);
@@ -300,6 +344,8 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 	}
 	pthread_mutex_unlock(&scope->lock);
 	reach_guess_free(&p.guess);
+	free(p.drafts);
+	sparse_close(&p.store);
 	return unknown(&p, err);
 }
 

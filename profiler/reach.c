@@ -153,7 +153,7 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 		reach_guess_search(r);
 		err = reach_drain(r);
 	}
-	if (!err && !reach_guess_make(r, &r->ret->guess))
+	if (!err && !r->view->guess && !reach_guess_make(r, &r->ret->guess))
 		err = &goro_enomem;
 	if (!err)
 		err = measure(r);
@@ -170,7 +170,11 @@ static void run_free(struct run *r)
 		free(r->pending ? r->pending[i] : NULL);
 		free(r->suspects ? r->suspects[i] : NULL);
 	}
-	heap_free(&r->heap);
+	/* With what was guessed of it. */
+	if (r->ret->guess.dead)
+		r->ret->guess.heap = r->heap;
+	else
+		heap_free(&r->heap);
 	zones_free(&r->zones);
 	free(r->watched);
 	free(r->live);
@@ -194,6 +198,11 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 	struct run r = { .view = view,
 			 .ret = ret,
 			 .wide = reach_skips("small") || reach_skips("behind") ? 1 : REACH_WIDE };
+	const struct heap_how how = { .skip = view->facts->opaque,
+				      .nskip = view->facts->nopaque,
+				      .most = view->most,
+				      .store = view->store,
+				      .past = view->guess ? &view->guess->heap : NULL };
 	struct target_maps maps;
 	struct roots roots = { 0 };
 	struct goro_error *err;
@@ -205,8 +214,7 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 	if (!allocate(&r))
 		err = &goro_enomem;
 	if (!err)
-		err = heap_read(&r.heap, view->t, &maps, view->facts->opaque, view->facts->nopaque,
-				view->most);
+		err = heap_read(&r.heap, view->t, &maps, &how);
 	if (!err) {
 		memcpy(ret->note, r.heap.note, sizeof ret->note);
 		ret->busy = r.heap.busy;

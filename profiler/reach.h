@@ -9,21 +9,19 @@
 #define GORO_REACH_H
 
 #include "facts.h"
+#include "heap.h"
 #include "profiler.h"
 #include "target.h"
 
 /*
- * Objects that a look at a target that runs found to be out of reach. A guess, which makes the
- * proof in a consistent view faster: see reach_guess.c.
+ * What a look at a target that runs found in its heap, and which objects are out of reach. A guess,
+ * which makes the proof in a consistent view faster: see reach_guess.c.
  */
 struct reach_guess {
-	struct reach_guessed {
-		uint64_t lo; /* of the heap's area; bit i of dead: the object at lo + 16 * i */
-		uint64_t *dead;
-		size_t nwords;
-	} * areas;
-	size_t nareas;
-	uint64_t *blocks; /* addresses */
+	struct heap heap;
+	uint64_t **dead; /* of each area: a bit for each object */
+	size_t ndead;
+	uint64_t *blocks; /* addresses of those */
 	size_t nblocks;
 };
 
@@ -37,6 +35,7 @@ struct reach_view {
 	const struct facts *facts;
 	const bool *never; /* by index: proved already that it can never go on; NULL: none */
 	const struct reach_guess *guess; /* or NULL */
+	struct sparse_store *store;	 /* for copies, as long as there is a guess; or NULL */
 	uint64_t most;			 /* bytes of our memory to use, about */
 	uint64_t why;			 /* a goroutine whose chain is wanted, or 0 */
 };
@@ -61,7 +60,7 @@ struct reach {
 	uint64_t root_bytes, objects, object_bytes;
 	char note[192]; /* memory that was believed to hold pointers, and why; "" for none */
 	bool busy;	/* part of that is because the heap was at work */
-	struct reach_guess guess; /* for the next; empty where it would be of no use */
+	struct reach_guess guess; /* for the next; empty (dead is NULL) where it is of no use */
 	struct reach_link *chain; /* from a root to what `why` waits for */
 	size_t nchain;
 };

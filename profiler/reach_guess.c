@@ -34,20 +34,19 @@ bool reach_guess_make(const struct run *r, struct reach_guess *ret)
 	*ret = (struct reach_guess){ 0 };
 	if (!is_big(r))
 		return true;
-	ret->areas = calloc(r->heap.nareas + 1, sizeof *ret->areas);
+	ret->dead = calloc(r->heap.nareas + 1, sizeof *ret->dead);
 	ret->blocks = calloc(r->heap.nblocks + 1, sizeof *ret->blocks);
-	if (!ret->areas || !ret->blocks)
+	if (!ret->dead || !ret->blocks)
 		return false;
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		const struct heap_area *a = &r->heap.areas[i];
-		struct reach_guessed *to = &ret->areas[ret->nareas++];
 
-		*to = (struct reach_guessed){ .lo = a->lo, .nwords = heap_bitmap_words(a) };
-		to->dead = malloc(to->nwords * sizeof *to->dead);
-		if (!to->dead)
+		ret->dead[i] = malloc(heap_bitmap_words(a) * sizeof **ret->dead);
+		if (!ret->dead[i])
 			return false;
-		for (size_t w = 0; w < to->nwords; w++)
-			to->dead[w] = a->start[w] & ~a->mark[w];
+		ret->ndead++;
+		for (size_t w = 0; w < heap_bitmap_words(a); w++)
+			ret->dead[i][w] = a->start[w] & ~a->mark[w];
 	}
 	for (size_t i = 0; i < r->heap.nblocks; i++) {
 		if (!r->block_marked[i])
@@ -58,29 +57,16 @@ bool reach_guess_make(const struct run *r, struct reach_guess *ret)
 
 void reach_guess_free(struct reach_guess *g)
 {
-	for (size_t i = 0; i < g->nareas; i++)
-		free(g->areas[i].dead);
-	free(g->areas);
+	for (size_t i = 0; i < g->ndead; i++)
+		free(g->dead[i]);
+	heap_free(&g->heap);
+	free(g->dead);
 	free(g->blocks);
 	*g = (struct reach_guess){ 0 };
 }
 
 /* ---- using it ---------------------------------------------------------------------------------
  */
-
-static uint64_t dead_at(const struct reach_guessed *g, size_t w)
-{
-	return g && w < g->nwords ? g->dead[w] : 0;
-}
-
-static const struct reach_guessed *find_area(const struct reach_guess *g, uint64_t lo)
-{
-	for (size_t i = 0; i < g->nareas; i++) {
-		if (g->areas[i].lo == lo)
-			return &g->areas[i];
-	}
-	return NULL;
-}
 
 /* A bit for each page in which there is a byte of an object that is not marked. */
 static void suspect(uint64_t *pages, const struct heap_area *a, uint32_t granule)
@@ -95,15 +81,24 @@ static void suspect(uint64_t *pages, const struct heap_area *a, uint32_t granule
 static bool mark_area(struct run *r, size_t i)
 {
 	struct heap_area *a = &r->heap.areas[i];
-	const struct reach_guessed *g = find_area(r->view->guess, a->lo);
-	size_t n = heap_bitmap_words(a);
+	const struct reach_guess *guess = r->view->guess;
+	const size_t n = heap_bitmap_words(a);
+	const uint64_t *guessed = NULL;
+	size_t nguessed = 0;
 
 	r->live[i] = malloc(n * sizeof **r->live);
 	r->suspects[i] = calloc((a->hi - a->lo) / HEAP_PAGE / 64 + 2, sizeof **r->suspects);
 	if (!r->live[i] || !r->suspects[i])
 		return false;
+	for (size_t k = 0; k < guess->ndead && !guessed; k++) {
+		if (guess->heap.areas[k].lo == a->lo) {
+			guessed = guess->dead[k];
+			nguessed = heap_bitmap_words(&guess->heap.areas[k]);
+		}
+	}
 	for (size_t w = 0; w < n; w++) {
-		uint64_t used = a->start[w] & ~a->mark[w], dead = used & dead_at(g, w);
+		const uint64_t used = a->start[w] & ~a->mark[w];
+		uint64_t dead = w < nguessed ? used & guessed[w] : 0;
 
 		r->live[i][w] = used & ~dead;
 		a->mark[w] |= used & ~dead;
@@ -116,7 +111,7 @@ static bool mark_area(struct run *r, size_t i)
 
 bool reach_guess_mark(struct run *r)
 {
-	if (!r->view->guess || !r->view->guess->areas || r->view->why || !is_big(r))
+	if (!r->view->guess || !r->view->guess->dead || r->view->why || !is_big(r))
 		return true;
 	r->live = calloc(r->heap.nareas + 1, sizeof *r->live);
 	r->suspects = calloc(r->heap.nareas + 1, sizeof *r->suspects);

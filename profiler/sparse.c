@@ -5,6 +5,7 @@
 #include "sparse.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 enum { LINE = 512, WORDS = SPARSE_PAGE / 8, HEAD = sizeof(struct sparse_block) / 8 };
 
@@ -12,6 +13,27 @@ size_t sparse_room(uint64_t bytes)
 {
 	/* The first word stands for nothing. */
 	return (size_t)(bytes / SPARSE_PAGE + 1) * (WORDS + HEAD) + 1;
+}
+
+bool sparse_open(struct sparse_store *s, uint64_t bytes, unsigned times)
+{
+	const size_t room = sparse_room(bytes) * times;
+	void *words = mmap(NULL, room * sizeof *s->words, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	*s = (struct sparse_store){ 0 };
+	if (words == MAP_FAILED)
+		return false;
+	madvise(words, room * sizeof *s->words, MADV_DONTFORK);
+	*s = (struct sparse_store){ .words = words, .room = room };
+	return true;
+}
+
+void sparse_close(struct sparse_store *s)
+{
+	if (s->words)
+		munmap(s->words, s->room * sizeof *s->words);
+	*s = (struct sparse_store){ 0 };
 }
 
 static size_t count_of(const struct sparse_block *b)
@@ -40,10 +62,12 @@ bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
 		}
 		head.map[line] = map;
 	}
+	if (old && !memcmp(old, &head, sizeof head) && !memcmp(old->words, words, n * 8))
+		return true;
 	*page = 0;
 	if (!n)
 		return true;
-	if (!old || count_of(old) < n) {
+	if (!old || at <= s->kept || count_of(old) < n) {
 		/* The first word stands for nothing. */
 		at = __atomic_fetch_add(&s->used, n + HEAD, __ATOMIC_RELAXED) + 1;
 		if (n + HEAD > s->room || at > s->room - n - HEAD || at > UINT32_MAX)

@@ -22,10 +22,15 @@
 #define SPARSE_PAGE  4096u
 #define SPARSE_LINES 8u /* of 64 words, in a page */
 
-/* `words` is memory that costs nothing until it is used: see sparse_room(). */
+/*
+ * `words` is memory that costs nothing until it is used: see sparse_room(). What was put before
+ * `kept` stays as it is: a page that is another now gets another block, and one that is not keeps
+ * its own, so that whoever had them sees which are which.
+ */
 struct sparse_store {
 	uint64_t *words;
 	size_t used, room;
+	size_t kept;
 };
 
 /* [lo, hi), page by page: where its block begins in the store. 0: all of it is zero. */
@@ -44,9 +49,14 @@ struct sparse_block {
 /* Words of a store that hold that many bytes in any case. */
 size_t sparse_room(uint64_t bytes);
 
+/* Room for that many bytes, `times` over; children do not have it. False: there is none. */
+bool sparse_open(struct sparse_store *s, uint64_t bytes, unsigned times);
+void sparse_close(struct sparse_store *s);
+
 /*
- * Put one page into the store, in the place of what *page says. False: there is no room. Several
- * threads may do so at once, with different pages.
+ * Put one page into the store, in the place of what *page says; if that is the same already,
+ * nothing is written. False: there is no room. Several threads may do so at once, with different
+ * pages.
  */
 bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes);
 

@@ -71,6 +71,13 @@ struct target_freeze {
 	uint64_t max_pause_ns; /* refuse what would stop it for longer */
 	uint64_t max_copy;     /* bytes to copy while it stands, at most */
 	uint32_t netpoll;      /* see struct goro_introspect */
+	/*
+	 * Room for a copy of what it has, which must outlive the view; NULL: it cannot be copied
+	 * while it runs. What was copied of it a moment ago is in there already, and kept.
+	 */
+	struct sparse_store *store;
+	const struct sparse *drafts;
+	size_t ndrafts;
 };
 
 /* A target as it was at one moment. memory->ops->close() ends it, and frees the threads. */
@@ -87,6 +94,7 @@ struct target_frozen {
 struct target;
 struct thread_sample; /* target_sample.h */
 struct sparse;	      /* sparse.h */
+struct sparse_store;
 
 /* What ended it. */
 struct target_crash {

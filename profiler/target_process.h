@@ -42,8 +42,8 @@ void process_wiped_free(struct process_wiped *w);
 /* ---- target_process_track.c: a copy that is made while it runs ----------------------------------
  */
 
-/* Made before the keeper is, which fills it; NULL: no room, or not possible. */
 struct process_track;
+struct keeper; /* target_process_keeper.h */
 
 enum process_tracked {
 	TRACKED_ALL,	  /* it is there as it is now */
@@ -52,20 +52,25 @@ enum process_tracked {
 	TRACKED_LOST,	  /* could not be read */
 };
 
-struct process_track *process_track_room(const struct target_maps *maps);
+/* Before the keeper is, who shares it. NULL: no room, or not possible. */
+struct process_track *process_track_room(const struct process *p, const struct target_maps *maps,
+					 const struct target_freeze *how);
 void process_track_free(struct process_track *t);
 
 /*
- * Copy what it has, and see what it writes from then on. `dir` is its /proc directory, `text` a
- * system call instruction of its. False: not possible here. End it in either case.
+ * The keeper: have what it writes marked from now on. `dir` is its /proc directory, `text` a system
+ * call instruction of its. False: not possible here. End it in either case.
  */
-bool process_track_begin(struct process_track *t, struct target *live, int dir, uint64_t text,
-			 int64_t max_ns);
-/* Every thread stands: make the copy of one of its maps right. *budget: bytes to read at most. */
-enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
-				       uint64_t *budget);
-/* It runs again: whoever asks for what was copied gets it now. */
+bool process_track_begin(struct process_track *t, int dir, uint64_t text, int64_t max_ns);
+/* We, then: copy what it has while it runs. False: that went wrong. */
+bool process_track_copy(struct process_track *t, int dir);
+/* The keeper, when every thread stands: copy what else there is of one of its maps. `most`: bytes
+ * to have copied at most. */
+enum process_tracked process_track_map(struct keeper *k, const struct target_map *m, uint64_t most);
+/* The keeper, when it runs again: whoever asks for what was copied gets it now. */
 void process_track_settle(struct process_track *t);
+/* We: what was copied in the end becomes part of the copy. False: no room. */
+bool process_track_absorb(struct process_track *t, uint64_t lo, uint64_t hi, const uint8_t *bytes);
 /* Leave no mark behind. */
 void process_track_end(struct process_track *t);
 

@@ -45,7 +45,7 @@ bool keeper_refuse(struct keeper *k, const char *fmt, ...)
 /* ---- copying -----------------------------------------------------------------------------------
  */
 
-static bool copy_range(struct keeper *k, uint64_t lo, uint64_t hi)
+bool keeper_copy_range(struct keeper *k, uint64_t lo, uint64_t hi)
 {
 	struct target_read r = { .address = lo, .len = hi - lo };
 	struct goro_error *err;
@@ -70,7 +70,7 @@ static bool copy_range(struct keeper *k, uint64_t lo, uint64_t hi)
 		uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 		for (uint64_t a = lo; hi - lo > page && a < hi; a += page)
-			if (!copy_range(k, a, a + page))
+			if (!keeper_copy_range(k, a, a + page))
 				return false;
 		return true;
 	}
@@ -104,13 +104,13 @@ bool keeper_copy_own(struct keeper *k, const struct target_map *m)
 			if (is && !run)
 				run = a;
 			if (!is && run) {
-				if (!copy_range(k, run, a))
+				if (!keeper_copy_range(k, run, a))
 					return false;
 				run = 0;
 			}
 		}
 	}
-	return !run || copy_range(k, run, m->hi);
+	return !run || keeper_copy_range(k, run, m->hi);
 }
 
 /*
@@ -147,7 +147,7 @@ bool keeper_copy_shared(struct keeper *k)
 		/* A device's memory: nobody can read it from outside. */
 		goro_error_free(process_read_pid((struct target *)&k->p->target, k->p->target.pid,
 						 &first, 1));
-		if (first.ok && !copy_range(k, m->lo, m->hi))
+		if (first.ok && !keeper_copy_range(k, m->lo, m->hi))
 			return false;
 	}
 	return true;

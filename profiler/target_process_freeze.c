@@ -280,15 +280,40 @@ static bool ends(const struct process *p)
 	return false;
 }
 
+/* Until it is done, with our help. False: it was killed. */
+static bool wait_for_keeper(const struct frozen *f)
+{
+	for (char byte;;) {
+		ssize_t n = read(f->socket, &byte, 1);
+		const char *answer;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 1 || byte == *KEEPER_DONE)
+			return n == 1;
+		answer = process_track_copy(f->track, f->live->dir) ? KEEPER_COPIED : KEEPER_FAILED;
+		if (send(f->socket, answer, 1, MSG_NOSIGNAL) != 1)
+			return false;
+	}
+}
+
+/* What was copied while it stood, to the rest. */
+static struct goro_error *absorb(const struct frozen *f)
+{
+	const struct copy *v = keeper_at(f->sh, f->sh->copies);
+
+	for (size_t i = 0; f->sh->tracked && i < f->sh->ncopies; i++) {
+		if (!process_track_absorb(f->track, v[i].lo, v[i].hi, keeper_at(f->sh, v[i].at)))
+			return goro_error_new(GORO_PARTIAL,
+					      "no consistent view of process %d: no room for it",
+					      f->target.pid);
+	}
+	return NULL;
+}
+
 static struct goro_error *result(struct frozen *f)
 {
-	char byte;
-	ssize_t n;
-
-	do
-		n = read(f->socket, &byte, 1);
-	while (n < 0 && errno == EINTR);
-	if (n != 1)
+	if (!wait_for_keeper(f))
 		return goro_error_new(GORO_PARTIAL,
 				      "no consistent view of process %d: the keeper was killed",
 				      f->target.pid);
@@ -341,14 +366,14 @@ static struct goro_error *take_threads(struct frozen *f, struct target_frozen *r
 	return NULL;
 }
 
-static struct goro_error *make_room(struct frozen *f)
+static struct goro_error *make_room(struct frozen *f, const struct target_freeze *how)
 {
 	struct target_maps maps;
 	struct goro_error *err = f->live->target.ops->maps(&f->live->target, &maps);
 
 	if (err)
 		return err;
-	f->track = process_track_room(&maps);
+	f->track = process_track_room(f->live, &maps, how);
 	target_maps_free(&maps);
 	return NULL;
 }
@@ -386,11 +411,13 @@ struct goro_error *process_freeze(struct target *t, const struct target_freeze *
 	}
 	f->sh->size = f->size;
 	f->sh->used = sizeof *f->sh;
-	err = make_room(f);
+	err = make_room(f, how);
 	if (!err)
 		err = start_keeper(f, how);
 	if (!err)
 		err = result(f);
+	if (!err)
+		err = absorb(f);
 	if (!err)
 		err = take_threads(f, ret);
 	if (err)

@@ -166,15 +166,16 @@ static void let_go(struct keeper *k)
 /* Make what was copied while it ran right. False: not so. */
 static bool look_at_changes(struct keeper *k)
 {
-	uint64_t budget = k->how->max_pause_ns / COPY_NS_MB << 20;
+	uint64_t most = k->how->max_pause_ns / COPY_NS_MB << 20;
 
-	budget = budget < MOST_CHANGES ? budget : MOST_CHANGES;
+	most = most < MOST_CHANGES ? most : MOST_CHANGES;
 	if (!read_maps(k) || !read_threads(k) || !read_kept(k) || !keeper_copy_shared(k))
 		return false;
+	most += k->copied;
 	for (size_t i = 0; i < k->live.n; i++) {
 		const struct target_map *m = &k->live.v[i];
 
-		switch (process_track_map(k->track, m, &budget)) {
+		switch (process_track_map(k, m, most)) {
 		case TRACKED_ALL:
 			break;
 		case TRACKED_NOT:
@@ -188,6 +189,18 @@ static bool look_at_changes(struct keeper *k)
 	return true;
 }
 
+/* Have it copied, now that what is written to is seen. False: there is no copy. */
+static bool have_copied(struct keeper *k)
+{
+	char answer = 0;
+	ssize_t n = write(k->socket, KEEPER_MARKS, 1);
+
+	while (n == 1 && (n = read(k->socket, &answer, 1)) < 0 && errno == EINTR)
+		n = 1;
+	k->left = n != 1;
+	return answer == *KEEPER_COPIED;
+}
+
 /* The first choice: hardly anything is left to do while it stands. */
 static bool track(struct keeper *k)
 {
@@ -196,9 +209,9 @@ static bool track(struct keeper *k)
 
 	if (k->track && keeper_may_inject(k) && keeper_resident_bytes(k) < most / 2 &&
 	    read_maps(k) && !process_written_unseen(k->dir, &k->live) &&
-	    process_track_begin(k->track, (struct target *)&k->p->target, k->dir,
-				keeper_find_instruction(k), (int64_t)k->how->max_pause_ns) &&
-	    stop_them(k)) {
+	    process_track_begin(k->track, k->dir, keeper_find_instruction(k),
+				(int64_t)k->how->max_pause_ns) &&
+	    have_copied(k) && stop_them(k)) {
 		k->sh->tracked = look_at_changes(k);
 		let_go(k);
 	}
@@ -236,7 +249,7 @@ static void stop_and_look(struct keeper *k)
 		check_kept(k);
 		return;
 	}
-	if (k->stop.stuck)
+	if (k->stop.stuck || k->left)
 		return;
 	if (!process_wiped_read(k->dir, "smaps", &k->wiped)) {
 		k->sh->error = errno;
@@ -281,9 +294,10 @@ void keeper_main(struct keeper *k, int socket)
 	char byte = 0;
 	ssize_t n;
 
+	k->socket = socket;
 	k->dir = k->p->dir;
 	k->pagemap = -1;
-	keep_apart(&socket, &k->dir);
+	keep_apart(&k->socket, &k->dir);
 	stop_and_look(k);
 	if (k->sh->child)
 		keeper_offer_to_oom_killer(k->sh->child);
@@ -291,12 +305,12 @@ void keeper_main(struct keeper *k, int socket)
 		keeper_publish_copies(k);
 	if (k->sh->error)
 		keeper_end_child(k);
-	n = write(socket, &byte, 1);
+	n = write(k->socket, KEEPER_DONE, 1);
 	/* Not before: who waits for us needs none of it. */
 	if (k->sh->tracked)
 		process_track_end(k->track);
 	if (n == 1 && !k->sh->error) {
-		while (read(socket, &byte, 1) < 0 && errno == EINTR)
+		while (read(k->socket, &byte, 1) < 0 && errno == EINTR)
 			;
 		keeper_end_child(k);
 	} else if (!k->sh->error) {

@@ -38,6 +38,12 @@ struct copy {
 	uint64_t at; /* in the shared memory */
 };
 
+/* What the keeper says over the socket. */
+#define KEEPER_MARKS  "m" /* it sees what is written: copy. The answer is one of these, */
+#define KEEPER_COPIED "c"
+#define KEEPER_FAILED "f"
+#define KEEPER_DONE   "d" /* and this the end */
+
 /* What the keeper tells us. It lies at the start of the shared memory. */
 struct shared {
 	size_t size, used;
@@ -65,6 +71,8 @@ struct keeper {
 	struct process_track *track; /* or NULL */
 	struct process_wiped wiped;  /* just before the stop */
 	struct process_kept kept;
+	int socket; /* to whom we keep it for */
+	bool left;  /* who is gone */
 	struct copy *copies;
 	size_t ncopies, copies_cap;
 	uint64_t copied;
@@ -85,6 +93,8 @@ void *keeper_at(struct shared *sh, uint64_t offset);
 /* There is no view, and why. Returns false. */
 bool keeper_refuse(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Some of its own pages. */
+bool keeper_copy_range(struct keeper *k, uint64_t lo, uint64_t hi);
 /* The pages of a map that are its own; what lies in shared maps; all. False: refused. */
 bool keeper_copy_own(struct keeper *k, const struct target_map *m);
 bool keeper_copy_shared(struct keeper *k);

@@ -13,7 +13,13 @@
 #include <string.h>
 
 /* Of each page. */
-enum { UNKNOWN = 0, OWN = 1, NONE = 2, COPIED = 3 /* while it ran */ };
+enum {
+	UNKNOWN = 0,
+	OWN = 1,
+	NONE = 2,
+	COPIED = 3, /* while it ran */
+	STALE = 4   /* its own, and what was copied while it stood is right */
+};
 
 enum { RUNS = 8192, BATCH = 512, PAGE = 4096, ROUNDS = 5 };
 
@@ -23,7 +29,7 @@ enum { RUNS = 8192, BATCH = 512, PAGE = 4096, ROUNDS = 5 };
 #define MOST_SPACE (UINT64_C(64) << 30) /* of its address space */
 #define FEW_BYTES  (UINT64_C(256) << 10)
 
-/* A private map. All of it lies in shared memory between keeper and us. */
+/* A private map. */
 struct held {
 	uint64_t lo, hi;
 	uint64_t pages, state; /* offsets: of what sparse.h says of each page, of a byte of state */
@@ -32,14 +38,23 @@ struct held {
 	bool registered;
 };
 
+/* All of it lies in shared memory between keeper and us. */
 struct process_track {
 	size_t size, n;
-	int uffd, pagemap, pid; /* the keeper's */
 	struct target *live;
-	struct sparse_store store; /* behind it all */
-	struct page_run *sure; /* the keeper's: what is right unless it was said to be written to */
-	size_t nsure;
+	int pid;
 	uint64_t not_own; /* what the kernel can tell of pages that hold nothing of its own */
+
+	/* The keeper's. */
+	int uffd, pagemap;
+	struct page_run *sure; /* what is right unless it was said to be written to */
+	size_t nsure;
+
+	/* Ours. */
+	struct sparse_store *store;
+	const struct sparse *drafts;
+	size_t ndrafts;
+
 	struct held v[];
 };
 
@@ -82,6 +97,7 @@ static inline const struct held *track_find(const struct process_track *t, uint6
 /* Many pieces at once, by way of a window of WINDOW bytes. Each thread has its own. */
 struct copier {
 	struct process_track *t;
+	int pagemap;
 	uint8_t *window;
 	struct target_read v[BATCH];
 	size_t n, used; /* of the window */
@@ -92,6 +108,9 @@ struct copier {
 /* Copy [lo, hi), which is its own; the second once there is no more of it. */
 void track_copy(struct copier *c, uint64_t lo, uint64_t hi);
 void track_flush(struct copier *c);
+/* Put one page into the copy; false: there is no room. */
+bool track_put(struct process_track *t, const struct held *h, uint64_t address,
+	       const uint8_t *bytes);
 /* What was copied of it is not there any more. */
 void track_drop(const struct process_track *t, const struct held *h, uint64_t lo, uint64_t hi);
 
@@ -99,7 +118,7 @@ void track_drop(const struct process_track *t, const struct held *h, uint64_t lo
  * The runs of its own pages in [lo, hi), up to where *end says. -1: not possible. Whether a page is
  * a file's is not asked where there is none: that takes ten times as long.
  */
-int track_scan(const struct process_track *t, const struct page_run *range, bool file,
+int track_scan(const struct process_track *t, int pagemap, const struct page_run *range, bool file,
 	       uint64_t flags, bool written, struct page_run *v, uint64_t *end);
 
 #endif /* GORO_TARGET_PROCESS_TRACK_H */

@@ -7,7 +7,7 @@
 
 #include <sys/ioctl.h>
 
-int track_scan(const struct process_track *t, const struct page_run *range, bool file,
+int track_scan(const struct process_track *t, int pagemap, const struct page_run *range, bool file,
 	       uint64_t flags, bool written, struct page_run *v, uint64_t *end)
 {
 	const uint64_t not = t->not_own | (file ? IS_FILE : 0u);
@@ -23,7 +23,7 @@ int track_scan(const struct process_track *t, const struct page_run *range, bool
 		.any_of = IS_PRESENT | IS_SWAPPED,
 		.report = IS_WRITTEN,
 	};
-	int n = ioctl(t->pagemap, SCAN_PAGES, &s);
+	int n = ioctl(pagemap, SCAN_PAGES, &s);
 
 	/* Not walk_end: that is where the kernel emptied a buffer of its own, which may be before.
 	 */
@@ -57,6 +57,28 @@ static bool read_page(const struct process_track *t, uint64_t address, void *to)
 	return page.ok;
 }
 
+/* What was copied of this page before. */
+static uint32_t draft_of(const struct process_track *t, uint64_t address)
+{
+	for (size_t i = 0; i < t->ndrafts; i++) {
+		const struct sparse *d = &t->drafts[i];
+
+		if (address >= d->lo && address < d->hi)
+			return d->pages[(address - d->lo) / PAGE];
+	}
+	return 0;
+}
+
+bool track_put(struct process_track *t, const struct held *h, uint64_t address,
+	       const uint8_t *bytes)
+{
+	uint32_t *page = &track_pages(t, h)[(address - h->lo) / PAGE];
+
+	if (!*page)
+		*page = draft_of(t, address);
+	return sparse_put(t->store, page, bytes);
+}
+
 void track_flush(struct copier *c)
 {
 	struct goro_error *err = c->full ? NULL
@@ -76,10 +98,7 @@ void track_flush(struct copier *c)
 			if (!c->v[i].ok && !read_page(c->t, address, bytes + at))
 				lose(c->t, h, address);
 			else
-				c->full |=
-					!sparse_put(&c->t->store,
-						    &track_pages(c->t, h)[(address - h->lo) / PAGE],
-						    bytes + at);
+				c->full |= !track_put(c->t, h, address, bytes + at);
 		}
 	}
 	c->n = c->used = 0;

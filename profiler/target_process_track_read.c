@@ -7,7 +7,7 @@
 
 static struct sparse sparse_of(const struct process_track *t, const struct held *h)
 {
-	return (struct sparse){ h->lo, h->hi, track_pages(t, h), t->store.words };
+	return (struct sparse){ h->lo, h->hi, track_pages(t, h), t->store->words };
 }
 
 static void get(const struct process_track *t, const struct held *h, uint64_t at, size_t len,
@@ -64,7 +64,8 @@ bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t h
 	if (!h || hi > h->hi || h->file || !h->readable)
 		return false;
 	state = track_state(t, h) + (lo - h->lo) / PAGE;
-	if (memchr(state, UNKNOWN, (hi - lo) / PAGE) || memchr(state, COPIED, (hi - lo) / PAGE))
+	if (memchr(state, UNKNOWN, (hi - lo) / PAGE) || memchr(state, COPIED, (hi - lo) / PAGE) ||
+	    memchr(state, STALE, (hi - lo) / PAGE))
 		return false;
 	*ret = sparse_of(t, h);
 	return true;

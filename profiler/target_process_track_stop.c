@@ -3,6 +3,7 @@
  * target_process_track_stop.c - the keeper's part while the process stands, and afterwards; see
  * target_process_track.c.
  */
+#include "target_process_keeper.h"
 #include "target_process_track.h"
 
 #include <linux/userfaultfd.h>
@@ -12,10 +13,10 @@
 
 /* ---- while it stands ------------------------------------------------------------- */
 
-/* Its own: copy what was written to, or never copied. */
-static void keep(struct copier *c, const struct held *h, const struct page_run *run)
+/* Its own: copy what was written to, or never copied. False: that cannot be done. */
+static bool keep(struct keeper *k, const struct held *h, const struct page_run *run)
 {
-	uint8_t *state = track_state(c->t, h);
+	uint8_t *state = track_state(k->track, h);
 	const uint64_t hi = (run->hi - h->lo) / PAGE;
 
 	for (uint64_t i = (run->lo - h->lo) / PAGE, end; i < hi; i = end) {
@@ -24,10 +25,11 @@ static void keep(struct copier *c, const struct held *h, const struct page_run *
 		for (end = i;
 		     end < hi && (run->categories & IS_WRITTEN || state[end] != COPIED) == stale;
 		     end++)
-			state[end] = OWN;
-		if (stale)
-			track_copy(c, h->lo + i * PAGE, h->lo + end * PAGE);
+			state[end] = stale ? STALE : OWN;
+		if (stale && !keeper_copy_range(k, h->lo + i * PAGE, h->lo + end * PAGE))
+			return false;
 	}
+	return true;
 }
 
 /* Whatever was known of [lo, hi), it is something else now. */
@@ -52,7 +54,7 @@ static enum process_tracked note_unreadable(const struct process_track *t, const
 	forget(t, m->lo, m->hi);
 	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
 		const struct page_run range = { at, m->hi, 0 };
-		int n = track_scan(t, &range, m->inode, 0, false, runs, &end);
+		int n = track_scan(t, t->pagemap, &range, m->inode, 0, false, runs, &end);
 
 		if (n < 0 || (n && (!h || m->hi > h->hi)))
 			return TRACKED_LOST;
@@ -90,15 +92,13 @@ void process_track_settle(struct process_track *t)
 	t->nsure = 0;
 }
 
-enum process_tracked process_track_map(struct process_track *t, const struct target_map *m,
-				       uint64_t *budget)
+enum process_tracked process_track_map(struct keeper *k, const struct target_map *m, uint64_t most)
 {
 	static struct page_run runs[RUNS];
+	struct process_track *t = k->track;
 	const struct held *h = track_find(t, m->lo);
 	/* Another arena of cold stacks may have come since we asked where they are. */
 	const bool exact = t->live->absent.n != 0;
-	static uint8_t window[WINDOW];
-	struct copier c = { .t = t, .window = window };
 	uint64_t done = m->lo;
 
 	if (!track_holds(m))
@@ -111,27 +111,25 @@ enum process_tracked process_track_map(struct process_track *t, const struct tar
 	}
 	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
 		const struct page_run range = { at, m->hi, 0 };
-		int n = track_scan(t, &range, m->inode, SCAN_MARKED_ONLY, !exact, runs, &end);
+		int n = track_scan(t, t->pagemap, &range, m->inode, SCAN_MARKED_ONLY, !exact, runs,
+				   &end);
 
 		if (n < 0) {
 			forget(t, m->lo, m->hi);
 			return TRACKED_NOT;
 		}
-		for (int k = 0; k < n; k++) {
+		for (int i = 0; i < n; i++) {
 			if (exact)
-				track_drop(t, h, done, runs[k].lo);
-			keep(&c, h, &runs[k]);
-			done = runs[k].hi;
-			if (c.bytes > *budget || c.full)
+				track_drop(t, h, done, runs[i].lo);
+			if (!keep(k, h, &runs[i]) || k->copied > most)
 				return TRACKED_TOO_MUCH;
+			done = runs[i].hi;
 		}
 	}
 	if (exact)
 		track_drop(t, h, done, m->hi);
-	track_flush(&c);
-	if (c.full || (!exact && !note_sure(t, m->lo, m->hi)))
+	if (!exact && !note_sure(t, m->lo, m->hi))
 		return TRACKED_TOO_MUCH;
-	*budget -= c.bytes;
 	return TRACKED_ALL;
 }
 

@@ -155,13 +155,14 @@ static void check_freed(const struct heap *h, const struct piece *p)
 
 static void test_recording(void **state)
 {
+	const struct heap_how how = { .most = UINT64_C(1) << 30 };
 	struct goro_error *err;
 	struct heap h;
 	size_t freed = 0;
 
 	load(*state);
 	assert_true(rec.npieces > 100);
-	err = heap_read(&h, &rec.target, &rec.maps, NULL, 0, UINT64_C(1) << 30);
+	err = heap_read(&h, &rec.target, &rec.maps, &how);
 	assert_null(err);
 	assert_string_equal(h.note, "");
 	assert_false(h.busy);

@@ -56,7 +56,7 @@ static void check(const struct sparse *s)
 
 static void test_all(void **state)
 {
-	struct sparse_store store = { words, 0, sparse_room(sizeof memory) };
+	struct sparse_store store = { words, 0, sparse_room(sizeof memory), 0 };
 	const struct sparse s = { LO, LO + sizeof memory, pages, words };
 
 	(void)state;
@@ -101,7 +101,7 @@ static void test_two(void **state)
 	(void)state;
 	for (unsigned seed = 0; seed < 200; seed++) {
 		struct shared shared = {
-			.store = { words, 0, sparse_room(sizeof memory) },
+			.store = { words, 0, sparse_room(sizeof memory), 0 },
 		};
 
 		memset(pages, 0, sizeof pages);
@@ -115,7 +115,7 @@ static void test_two(void **state)
 
 static void test_room(void **state)
 {
-	struct sparse_store store = { words, 0, 600 };
+	struct sparse_store store = { words, 0, 600, 0 };
 	uint32_t first = 0, second = 0;
 
 	(void)state;
@@ -127,12 +127,43 @@ static void test_room(void **state)
 	assert_true(sparse_put(&store, &first, memory));
 }
 
+/* What was kept is there still when the page has become another, and is its copy if it has not. */
+static void test_kept(void **state)
+{
+	struct sparse_store store;
+	uint32_t page = 0, then;
+	uint64_t first;
+
+	(void)state;
+	assert_true(sparse_open(&store, SPARSE_PAGE, 2));
+	memset(memory, 1, SPARSE_PAGE);
+	assert_true(sparse_put(&store, &page, memory));
+	then = page;
+	store.kept = store.used;
+	assert_true(sparse_put(&store, &page, memory));
+	assert_int_equal(page, then);
+	assert_int_equal(store.used, store.kept);
+	memset(memory + 8, 0, SPARSE_PAGE - 8);
+	assert_true(sparse_put(&store, &page, memory));
+	assert_true(page > store.kept);
+	memcpy(&first, memory, sizeof first);
+	{
+		const struct sparse was = { LO, LO + SPARSE_PAGE, &then, store.words };
+		const struct sparse is = { LO, LO + SPARSE_PAGE, &page, store.words };
+
+		assert_true(sparse_word(&was, LO + 8) == first);
+		assert_true(sparse_word(&is, LO + 8) == 0 && sparse_word(&is, LO) == first);
+	}
+	sparse_close(&store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
 		cmocka_unit_test(test_two),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
