@@ -28,6 +28,10 @@ struct heap_area {
 	uint64_t *start, *mark;
 	uint32_t *covers;
 	size_t nchunks, nfree;
+	uint64_t
+		*walked; /* `mark` as the walk left it, for one in the same memory later; or NULL */
+	uint64_t asked;	 /* where that walk was to end, */
+	bool fence;	 /* and how */
 };
 
 struct heap_block {

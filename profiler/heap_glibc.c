@@ -214,7 +214,7 @@ static struct goro_error *add_main_heap(struct heap_search *s, uint64_t top)
 	err = heap_area_load(s, a, lo, hi);
 	first = s->have_par && s->sbrk_base >= lo && s->sbrk_base < top ? s->sbrk_base : lo;
 	first = (first + 15) & ~15ull;
-	if (!err && heap_area_walk(a, first, top, false)) {
+	if (!err && heap_area_walk(s, a, first, top, false)) {
 		a->its = (struct facts_range){ first, end };
 		s->h->nareas++;
 		return NULL;
@@ -266,7 +266,7 @@ static struct goro_error *add_heap(struct heap_search *s, uint64_t heap, uint64_
 	if (!a)
 		return &goro_enomem;
 	err = heap_area_load(s, a, heap, heap + size);
-	if (!err && heap_area_walk(a, first, last ? top : heap + size - 16, !last)) {
+	if (!err && heap_area_walk(s, a, first, last ? top : heap + size - 16, !last)) {
 		s->h->nareas++;
 		return add_reserves(s, heap + size, heap + HEAP_MAX) ? NULL : &goro_enomem;
 	}

@@ -42,7 +42,8 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 				  uint64_t hi);
 void heap_area_free(struct heap_area *a);
 /* heap_walk.c: find them from `first` to `top`. */
-bool heap_area_walk(struct heap_area *a, uint64_t first, uint64_t top, bool fence);
+bool heap_area_walk(const struct heap_search *s, struct heap_area *a, uint64_t first, uint64_t top,
+		    bool fence);
 
 /* heap_lists.c: mark what is free and looks used. `fastbins`: of an arena. */
 void heap_mark_fastbins(const struct heap *h, const uint8_t *fastbins);

@@ -158,6 +158,7 @@ void heap_area_free(struct heap_area *a)
 	free(a->start);
 	free(a->mark);
 	free(a->covers);
+	free(a->walked);
 	*a = (struct heap_area){ 0 };
 }
 

@@ -7,6 +7,8 @@
  */
 #include "heap_glibc.h"
 
+#include <stdlib.h>
+
 enum { FENCE = 16, STEPS = 6 };
 
 /* Note a chunk at p: `covers` is for the pages that begin in it. */
@@ -62,7 +64,7 @@ static inline uint64_t header_at(struct headers *h, uint64_t address)
  * From `first` to `top`. A heap that is full ends with a fence post (a chunk of 16 or no bytes)
  * within the last 64 bytes, and then top is where it stands.
  */
-bool heap_area_walk(struct heap_area *a, uint64_t first, uint64_t top, bool fence)
+static bool walk(struct heap_area *a, uint64_t first, uint64_t top, bool fence)
 {
 	bool was_free = false;
 	struct headers h = { .a = a, .line = UINT64_MAX };
@@ -109,5 +111,42 @@ bool heap_area_walk(struct heap_area *a, uint64_t first, uint64_t top, bool fenc
 		     page <= (a->hi - a->lo) / HEAP_PAGE; page++)
 			a->covers[page] = heap_granule(a, p + 16);
 	}
+	return true;
+}
+
+/* Where every word is the same as it was, the walk goes the same way. */
+static bool walk_as_before(struct heap_area *a, const struct heap_area *past)
+{
+	const size_t npages = (a->hi - a->lo) / HEAP_PAGE;
+
+	if (!past->walked || !a->words.pages || a->words.words != past->words.words ||
+	    memcmp(a->words.pages, past->words.pages, npages * sizeof *a->words.pages))
+		return false;
+	memcpy(a->start, past->start, heap_bitmap_words(a) * sizeof *a->start);
+	memcpy(a->mark, past->walked, heap_bitmap_words(a) * sizeof *a->mark);
+	memcpy(a->covers, past->covers, (npages + 1) * sizeof *a->covers);
+	a->first = past->first;
+	a->top = past->top;
+	a->nchunks = past->nchunks;
+	return true;
+}
+
+bool heap_area_walk(const struct heap_search *s, struct heap_area *a, uint64_t first, uint64_t top,
+		    bool fence)
+{
+	const struct heap_area *past = heap_past(s->how->past, a);
+
+	if (past && past->first == first && past->asked == top && past->fence == fence &&
+	    walk_as_before(a, past))
+		return true;
+	if (!walk(a, first, top, fence))
+		return false;
+	if (!s->how->store || s->how->past)
+		return true;
+	a->asked = top;
+	a->fence = fence;
+	a->walked = malloc(heap_bitmap_words(a) * sizeof *a->walked);
+	if (a->walked)
+		memcpy(a->walked, a->mark, heap_bitmap_words(a) * sizeof *a->walked);
 	return true;
 }

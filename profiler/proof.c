@@ -6,8 +6,9 @@
  * The first pass reads a target that runs, so what it finds is no proof. But what is leaked stays
  * leaked, and a pointer that is nowhere is also not where a running program may have moved it: if
  * the pass finds nothing the target is not disturbed. If it finds something, that is where the
- * proof begins (reach_guess.c). If a stop meets somebody in the middle of malloc(), part of the
- * heap cannot be walked and would hide leaks: then another one is made.
+ * proof begins (reach_guess.c), and its copy of the heap the draft of the next. If a stop meets
+ * somebody in the middle of malloc(), part of the heap cannot be walked and would hide leaks: then
+ * another one is made.
  *
  * A goroutine that is leaked may hold locks, and a lock can only be unlocked by its owner (or by
  * each of its readers). So who waits for such a lock is stuck, even if all the world can reach the

@@ -142,7 +142,7 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	err = read_guard(r);
 	if (err)
 		return err;
-	if (!reach_guess_mark(r))
+	if (!reach_guess_begin(r) || !reach_guess_mark(r))
 		return &goro_enomem;
 	reach_choose_candidates(r, roots);
 	/* Nobody waits for what could be out of reach: there is nothing to find. */
@@ -153,10 +153,10 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 		reach_guess_search(r);
 		err = reach_drain(r);
 	}
-	if (!err && !r->view->guess && !reach_guess_make(r, &r->ret->guess))
-		err = &goro_enomem;
-	if (!err)
+	if (!err) {
+		reach_guess_make(r);
 		err = measure(r);
+	}
 	if (!err && r->view->why && !reach_find_chain(r))
 		err = &goro_enomem;
 	return err;
@@ -169,9 +169,10 @@ static void run_free(struct run *r)
 		free(r->live ? r->live[i] : NULL);
 		free(r->pending ? r->pending[i] : NULL);
 		free(r->suspects ? r->suspects[i] : NULL);
+		free(r->again ? r->again[i] : NULL);
 	}
 	/* With what was guessed of it. */
-	if (r->ret->guess.dead)
+	if (r->ret->guess.areas)
 		r->ret->guess.heap = r->heap;
 	else
 		heap_free(&r->heap);
@@ -181,6 +182,7 @@ static void run_free(struct run *r)
 	free(r->pending);
 	free(r->parts);
 	free(r->suspects);
+	free(r->again);
 	free(r->block_marked);
 	free(r->watch);
 	free(r->candidate);

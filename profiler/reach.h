@@ -19,8 +19,13 @@
  */
 struct reach_guess {
 	struct heap heap;
-	uint64_t **dead; /* of each area: a bit for each object */
-	size_t ndead;
+	struct reach_guessed {
+		uint64_t *used; /* a bit for each object that is not free */
+		uint64_t *dead; /* those of them that are out of reach */
+		uint64_t *
+			odd; /* a bit for each page with words that are no pointers into the area */
+	} * areas;	     /* as the heap's */
+	size_t nareas;
 	uint64_t *blocks; /* addresses of those */
 	size_t nblocks;
 };
@@ -60,7 +65,7 @@ struct reach {
 	uint64_t root_bytes, objects, object_bytes;
 	char note[192]; /* memory that was believed to hold pointers, and why; "" for none */
 	bool busy;	/* part of that is because the heap was at work */
-	struct reach_guess guess; /* for the next; empty (dead is NULL) where it is of no use */
+	struct reach_guess guess; /* for the next; empty where it is of no use */
 	struct reach_link *chain; /* from a root to what `why` waits for */
 	size_t nchain;
 };

@@ -12,10 +12,24 @@
  * that was left unmarked is marked as ever if anything that is a root, or was marked, points to it.
  * A bad guess can hide a leak, for as long as the filter does; so small heaps, where it saves
  * nothing, are marked from the roots alone.
+ *
+ * Nor does all of that have to be gone through. The filter searched a copy, and marked whatever in
+ * it the objects that it had marked point to. The proof's copy lies in the same store, so a page
+ * with the same words is the same block (sparse.h). What lies there and was searched then leads to
+ * what was marked then, and to nothing that the guess holds for dead: it can be left out, if
+ *  - all of the object was searched: it was in use, marked, and ended where it does now;
+ *  - what its words point to is the same object now: the guess counts for nothing where another
+ *    one begins than did then (compare_starts());
+ *  - each of its words is an address in this area or none at all. What lies elsewhere, such as
+ *    stacks, may have changed without it; and setjmp()'s disguise is not known to the filter.
+ *    (Disguised, an address is as good as random: it looks like one in the area once in 2^34.)
+ * All other pages are searched again: `again` has a bit for each. So the second pass costs what was
+ * written since the first.
  */
 #include "reach_run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "reach_skip.h"
 
@@ -23,44 +37,65 @@
 
 static bool is_big(const struct run *r)
 {
-	return r->heap.bytes >= BIG_HEAP || reach_skips("small") || reach_skips("unsearched");
+	return r->heap.bytes >= BIG_HEAP || reach_skips("small") || reach_skips("unsearched") ||
+	       reach_skips("changed") || reach_skips("odd");
 }
 
 /* ---- making one -------------------------------------------------------------------------------
  */
 
-bool reach_guess_make(const struct run *r, struct reach_guess *ret)
+bool reach_guess_begin(struct run *r)
 {
-	*ret = (struct reach_guess){ 0 };
-	if (!is_big(r))
+	struct reach_guess *g = &r->ret->guess;
+
+	if (!r->view->store || r->view->guess || r->view->why || !is_big(r))
 		return true;
-	ret->dead = calloc(r->heap.nareas + 1, sizeof *ret->dead);
-	ret->blocks = calloc(r->heap.nblocks + 1, sizeof *ret->blocks);
-	if (!ret->dead || !ret->blocks)
+	g->areas = calloc(r->heap.nareas + 1, sizeof *g->areas);
+	g->blocks = calloc(r->heap.nblocks + 1, sizeof *g->blocks);
+	if (!g->areas || !g->blocks)
 		return false;
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		const struct heap_area *a = &r->heap.areas[i];
+		struct reach_guessed *to = &g->areas[g->nareas++];
 
-		ret->dead[i] = malloc(heap_bitmap_words(a) * sizeof **ret->dead);
-		if (!ret->dead[i])
+		to->used = malloc(heap_bitmap_words(a) * sizeof *to->used);
+		to->dead = malloc(heap_bitmap_words(a) * sizeof *to->dead);
+		to->odd = calloc((a->hi - a->lo) / HEAP_PAGE / 64 + 1, sizeof *to->odd);
+		if (!to->used || !to->dead || !to->odd)
 			return false;
-		ret->ndead++;
 		for (size_t w = 0; w < heap_bitmap_words(a); w++)
-			ret->dead[i][w] = a->start[w] & ~a->mark[w];
-	}
-	for (size_t i = 0; i < r->heap.nblocks; i++) {
-		if (!r->block_marked[i])
-			ret->blocks[ret->nblocks++] = r->heap.blocks[i].lo;
+			to->used[w] = a->start[w] & ~a->mark[w];
 	}
 	return true;
 }
 
+void reach_guess_make(struct run *r)
+{
+	struct reach_guess *g = &r->ret->guess;
+
+	if (!g->areas)
+		return;
+	for (size_t i = 0; i < g->nareas; i++) {
+		const struct heap_area *a = &r->heap.areas[i];
+
+		for (size_t w = 0; w < heap_bitmap_words(a); w++)
+			g->areas[i].dead[w] = g->areas[i].used[w] & ~a->mark[w];
+	}
+	for (size_t i = 0; i < r->heap.nblocks; i++) {
+		if (!r->block_marked[i])
+			g->blocks[g->nblocks++] = r->heap.blocks[i].lo;
+	}
+}
+
 void reach_guess_free(struct reach_guess *g)
 {
-	for (size_t i = 0; i < g->ndead; i++)
-		free(g->dead[i]);
+	for (size_t i = 0; i < g->nareas; i++) {
+		free(g->areas[i].used);
+		free(g->areas[i].dead);
+		free(g->areas[i].odd);
+	}
 	heap_free(&g->heap);
-	free(g->dead);
+	free(g->areas);
 	free(g->blocks);
 	*g = (struct reach_guess){ 0 };
 }
@@ -68,8 +103,8 @@ void reach_guess_free(struct reach_guess *g)
 /* ---- using it ---------------------------------------------------------------------------------
  */
 
-/* A bit for each page in which there is a byte of an object that is not marked. */
-static void suspect(uint64_t *pages, const struct heap_area *a, uint32_t granule)
+/* Set the bit of each page in which there is a byte of that object. */
+static void touch(uint64_t *pages, const struct heap_area *a, uint32_t granule)
 {
 	uint64_t from = (uint64_t)granule * HEAP_GRANULE / HEAP_PAGE;
 	uint64_t to = ((uint64_t)granule * HEAP_GRANULE + heap_size(a, granule)) / HEAP_PAGE;
@@ -78,50 +113,117 @@ static void suspect(uint64_t *pages, const struct heap_area *a, uint32_t granule
 		heap_set(pages, p);
 }
 
+/*
+ * Objects that begin where none did, or the other way round: what lies there now is not what was
+ * looked at then.
+ */
+static void compare_starts(struct run *r, size_t i, const struct heap_area *then)
+{
+	const struct heap_area *a = &r->heap.areas[i];
+
+	for (size_t w = 0; w < heap_bitmap_words(a); w++) {
+		for (uint64_t bits = a->start[w] ^ then->start[w]; bits; bits &= bits - 1) {
+			const uint32_t k = (uint32_t)(w * 64 + (unsigned)__builtin_ctzll(bits));
+			const uint32_t g = heap_find(a, a->lo + (uint64_t)k * HEAP_GRANULE);
+
+			if (g == UINT32_MAX || !heap_bit(a->start, g) || heap_bit(a->mark, g))
+				continue;
+			heap_set(r->live[i], g);
+			touch(r->again[i], a, g);
+		}
+	}
+}
+
+/* What the filter has not searched as it is now: only that can point to what it has not marked. */
+static void compare(struct run *r, size_t i, const struct heap_area *then,
+		    const struct reach_guessed *guessed)
+{
+	const struct heap_area *a = &r->heap.areas[i];
+
+	for (size_t p = 0; p < (a->hi - a->lo) / HEAP_PAGE; p++) {
+		const bool changed = a->words.pages[p] != then->words.pages[p];
+
+		if ((changed && !reach_skips("changed")) ||
+		    (heap_bit(guessed->odd, p) && !reach_skips("odd")))
+			heap_set(r->again[i], p);
+	}
+	compare_starts(r, i, then);
+	for (size_t w = 0; w < heap_bitmap_words(a); w++) {
+		uint64_t bits = r->live[i][w] & ~(guessed->used[w] & ~guessed->dead[w]);
+
+		for (; bits; bits &= bits - 1)
+			touch(r->again[i], a, (uint32_t)(w * 64 + (unsigned)__builtin_ctzll(bits)));
+	}
+}
+
+/* The guess at an area that began there, or NULL. */
+static const struct reach_guessed *find_guessed(const struct reach_guess *guess, uint64_t lo,
+						const struct heap_area **then)
+{
+	for (size_t k = 0; k < guess->nareas; k++) {
+		*then = &guess->heap.areas[k];
+		if ((*then)->lo == lo)
+			return &guess->areas[k];
+	}
+	return NULL;
+}
+
 static bool mark_area(struct run *r, size_t i)
 {
 	struct heap_area *a = &r->heap.areas[i];
-	const struct reach_guess *guess = r->view->guess;
-	const size_t n = heap_bitmap_words(a);
-	const uint64_t *guessed = NULL;
-	size_t nguessed = 0;
+	const size_t n = heap_bitmap_words(a), npages = (a->hi - a->lo) / HEAP_PAGE;
+	const struct heap_area *then = NULL;
+	const struct reach_guessed *guessed = find_guessed(r->view->guess, a->lo, &then);
+	const size_t nguessed = guessed ? heap_bitmap_words(then) : 0;
 
 	r->live[i] = malloc(n * sizeof **r->live);
-	r->suspects[i] = calloc((a->hi - a->lo) / HEAP_PAGE / 64 + 2, sizeof **r->suspects);
-	if (!r->live[i] || !r->suspects[i])
+	r->suspects[i] = calloc(npages / 64 + 2, sizeof **r->suspects);
+	r->again[i] = calloc(npages / 64 + 2, sizeof **r->again);
+	if (!r->live[i] || !r->suspects[i] || !r->again[i])
 		return false;
-	for (size_t k = 0; k < guess->ndead && !guessed; k++) {
-		if (guess->heap.areas[k].lo == a->lo) {
-			guessed = guess->dead[k];
-			nguessed = heap_bitmap_words(&guess->heap.areas[k]);
-		}
-	}
+	for (size_t w = 0; w < n; w++)
+		r->live[i][w] = a->start[w] & ~a->mark[w] & ~(w < nguessed ? guessed->dead[w] : 0);
+	if (guessed && then->hi == a->hi && a->words.words == then->words.words)
+		compare(r, i, then, guessed);
+	else
+		memset(r->again[i], 0xff, (npages / 64 + 2) * sizeof **r->again);
 	for (size_t w = 0; w < n; w++) {
-		const uint64_t used = a->start[w] & ~a->mark[w];
-		uint64_t dead = w < nguessed ? used & guessed[w] : 0;
+		uint64_t dead = a->start[w] & ~a->mark[w] & ~r->live[i][w];
 
-		r->live[i][w] = used & ~dead;
-		a->mark[w] |= used & ~dead;
+		a->mark[w] |= r->live[i][w];
 		for (; dead; dead &= dead - 1)
-			suspect(r->suspects[i], a,
-				(uint32_t)(w * 64 + (unsigned)__builtin_ctzll(dead)));
+			touch(r->suspects[i], a,
+			      (uint32_t)(w * 64 + (unsigned)__builtin_ctzll(dead)));
 	}
 	return true;
 }
 
 bool reach_guess_mark(struct run *r)
 {
-	if (!r->view->guess || !r->view->guess->dead || r->view->why || !is_big(r))
+	if (!r->view->guess || !r->view->guess->areas || r->view->why || !is_big(r))
 		return true;
 	r->live = calloc(r->heap.nareas + 1, sizeof *r->live);
 	r->suspects = calloc(r->heap.nareas + 1, sizeof *r->suspects);
-	if (!r->live || !r->suspects)
+	r->again = calloc(r->heap.nareas + 1, sizeof *r->again);
+	if (!r->live || !r->suspects || !r->again)
 		return false;
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		if (!mark_area(r, i))
 			return false;
 	}
 	return true;
+}
+
+/* Of the words of objects from `from` to `end`, those in pages that must be searched again. */
+static void search_run(struct run *r, size_t i, uint64_t from, uint64_t end)
+{
+	const struct heap_area *a = &r->heap.areas[i];
+
+	for (uint64_t p = from, next; p < end; p = next) {
+		next = (p | (HEAP_PAGE - 1)) + 1;
+		if (heap_bit(r->again[i], (p - a->lo) / HEAP_PAGE))
+			reach_search_object(r, a, p, (next < end ? next : end) - p);
+	}
 }
 
 /* Objects that lie side by side are searched as one: their sizes in between are no pointers. */
@@ -131,8 +233,12 @@ static void search_area(struct run *r, size_t i)
 	uint64_t from = 0, n = 0, end;
 
 	for (size_t w = 0; w < heap_bitmap_words(a); w++) {
-		uint64_t live = r->live[i][w];
+		const uint64_t live = r->live[i][w];
 
+		if (from && a->start[w] == live) {
+			n += sparse_count(live);
+			continue;
+		}
 		for (uint64_t bits = a->start[w]; bits; bits &= bits - 1) {
 			uint64_t at =
 				a->lo + (w * 64 + (unsigned)__builtin_ctzll(bits)) * HEAP_GRANULE;
@@ -141,7 +247,7 @@ static void search_area(struct run *r, size_t i)
 				from = from ? from : at;
 				n++;
 			} else if (from) {
-				reach_search_object(r, a, from, at - 8 - from);
+				search_run(r, i, from, at - 8);
 				r->ret->object_bytes += at - from - 8 * n;
 				from = 0;
 				r->ret->objects += n;
@@ -151,7 +257,7 @@ static void search_area(struct run *r, size_t i)
 	}
 	end = a->top + 8;
 	if (from) {
-		reach_search_object(r, a, from, end - from);
+		search_run(r, i, from, end);
 		r->ret->object_bytes += end + 8 - from - 8 * n;
 		r->ret->objects += n;
 	}

@@ -16,6 +16,7 @@
 #include "reach_zones.h"
 
 #define REACH_WINDOW (1u << 20) /* bytes of memory that was not copied, read at a time */
+#define REACH_SMALL  4096u	/* no address: nothing may be mapped below */
 
 /* A goroutine that waits for an object, under the name by which marking finds it. */
 struct watch {
@@ -60,6 +61,7 @@ struct run {
 	uint64_t **watched; /* of each area: bit of the first granule of what is waited for */
 	bool *block_marked;
 	uint64_t **live, **suspects; /* reach_guess.c's, of each area; NULL: there is no guess */
+	uint64_t **again;	     /* and pages that must be searched again */
 	struct watch *watch;	     /* sorted by key */
 	size_t nwatch, watch_cap;
 
@@ -159,8 +161,17 @@ struct goro_error *reach_search_stacks(struct run *r);
 /* ---- reach_guess.c ----------------------------------------------------------------------------
  */
 
-/* What is not marked now. False: no memory. */
-bool reach_guess_make(const struct run *r, struct reach_guess *ret);
+/* Before anything is marked, and once all is. False: no memory. */
+bool reach_guess_begin(struct run *r);
+void reach_guess_make(struct run *r);
+/* A word of an object at `at`: is its page one that cannot be skipped later? */
+static inline void reach_guess_note(struct run *r, size_t area, uint64_t at, uint64_t word)
+{
+	const struct heap_area *a = &r->heap.areas[area];
+
+	if (r->ret->guess.areas && word >= REACH_SMALL && word - a->lo >= a->hi - a->lo)
+		heap_set(r->ret->guess.areas[area].odd, (at - a->lo) / HEAP_PAGE);
+}
 /* Before candidates are chosen: mark all but what was guessed. False: no memory. */
 bool reach_guess_mark(struct run *r);
 /* Search what was marked so. */

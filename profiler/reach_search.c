@@ -54,26 +54,19 @@ void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, 
 	const uint64_t *suspects = r->suspects ? r->suspects[a - r->heap.areas] : NULL;
 
 	for (uint64_t p = at, next; p < end; p = next) {
-		const struct sparse_block *b = sparse_block(&a->words, p);
-		unsigned line = p / 512 % SPARSE_LINES, bit = p / 8 % 64;
-		const uint64_t *v;
-		uint64_t bits;
+		struct sparse_piece piece = sparse_piece(&a->words, p, end);
 
-		next = b ? (p | 511) + 1 : (p | (HEAP_PAGE - 1)) + 1;
-		if (!b)
-			continue;
-		bits = b->map[line] >> bit << bit;
-		if (next > end && end % 512)
-			bits &= (UINT64_C(1) << end / 8 % 64) - 1;
-		v = sparse_words(b, line, bit);
-		for (; bits; bits &= bits - 1, v++) {
-			const uint64_t in = (*v & 0xffffffffffff) - a->lo;
+		for (; piece.bits; piece.bits &= piece.bits - 1, piece.v++) {
+			const uint64_t v = *piece.v, in = (v & 0xffffffffffff) - a->lo;
 
 			if (suspects && in < a->hi - a->lo && !heap_bit(suspects, in / HEAP_PAGE) &&
-			    (*v & 0x1ffff) != r->disguise)
+			    (v & 0x1ffff) != r->disguise)
 				continue;
-			reach_word(r, *v, (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(bits));
+			reach_guess_note(r, (size_t)(a - r->heap.areas), p, v);
+			reach_word(r, v,
+				   (p & ~511ull) + 8u * (unsigned)__builtin_ctzll(piece.bits));
 		}
+		next = piece.next;
 	}
 }
 

@@ -65,12 +65,10 @@ static void mark_part(struct sweep *s, size_t part)
 
 static inline void see(struct sweep *s, uint64_t word)
 {
-	const uint64_t plain = word & 0xffffffffffff;
-
-	if (plain - s->near < 2 * NEAR) {
-		mark(s, plain);
+	if (word - s->near < 2 * NEAR) {
+		mark(s, word);
 	} else {
-		const uint32_t g = (uint32_t)((plain - s->a->lo) / HEAP_GRANULE);
+		const uint32_t g = (uint32_t)((word - s->a->lo) / HEAP_GRANULE);
 		const size_t part = g >> s->shift;
 
 		s->parts->granules[part][s->parts->n[part]++] = g;
@@ -103,25 +101,19 @@ static void search(struct sweep *s, uint32_t g)
 	r->npending--;
 	s->near = at - s->lo > NEAR ? at - NEAR : s->lo;
 	for (uint64_t p = at, next; p < end; p = next) {
-		const struct sparse_block *b = sparse_block(&a->words, p);
-		const unsigned line = p / 512 % SPARSE_LINES, bit = p / 8 % 64;
-		const uint64_t *v;
-		uint64_t bits;
+		struct sparse_piece piece = sparse_piece(&a->words, p, end);
 
-		next = b ? (p | 511) + 1 : (p | (HEAP_PAGE - 1)) + 1;
-		if (!b)
-			continue;
-		bits = b->map[line] >> bit << bit;
-		if (next > end && end % 512)
-			bits &= (UINT64_C(1) << end / 8 % 64) - 1;
-		v = sparse_words(b, line, bit);
-		for (; bits; bits &= bits - 1, v++) {
-			if ((*v & 0xffffffffffff) - s->lo >= s->span ||
-			    (*v & 0x1ffff) == r->disguise)
-				reach_word(r, *v, 0);
-			else
-				see(s, *v);
+		for (; piece.bits; piece.bits &= piece.bits - 1, piece.v++) {
+			const uint64_t v = *piece.v;
+
+			if (v - s->lo < s->span && (v & 0x1ffff) != r->disguise) {
+				see(s, v);
+				continue;
+			}
+			reach_guess_note(r, s->index, p, v);
+			reach_word(r, v, 0);
 		}
+		next = piece.next;
 	}
 }
 

@@ -85,6 +85,30 @@ static inline const uint64_t *sparse_words(const struct sparse_block *b, unsigne
 	return b->words + b->before[line] + sparse_count(b->map[line] & ((UINT64_C(1) << bit) - 1));
 }
 
+/* Words of one line that are not zero: `bits` says which, v[] is what they are. */
+struct sparse_piece {
+	uint64_t bits;
+	const uint64_t *v;
+	uint64_t next; /* address behind all that these stand for */
+};
+
+/* The first of [from, end). Addresses are aligned to words. */
+static inline struct sparse_piece sparse_piece(const struct sparse *s, uint64_t from, uint64_t end)
+{
+	const struct sparse_block *b = sparse_block(s, from);
+	const unsigned line = from / 512 % SPARSE_LINES, bit = from / 8 % 64;
+	struct sparse_piece p = { .next = (from | (SPARSE_PAGE - 1)) + 1 };
+
+	if (!b)
+		return p;
+	p.next = (from | 511) + 1;
+	p.bits = b->map[line] >> bit << bit;
+	if (p.next > end && end % 512)
+		p.bits &= (UINT64_C(1) << end / 8 % 64) - 1;
+	p.v = sparse_words(b, line, bit);
+	return p;
+}
+
 /* The aligned word there. */
 static inline uint64_t sparse_word(const struct sparse *s, uint64_t address)
 {
