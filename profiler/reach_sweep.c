@@ -39,6 +39,7 @@ struct sweep {
 	struct run *r;
 	struct heap_area *a;
 	uint64_t *pending;
+	const uint64_t *watched;
 	uint32_t index;
 	uint64_t lo, span; /* where objects are */
 	uint64_t near;	   /* that far below what is searched now */
@@ -50,8 +51,15 @@ static inline void mark(struct sweep *s, uint64_t v)
 {
 	const uint32_t g = heap_find(s->a, v);
 
-	if (!heap_bit(s->a->mark, g))
-		reach_mark_object(s->r, s->index, v, 0);
+	/* What reach_mark_object() does, of what is certain here left out. */
+	if (heap_bit(s->a->mark, g) || (reach_skips("arenas") && s->index) ||
+	    (reach_skips("interior") && v != s->a->lo + (uint64_t)g * HEAP_GRANULE))
+		return;
+	heap_set(s->a->mark, g);
+	heap_set(s->pending, g);
+	s->r->npending++;
+	if (heap_bit(s->watched, g))
+		reach_wake_watchers(s->r, s->a->lo + (uint64_t)g * HEAP_GRANULE);
 }
 
 static void mark_part(struct sweep *s, size_t part)
@@ -124,6 +132,7 @@ static void sweep_area(struct run *r, size_t i, bool down)
 	struct sweep s = { .r = r,
 			   .a = a,
 			   .pending = r->pending[i],
+			   .watched = r->watched[i],
 			   .index = (uint32_t)i,
 			   .lo = a->first + 16,
 			   .span = a->top + 8 - (a->first + 16),
