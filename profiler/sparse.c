@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include "sparse_pack.h"
 
 enum { LINE = 512, WORDS = SPARSE_PAGE / 8, HEAD = sizeof(struct sparse_block) / 8 };
 
@@ -41,27 +42,36 @@ static size_t count_of(const struct sparse_block *b)
 	return b->before[SPARSE_LINES - 1] + sparse_count(b->map[SPARSE_LINES - 1]);
 }
 
-bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
+size_t sparse_pack_any(const uint8_t *page, struct sparse_block *head, uint64_t *words)
 {
-	struct sparse_block head;
-	uint64_t words[WORDS];
-	size_t n = 0, at = *page;
-	struct sparse_block *old = at ? (void *)(s->words + at) : NULL;
+	size_t n = 0;
 
 	for (unsigned line = 0; line < SPARSE_LINES; line++) {
 		uint64_t map = 0;
 
-		head.before[line] = (uint16_t)n;
+		head->before[line] = (uint16_t)n;
 		for (unsigned bit = 0; bit < 64; bit++) {
 			uint64_t v;
 
-			memcpy(&v, bytes + line * 512 + bit * 8, sizeof v);
+			memcpy(&v, page + line * LINE + bit * 8, sizeof v);
 			words[n] = v;
 			n += v != 0;
 			map |= (uint64_t)(v != 0) << bit;
 		}
-		head.map[line] = map;
+		head->map[line] = map;
 	}
+	return n;
+}
+
+bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
+{
+	sparse_pack_fn *best = sparse_pack_best();
+	struct sparse_block head;
+	uint64_t words[WORDS + SPARSE_SPILL];
+	const size_t n = best ? best(bytes, &head, words) : sparse_pack_any(bytes, &head, words);
+	size_t at = *page;
+	struct sparse_block *old = at ? (void *)(s->words + at) : NULL;
+
 	if (old && !memcmp(old, &head, sizeof head) && !memcmp(old->words, words, n * 8))
 		return true;
 	*page = 0;
