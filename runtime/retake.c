@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * retake.c - what is taken from a worker whose goroutine is in the program's code: its P, or only
- * the goroutine in the slot in front of it.
+ * a goroutine that is next there: from its hand, or the slot in front (see runq.h).
  *
  * Dekker's algorithm with the fence on one side. The worker, in enter():
  *
@@ -75,7 +75,7 @@ bool goro_retake(struct p *pp)
 	return taken;
 }
 
-/* Whose P is another meanwhile keeps what is in front of that one. */
+/* Whose P is another meanwhile keeps what is next on that one. */
 struct g *goro_take_next_of(struct p *pp)
 {
 	struct g *gp = NULL;
@@ -84,8 +84,9 @@ struct g *goro_take_next_of(struct p *pp)
 	lock_always(&sched.retake_lock);
 	mp = hold(pp);
 	if (mp && mp->p == pp) {
-		gp = atomic_load_explicit(&pp->runnext, memory_order_acquire);
-		atomic_store_explicit(&pp->runnext, NULL, memory_order_relaxed);
+		uint32_t n = atomic_load_explicit(&pp->nhand, memory_order_acquire);
+
+		gp = n ? runq_take_hand(pp, n) : runq_take_next(pp);
 	}
 	if (mp)
 		let_go(mp);

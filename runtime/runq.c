@@ -32,19 +32,20 @@ static struct g *steal_next(struct p *from)
 {
 	struct g *gp = atomic_load_explicit(&from->runnext, memory_order_relaxed);
 
-	if (!gp)
+	if (!gp && !atomic_load_explicit(&from->nhand, memory_order_relaxed))
 		return NULL;
 	if (likely(sched.own_next))
 		return goro_take_next_of(from);
-	if (!atomic_compare_exchange_strong_explicit(&from->runnext, &gp, NULL,
-						     memory_order_acq_rel, memory_order_relaxed))
+	if (gp && !atomic_compare_exchange_strong_explicit(
+			  &from->runnext, &gp, NULL, memory_order_acq_rel, memory_order_relaxed))
 		return NULL;
 	return gp;
 }
 
 /*
  * Move half of `from`'s ring to the thief's own and return one of them. take_next: if the ring is
- * empty take the slot in front too; the caller has made sure that its owner let it lie for a while.
+ * empty take from its hand, or the slot in front; the caller has made sure that its owner let it
+ * lie for a while.
  */
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next)
 {

@@ -8,6 +8,10 @@
  * goes to the global queue. Chase-Lev was rejected: it is last in, first out for the owner, which
  * starves, and a thief takes one at a time.
  *
+ * Where many wait that are over soon, the owner takes HAND_LEN at once, and runs them from its hand
+ * with plain loads and stores. What is there, as what is in the slot in front, thieves must ask
+ * for: see retake.c. They do when its goroutine runs for long.
+ *
  * One thing is its: the owner may take the newest back, see runq_take_child(). Thieves take several
  * at once, so that one who has read the tail before may be about to take that one, too. Hence what
  * takers compare and swap is the head and, above it, a count of entries taken at the tail.
@@ -20,8 +24,12 @@
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail);
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
 
-/* How long a goroutine and those that it starts may keep all others of the queue waiting. */
-enum { BRANCH_NS = 1000 * 1000 };
+enum {
+	/* How long a goroutine and those that it starts may keep all others of the queue waiting.
+	 */
+	BRANCH_NS = 1000 * 1000,
+	HAND_MIN = 64, /* so many wait: thieves have enough, too */
+};
 
 /* The head, and with it the number that all who take must find unchanged: see above. */
 static inline uint64_t runq_top(struct p *pp)
@@ -95,10 +103,12 @@ static inline struct g *runq_take_next(struct p *pp)
 	return gp;
 }
 
+/* With what is in its hand. */
 static inline bool runq_ring_empty(struct p *pp)
 {
-	return atomic_load_explicit(&pp->runq_head, memory_order_relaxed) ==
-	       atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+	return !atomic_load_explicit(&pp->nhand, memory_order_relaxed) &&
+	       atomic_load_explicit(&pp->runq_head, memory_order_relaxed) ==
+		       atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
 }
 
 /*
@@ -125,20 +135,61 @@ static inline void runq_prefetch(struct p *pp, uint32_t head)
 	__builtin_prefetch((const char *)later + CACHE_LINE, 1);
 }
 
+/* Who asks for it (see retake.c) or the owner: the oldest of its hand, which is not empty. */
+static inline struct g *runq_take_hand(struct p *pp, uint32_t n)
+{
+	atomic_store_explicit(&pp->nhand, n - 1, memory_order_relaxed);
+	return atomic_load_explicit(&pp->hand[n - 1], memory_order_relaxed);
+}
+
+/* How many the owner takes at once where `len` wait. More than one if all are over soon. */
+static inline uint32_t runq_handful(struct p *pp, uint32_t len)
+{
+	if (likely(len < HAND_MIN) || !sched.own_next || sched.solo ||
+	    atomic_load_explicit(&pp->spread, memory_order_relaxed))
+		return 1;
+	return HAND_LEN;
+}
+
+/* All but the first of those that were claimed at `head`. Nobody but us puts others there. */
+static inline void runq_fill_hand(struct p *pp, uint32_t head)
+{
+	for (uint32_t i = 1; i < HAND_LEN; i++) {
+		struct g *gp = atomic_load_explicit(&pp->runq[(head + i) % RUNQ_LEN],
+						    memory_order_relaxed);
+
+		atomic_store_explicit(&pp->hand[HAND_LEN - 1 - i], gp, memory_order_relaxed);
+	}
+	pp->hand_at = head + 1;
+	/* Release: each before the number that says it is there. */
+	atomic_store_explicit(&pp->nhand, HAND_LEN - 1, memory_order_release);
+}
+
 static inline struct g *runq_take_ring(struct p *pp)
 {
-	uint64_t top = runq_top(pp);
+	uint32_t in_hand = atomic_load_explicit(&pp->nhand, memory_order_relaxed);
+	uint64_t top;
 
+	if (in_hand) {
+		runq_prefetch(pp, pp->hand_at++);
+		return runq_take_hand(pp, in_hand);
+	}
+	top = runq_top(pp);
 	for (;;) {
-		uint32_t head = (uint32_t)top;
+		uint32_t head = (uint32_t)top, n;
 		struct g *gp;
 
-		if (head == atomic_load_explicit(&pp->runq_tail, memory_order_relaxed))
+		n = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head;
+		if (n == 0)
 			return NULL;
+		n = runq_handful(pp, n);
 		runq_prefetch(pp, head);
 		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
-		if (runq_claim(pp, &top, 1))
-			return gp;
+		if (!runq_claim(pp, &top, n))
+			continue;
+		if (n > 1)
+			runq_fill_hand(pp, head);
+		return gp;
 	}
 }
 

@@ -46,6 +46,7 @@
 #define M_MAX	     4096u
 #define P_MAX	     256u
 #define RUNQ_LEN     256u
+#define HAND_LEN     8u
 #define P_NBUCKETS   40u /* the last one begins at 4.5 minutes */
 #define P_BIAS_ROWS  8u
 #define P_TURN	     61u /* picks between two looks at the global queue */
@@ -179,6 +180,8 @@ struct p {
 	};
 	_Atomic uint32_t runq_tail; /* [o] */
 	_Atomic(struct g *) runnext;
+	_Atomic uint32_t nhand; /* left of what was taken from the ring at once: see runq.h */
+	uint32_t hand_at;	/* where in the ring the next of them was */
 	_Atomic uint64_t nswitch;
 	uint32_t nrunnext; /* times in a row that runnext was taken before the ring */
 	union {
@@ -241,6 +244,7 @@ struct p {
 	struct g *seen_runnext;
 	uint64_t seen_runnext_switch;
 
+	_Atomic(struct g *) hand[HAND_LEN]; /* the last one comes first */
 	_Atomic(struct g *) runq[RUNQ_LEN] __attribute__((aligned(CACHE_LINE)));
 } __attribute__((aligned(2 * CACHE_LINE)));
 

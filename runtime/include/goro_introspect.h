@@ -182,7 +182,7 @@ struct goro_name {
 	X(p, status, "u32: 0 idle, 1 running, 2 stopped (above GOMAXPROCS)")            \
 	X(p, m, "u64, the m that holds it, or 0; its curg is what runs")                \
 	X(p, runq_head, "u32, queue length is runq_tail - runq_head, modulo 2^32,")     \
-	X(p, runq_tail, "u32, plus one if runnext is not 0")                            \
+	X(p, runq_tail, "u32, plus one if runnext is not 0, plus up to 7 in its hand")  \
 	X(p, runnext, "u64, record of the goroutine that runs next, or 0")              \
 	X(p, nswitch, "u64, goroutines given the processor")                            \
 	X(p, nspawn, "u64, goroutines started")                                         \

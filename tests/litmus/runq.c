@@ -84,7 +84,7 @@ static struct g *steal(struct p *mine, bool next)
 
 	if (!next)
 		return goro_runq_steal(mine, owner, false);
-	if (!sched.own_next || !atomic_load(&owner->runnext))
+	if (!sched.own_next || !(atomic_load(&owner->runnext) || atomic_load(&owner->nhand)))
 		return goro_runq_steal(mine, owner, true);
 	in_front = goro_take_next_of(owner);
 	if (in_front)

@@ -6,9 +6,10 @@
  * The first worker has a full ring of LEN and a goroutine in the slot in front. It makes more: half
  * of the ring goes to the global queue, and it is full again. Then all run what is in their own
  * queue, from either end, take from the global one, or steal half of another's ring, and at last
- * its slot. Loads and stores are steps of their own; a compare-and-swap and an exchange are one.
- * What is in the slot its owner puts and takes with plain loads and stores while it is in the
- * runtime, and a thief asks first whether it is (own_next; enter_retake.pml shows that the answer
+ * its slot. Of a ring that is full the owner takes two at once, and has one of them in its hand.
+ * Loads and stores are steps of their own; a compare-and-swap and an exchange are one.
+ * What is in the slot, or in its hand, the owner puts and takes with plain loads and stores while it
+ * is in the runtime, and a thief asks first whether it is (own_next; enter_retake.pml shows that the answer
  * holds); or, without membarrier, both exchange.
  * Entries that are copied may be old ones by then: only the top, a head and a count of what was
  * taken at the tail, tells.
@@ -24,6 +25,8 @@
  *   NO_RESTORE       the tail stays back when thieves were faster
  *   PLAIN_NEXT       the slot is filled with a store, whatever is in it, without membarrier
  *   NEXT_UNASKED     a thief takes what is in the slot and does not ask
+ *   HAND_UNASKED     the same of what is in its hand
+ *   HAND_UNCLAIMED   the hand is filled before what is in it is claimed
  *   NEXT_NO_WAIT     the owner comes back and does not wait for a thief that has asked
  *   NO_ROOM          what comes from the global queue is put in the ring with the lock held, room
  *                    or not
@@ -36,7 +39,7 @@ typedef queue {
 	byte head, count; /* runq_top */
 	byte tail;
 	byte entry[LEN];
-	byte next /* 0: empty */
+	byte next, hand /* 0: empty */
 };
 
 queue q[WORKERS];
@@ -154,47 +157,71 @@ inline take_next(x)
 	fi
 }
 
+/* runq_take_hand() */
+inline take_hand(p, x)
+{
+	x = q[p].hand;
+	q[p].hand = 0
+}
+
 /* steal_next() and goro_take_next_of() */
 inline steal_next(p, x)
 {
-	x = q[p].next;
 	if
-	:: x != 0 && own_next ->
+	:: own_next && (q[p].next != 0 || q[p].hand != 0) ->
 		asked[p] = true;
 		if
 #ifdef NEXT_UNASKED
-		:: true ->
-#else
-		:: in_runtime[p] -> x = 0
-		:: else ->
+		:: q[p].hand == 0 -> x = q[p].next; q[p].next = 0
 #endif
-			x = q[p].next;
-			q[p].next = 0
+#ifdef HAND_UNASKED
+		:: q[p].hand != 0 -> take_hand(p, x)
+#endif
+		:: in_runtime[p] -> x = 0
+		:: !in_runtime[p] && q[p].hand != 0 -> take_hand(p, x)
+		:: !in_runtime[p] && q[p].hand == 0 -> x = q[p].next; q[p].next = 0
 		fi;
 		asked[p] = false
-	:: x != 0 && !own_next -> exchange_next(p, x)
-	:: else
+	:: !own_next && q[p].next != 0 ->
+		x = q[p].next;
+		exchange_next(p, x)
+	:: else -> x = 0
 	fi
 }
 
 /* runq_take_ring() */
 inline take_ring(x)
 {
-	read_top(_pid);
-	do
-	:: x != 0 || h == q[_pid].tail -> break
-	:: x == 0 && h != q[_pid].tail ->
-		y = q[_pid].entry[h % LEN];
-#ifdef PLAIN_TAKE
-		q[_pid].head = h + 1;
-		x = y
-#else
-		if
-		:: atomic { TOP_IS(_pid) -> q[_pid].head = h + 1; x = y }
-		:: !TOP_IS(_pid) -> read_top(_pid)
-		fi
+	if
+	:: q[_pid].hand != 0 -> take_hand(_pid, x)
+	:: else ->
+		read_top(_pid);
+		do
+		:: x != 0 || h == q[_pid].tail -> break
+		:: x == 0 && h != q[_pid].tail ->
+			n = (own_next && q[_pid].tail - h == LEN -> 2 : 1); /* runq_handful() */
+			y = q[_pid].entry[h % LEN];
+#ifdef HAND_UNCLAIMED
+			if
+			:: n == 2 -> q[_pid].hand = q[_pid].entry[(h + 1) % LEN]
+			:: else
+			fi;
 #endif
-	od
+#ifdef PLAIN_TAKE
+			q[_pid].head = h + n;
+			x = y;
+#else
+			if
+			:: atomic { TOP_IS(_pid) -> q[_pid].head = h + n; x = y }
+			:: !TOP_IS(_pid) -> read_top(_pid)
+			fi;
+#endif
+			if
+			:: x != 0 && n == 2 -> q[_pid].hand = q[_pid].entry[(h + 1) % LEN]
+			:: else
+			fi
+		od
+	fi
 }
 
 /* runq_take_child() and runq_take_back() */
@@ -353,7 +380,7 @@ inline runs_outside(x)
 	}
 }
 
-#define EMPTY(p) (q[p].head == q[p].tail && q[p].next == 0)
+#define EMPTY(p) (q[p].head == q[p].tail && q[p].next == 0 && q[p].hand == 0)
 #define FULL(p)	 (q[p].tail - q[p].head == LEN)
 
 active [WORKERS] proctype worker()
