@@ -145,7 +145,7 @@ static struct goro_error *add_tick(struct goro_scope *scope, struct goro_recorde
 		return err;
 	err = goro_recorder_add(r, snap);
 	p->ticks += !err;
-	p->goroutines = snap->ng;
+	p->goroutines = goro_snapshot_count(snap);
 	p->live = snap->source == GORO_LIVE;
 	goro_snapshot_free(snap);
 	if (!err && p->terminal)
@@ -195,8 +195,10 @@ int cmd_record(int argc, char **argv)
 		goro_scope_close(scope);
 		return status;
 	}
-	if (!err)
+	if (!err) {
+		goro_scope_be_thrifty(scope);
 		err = goro_recorder_open(&r, scope, o.output);
+	}
 	if (!err) {
 		catch_signals();
 		err = record(&o, scope, r, &p);

@@ -89,10 +89,24 @@ static void add(struct snapshot_builder *b, const struct goro_info *g, uint32_t 
 	}
 }
 
-/* The oldest, whose id is the lowest, stands for all. True: it was g that was put in its place. */
+/* What g waits for, in the place of what the other one did. False: there is no room. */
+static bool take_waits(struct goro_snapshot *s, struct goro_info *g, const struct goro_info *one)
+{
+	if (g->nwaits > one->nwaits)
+		return false;
+	memmove(s->waits + one->waits_first, s->waits + g->waits_first,
+		g->nwaits * sizeof *s->waits);
+	g->waits_first = one->waits_first;
+	return true;
+}
+
+/*
+ * The oldest, whose id is the lowest, stands for all. True: it was g that was put in its place, and
+ * with its waits.
+ */
 static bool join(struct snapshot_builder *b, struct goro_info *one, const struct goro_info *g)
 {
-	bool older = g->id < one->id;
+	bool older = g->id < one->id, waits_kept = false;
 	struct goro_crowd *crowd;
 	uint32_t number;
 
@@ -116,10 +130,13 @@ static bool join(struct snapshot_builder *b, struct goro_info *one, const struct
 	if (g->wait_ns > crowd->oldest_wait_ns)
 		crowd->oldest_wait_ns = g->wait_ns;
 	if (older) {
-		*one = *g;
-		one->crowd = number;
+		struct goro_info oldest = *g;
+
+		waits_kept = !take_waits(b->snap, &oldest, one);
+		oldest.crowd = number;
+		*one = oldest;
 	}
-	return older;
+	return waits_kept;
 }
 
 void crowd_join(struct snapshot_builder *b, size_t first, size_t first_wait)

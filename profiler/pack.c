@@ -20,6 +20,10 @@ void pack_bytes(struct packer *p, const void *bytes, size_t n)
 {
 	if (p->no_memory)
 		return;
+	if (p->counting) {
+		p->n += n;
+		return;
+	}
 	if (p->cap - p->n < n) {
 		size_t cap = p->cap ? p->cap * 2 : 4096;
 		uint8_t *bigger;
@@ -77,8 +81,16 @@ void pack_end(struct packer *p, size_t begin)
 {
 	uint32_t length = (uint32_t)(p->n - begin);
 
-	if (!p->no_memory)
+	if (!p->no_memory && !p->counting)
 		memcpy(p->bytes + begin - LENGTH_SIZE, &length, LENGTH_SIZE);
+}
+
+void pack_length(struct packer *p, size_t n)
+{
+	uint32_t length = (uint32_t)n;
+
+	p->no_memory |= n > UINT32_MAX;
+	pack_bytes(p, &length, LENGTH_SIZE);
 }
 
 size_t unpack_left(const struct unpacker *u)

@@ -16,6 +16,7 @@ struct packer {
 	uint8_t *bytes;
 	size_t n, cap;
 	bool no_memory;
+	bool counting; /* only n is kept */
 };
 
 void pack_free(struct packer *p);
@@ -27,6 +28,8 @@ void pack_string(struct packer *p, const char *s); /* NULL is not "" */
 /* A part with its own length: what the reader does not know it can leave out. */
 size_t pack_begin(struct packer *p); /* give the result to the end */
 void pack_end(struct packer *p, size_t begin);
+/* The same where the length is known before. */
+void pack_length(struct packer *p, size_t n);
 
 struct unpacker {
 	const uint8_t *at, *end;

@@ -342,6 +342,10 @@ void goro_scope_summarize(struct goro_scope *scope);
 void goro_scope_list(struct goro_scope *scope);
 void goro_scope_list_objects(struct goro_scope *scope);
 
+/* The same, but only of more than 131,072 goroutines: of fewer, time counts for more than memory.
+ */
+void goro_scope_be_thrifty(struct goro_scope *scope);
+
 /* The same, but this goroutine is not part of a crowd: for who tells of it alone. */
 void goro_scope_single_out(struct goro_scope *scope, uint64_t id);
 

@@ -9,12 +9,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MANY (1u << 17) /* of which a whole look takes 30 MB and a recording as much again */
+
 /* libgoro-heap.so is there from the start, or never. */
 static void find_heap(struct reader_goro *r, struct target *t)
 {
 	if (r->heap_modules != r->modules->generation + 1) {
 		r->heap = contract_find_note(t, r->modules, GORO_HEAP_NOTE_TYPE, GORO_HEAP_COOKIE);
 		r->heap_modules = r->modules->generation + 1;
+	}
+}
+
+/* What started and did not end, main included. */
+static int64_t count_goroutines(const struct contract *c, struct target *t)
+{
+	struct snapshot_builder b;
+	int64_t n = 1;
+
+	if (!snapshot_begin(&b, NULL))
+		return -1;
+	goro_error_free(contract_read_procs(c, t, &b));
+	for (size_t i = 0; i < b.snap->nprocs; i++)
+		n += (int64_t)(b.snap->procs[i].nspawn - b.snap->procs[i].nexit);
+	snapshot_abandon(&b);
+	return n < 0 ? -1 : n;
+}
+
+/* A list of many, and nothing of earlier looks beside it. */
+static void save_memory(struct reader_goro *r, struct snapshot_builder *b)
+{
+	struct goro_snapshot *old;
+
+	b->summarize = b->members = b->objects = true;
+	while (r->home && (old = snapshot_home_take(r->home))) {
+		snapshot_forget(old);
+		goro_snapshot_free(old);
 	}
 }
 
@@ -52,6 +81,8 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	if (!scan_begin(&s))
 		err = &goro_enomem;
 	find_heap(r, t);
+	if (b->thrifty && count_goroutines(&r->contract, t) > (int64_t)r->many)
+		save_memory(r, b);
 	/* What each of them allocated is written down for each. */
 	if (r->heap)
 		b->summarize = b->members = b->objects = false;
@@ -105,21 +136,6 @@ static struct goro_error *goro_read(struct reader *base, struct target *t,
 	return err;
 }
 
-/* What started and did not end, main included. */
-static int64_t count_goroutines(const struct contract *c, struct target *t)
-{
-	struct snapshot_builder b;
-	int64_t n = 1;
-
-	if (!snapshot_begin(&b, NULL))
-		return -1;
-	goro_error_free(contract_read_procs(c, t, &b));
-	for (size_t i = 0; i < b.snap->nprocs; i++)
-		n += (int64_t)(b.snap->procs[i].nspawn - b.snap->procs[i].nexit);
-	snapshot_abandon(&b);
-	return n < 0 ? -1 : n;
-}
-
 static struct goro_error *goro_probe(struct target *t, struct modules *ms, struct reader **ret)
 {
 	struct reader_goro *r;
@@ -139,6 +155,7 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 		return err;
 	}
 	r->modules = ms;
+	r->many = MANY;
 	r->home = snapshot_home_new();
 	r->base.ops = &reader_goro;
 	snprintf(r->base.runtime, sizeof r->base.runtime, "goro %.15s",

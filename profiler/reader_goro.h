@@ -22,6 +22,7 @@ struct reader_goro {
 	struct snapshot_home *home; /* NULL: no look is made out of an earlier one */
 	bool looked;		    /* it was read before */
 	size_t expected;	    /* goroutines, at the next look */
+	size_t many;		    /* more are listed if memory is to be saved */
 	uint64_t heap;		    /* address of the heap's contract; 0: there is none */
 	unsigned heap_modules;	    /* generation of the modules that it was looked for in, + 1 */
 	struct goro_info main;	    /* as the last snapshot saw it; id 0: not yet */

@@ -53,9 +53,9 @@ struct record_heap {
 };
 
 /*
- * A snapshot in the form in which it is compared and written: times are absolute (wait_ns holds the
- * start of the wait), and stacks, names and labels are numbered as in the file, so that what did
- * not change is equal.
+ * A snapshot in the form in which it is read: times are absolute (wait_ns holds the start of the
+ * wait), and stacks, names and labels are numbered as in the file, so that what did not change is
+ * equal. A writer has no goroutines in it: see struct record_tick.
  */
 struct record_state {
 	struct goro_snapshot head; /* its numbers; what it points to is not used but this: */
@@ -80,8 +80,45 @@ struct record_state {
 
 void record_state_free(struct record_state *s);
 
-/* What changed from `old` (NULL: everything) to `new`. */
-void record_pack(struct packer *p, const struct record_state *old, const struct record_state *new);
+/*
+ * What a writer remembers of a goroutine: a sum over all that is written of it. If one column
+ * changes, so does the sum; if several do, it stays the same once in 2^64 times.
+ */
+struct record_known {
+	uint64_t id, sum;
+};
+
+/* A snapshot in the form in which it is compared and written. */
+struct record_tick {
+	struct record_state rest;   /* all but the goroutines */
+	struct record_known *known; /* by rising id; record_pack() fills it in */
+	size_t nknown;
+
+	/* While it is written: the goroutines, and what their stacks and texts are in the file. */
+	const struct goro_snapshot *snap;
+	const uint32_t *stacks;
+	uint32_t (*text)(void *arg, uint32_t offset);
+	void *arg;
+};
+
+/* Who takes what was packed so far, and leaves p empty: a tick of a million is 50 MB of bytes. */
+struct record_sink {
+	void (*take)(void *arg, struct packer *p);
+	void *arg;
+};
+
+/*
+ * What changed from `old` (NULL: everything) to `new`, which takes over what was remembered of the
+ * goroutines.
+ */
+void record_pack(struct packer *p, struct record_tick *old, struct record_tick *new,
+		 const struct record_sink *sink);
+
+/* ---- record_goroutines.c --------------------------------------------------------------------- */
+
+/* The part of their table. False: out of memory. */
+bool record_pack_goroutines(struct packer *p, struct record_tick *old, struct record_tick *new,
+			    const struct record_sink *sink);
 
 /* Turn *s into the next state; false: damaged, or out of memory. At most max goroutines. */
 bool record_unpack(struct unpacker *u, struct record_state *s, bool whole, size_t max);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record_pack.c - how two ticks differ, as columns.
+ * record_pack.c - how two ticks differ, as columns: all but the goroutines, of which there are many
+ * (record_goroutines.c).
  */
 #include "record_table.h"
 
@@ -19,8 +20,6 @@ struct difference {
 	const struct table *t;
 	const void *old, *new;
 	size_t nold, nnew;
-	bool (*same)(const struct difference *d, size_t i, size_t j); /* more than the columns */
-	const struct record_state *old_state, *new_state;
 	uint64_t *gone;
 	size_t ngone;
 	uint32_t *changed; /* indices in new */
@@ -43,8 +42,7 @@ static void compare(struct difference *d)
 		} else if (!more_old || b < a) {
 			d->changed[d->nchanged++] = (uint32_t)j++;
 		} else {
-			if (!equal(d->t, row_at(d->t, d->old, i), row_at(d->t, d->new, j)) ||
-			    (d->same && !d->same(d, i, j)))
+			if (!equal(d->t, row_at(d->t, d->old, i), row_at(d->t, d->new, j)))
 				d->changed[d->nchanged++] = (uint32_t)j;
 			i++;
 			j++;
@@ -90,59 +88,6 @@ static void pack_columns(struct packer *p, const struct difference *d)
 	}
 }
 
-static bool same_lists(const struct difference *d, size_t i, size_t j)
-{
-	const struct record_state *old = d->old_state, *new = d->new_state;
-	const struct goro_info *a = &old->g[i], *b = &new->g[j];
-
-	if (a->nwaits != b->nwaits || a->nrlocks != b->nrlocks)
-		return false;
-	for (uint32_t k = 0; k < a->nwaits; k++) {
-		const struct goro_wait *x = &old->waits[a->waits_first + k];
-		const struct goro_wait *y = &new->waits[b->waits_first + k];
-
-		if (x->object != y->object || x->reason != y->reason ||
-		    x->wait_class != y->wait_class)
-			return false;
-	}
-	return !a->nrlocks || memcmp(old->rlocks + a->rlocks_first, new->rlocks + b->rlocks_first,
-				     a->nrlocks * sizeof *old->rlocks) == 0;
-}
-
-static void pack_lists(struct packer *p, const struct difference *d)
-{
-	const struct record_state *s = d->new_state;
-	size_t begin;
-
-	pack_number(p, COLUMN_WAITS);
-	begin = pack_begin(p);
-	for (size_t i = 0; i < d->nchanged; i++) {
-		const struct goro_info *g = &s->g[d->changed[i]];
-		uint64_t last = g->wait_object;
-
-		pack_number(p, g->nwaits);
-		for (uint32_t k = 0; k < g->nwaits; k++) {
-			const struct goro_wait *w = &s->waits[g->waits_first + k];
-
-			pack_signed(p, (int64_t)(w->object - last));
-			pack_number(p, w->reason);
-			pack_number(p, w->wait_class);
-			last = w->object;
-		}
-	}
-	pack_end(p, begin);
-	pack_number(p, COLUMN_RLOCKS);
-	begin = pack_begin(p);
-	for (size_t i = 0; i < d->nchanged; i++) {
-		const struct goro_info *g = &s->g[d->changed[i]];
-
-		pack_number(p, g->nrlocks);
-		for (uint32_t k = 0; k < g->nrlocks; k++)
-			pack_number(p, s->rlocks[g->rlocks_first + k]);
-	}
-	pack_end(p, begin);
-}
-
 static void pack_table(struct packer *p, unsigned part, struct difference *d)
 {
 	size_t begin;
@@ -155,8 +100,6 @@ static void pack_table(struct packer *p, unsigned part, struct difference *d)
 		compare(d);
 		pack_keys(p, d);
 		pack_columns(p, d);
-		if (d->t == &record_g_table)
-			pack_lists(p, d);
 		pack_number(p, COLUMN_END);
 	} else {
 		p->no_memory = true;
@@ -188,11 +131,13 @@ static void pack_rows(struct packer *p, unsigned part, const struct table *t, co
 	pack_end(p, begin);
 }
 
-void record_pack(struct packer *p, const struct record_state *old, const struct record_state *new)
+void record_pack(struct packer *p, struct record_tick *old_tick, struct record_tick *new_tick,
+		 const struct record_sink *sink)
 {
 	static const struct record_state nothing;
+	const struct record_state *old = old_tick ? &old_tick->rest : &nothing;
+	const struct record_state *new = &new_tick->rest;
 
-	old = old ? old : &nothing;
 	pack_rows(p, PART_HEAD, &record_head_table, &new->head, 1);
 	if (old == &nothing) {
 		size_t begin;
@@ -203,15 +148,8 @@ void record_pack(struct packer *p, const struct record_state *old, const struct 
 		pack_string(p, new->runtime);
 		pack_end(p, begin);
 	}
-	pack_table(p, PART_GOROUTINES,
-		   &(struct difference){ .t = &record_g_table,
-					 .old = old->g,
-					 .new = new->g,
-					 .nold = old->ng,
-					 .nnew = new->ng,
-					 .same = same_lists,
-					 .old_state = old,
-					 .new_state = new });
+	pack_number(p, PART_GOROUTINES);
+	p->no_memory |= !record_pack_goroutines(p, old_tick, new_tick, sink);
 	pack_table(p, PART_OBJECTS,
 		   &(struct difference){ .t = &record_object_table,
 					 .old = old->objects,

@@ -19,7 +19,7 @@
 #define COLUMN(type, id, field) COLUMN_OF(type, id, field, false)
 #define FLAG(type, id, field)	COLUMN_OF(type, id, field, true)
 
-static const struct column g_columns[] = {
+static const struct column g_columns[RECORD_G_COLUMNS] = {
 	COLUMN(goro_info, 1, id),
 	COLUMN(goro_info, 2, parent),
 	COLUMN(goro_info, 3, spawn_pc),

@@ -37,6 +37,9 @@ struct table {
 /* Columns of waits and read locks: lists that belong to a goroutine. */
 enum { COLUMN_END = 0, COLUMN_WAITS = 100, COLUMN_RLOCKS = 101 };
 
+/* Of goroutines. */
+#define RECORD_G_COLUMNS 29
+
 extern const struct table record_g_table;
 extern const struct table record_object_table;
 extern const struct table record_proc_table;

@@ -14,280 +14,20 @@
 #include <zlib.h>
 
 #include "record.h"
+#include "record_names.h"
 
-#define MAX_RAW	  (1u << 30)
-#define LEVEL	  3 /* of zlib: what it costs more does not shrink these tables */
-#define NO_STRING UINT32_MAX
-
-/* Open-addressed: hash -> index + 1 of an entry that the owner compares. */
-struct index {
-	uint32_t *slots;
-	size_t size, n;
-};
-
-struct written_stack {
-	size_t first; /* in pcs[] */
-	uint32_t n;
-	bool complete, by_frame_pointer;
-};
+#define MAX_RAW (1u << 30)
+#define LEVEL	3 /* of zlib: what it costs more does not shrink these tables */
 
 struct goro_recorder {
-	struct goro_scope *scope;
+	struct record_names names;
 	int fd;
 	char *path;
 	uint64_t bytes, ticks;
 	uint64_t whole_size, change_size; /* of the last whole tick, and of those since */
-	struct record_state last;
-
-	char **strings;
-	size_t nstrings, strings_cap;
-	struct index string_index;
-	uint64_t *keys; /* pc * 2 + is_return of the pcs that were written */
-	size_t nkeys, keys_cap;
-	struct index key_index;
-	struct written_stack *stacks;
-	uint64_t *pcs;
-	size_t nstacks, stacks_cap, npcs, pcs_cap;
-	struct index stack_index;
-
-	struct packer strings_out, frames_out, stacks_out; /* new names of the tick that is made */
-	size_t new_strings, new_pcs, new_stacks;
-	bool no_memory;
+	struct record_tick last;
+	const struct goro_snapshot *snap; /* that is being added */
 };
-
-/* ---- indices --------------------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0x9e3779b97f4a7c15ull;
-	return h ^ h >> 29;
-}
-
-typedef uint64_t hash_fn(const struct goro_recorder *r, size_t i);
-typedef bool same_fn(const struct goro_recorder *r, size_t i, const void *key);
-
-static bool grow_index(const struct goro_recorder *r, struct index *x, hash_fn *hash)
-{
-	size_t size = x->size ? x->size * 2 : 256;
-	uint32_t *slots = calloc(size, sizeof *slots);
-
-	if (!slots)
-		return false;
-	for (size_t i = 0; i < x->n; i++) {
-		size_t at = hash(r, i) & (size - 1);
-
-		while (slots[at])
-			at = (at + 1) & (size - 1);
-		slots[at] = (uint32_t)i + 1;
-	}
-	free(x->slots);
-	x->slots = slots;
-	x->size = size;
-	return true;
-}
-
-/* The slot of a key: with the entry's index + 1 in it, or empty. NULL: out of memory. */
-static uint32_t *find_slot(const struct goro_recorder *r, struct index *x, uint64_t h,
-			   hash_fn *hash, same_fn *same, const void *key)
-{
-	size_t at;
-
-	if (x->n * 2 >= x->size && !grow_index(r, x, hash))
-		return NULL;
-	for (at = h & (x->size - 1); x->slots[at]; at = (at + 1) & (x->size - 1)) {
-		if (same(r, x->slots[at] - 1, key))
-			break;
-	}
-	return &x->slots[at];
-}
-
-static bool grow(struct goro_recorder *r, void *array, size_t n, size_t more, size_t *cap,
-		 size_t size)
-{
-	void **p = array, *moved;
-	size_t bigger = *cap ? *cap : 64;
-
-	if (n + more <= *cap)
-		return true;
-	while (bigger < n + more)
-		bigger *= 2;
-	moved = realloc(*p, bigger * size);
-	if (!moved) {
-		r->no_memory = true;
-		return false;
-	}
-	*p = moved;
-	*cap = bigger;
-	return true;
-}
-
-#define GROW(r, array, n, more, cap) grow((r), &(array), (n), (more), &(cap), sizeof *(array))
-
-/* ---- names ----------------------------------------------------------------------------------- */
-
-static uint64_t hash_text(const char *s)
-{
-	uint64_t h = 1;
-
-	for (; *s; s++)
-		h = mix(h, (unsigned char)*s);
-	return h;
-}
-
-static uint64_t hash_string(const struct goro_recorder *r, size_t i)
-{
-	return hash_text(r->strings[i]);
-}
-
-static bool same_string(const struct goro_recorder *r, size_t i, const void *key)
-{
-	return strcmp(r->strings[i], key) == 0;
-}
-
-/* A string's number in the file + 1; 0 for NULL. */
-static uint64_t string_number(struct goro_recorder *r, const char *s)
-{
-	uint32_t *slot;
-
-	if (!s || r->no_memory)
-		return 0;
-	slot = find_slot(r, &r->string_index, hash_text(s), hash_string, same_string, s);
-	if (slot && *slot)
-		return *slot;
-	if (!slot || !GROW(r, r->strings, r->nstrings, 1, r->strings_cap)) {
-		r->no_memory = true;
-		return 0;
-	}
-	r->strings[r->nstrings] = strdup(s);
-	if (!r->strings[r->nstrings]) {
-		r->no_memory = true;
-		return 0;
-	}
-	*slot = (uint32_t)++r->nstrings;
-	r->string_index.n++;
-	r->new_strings++;
-	pack_string(&r->strings_out, s);
-	return *slot;
-}
-
-static uint64_t hash_key(const struct goro_recorder *r, size_t i)
-{
-	return mix(1, r->keys[i]);
-}
-
-static bool same_key(const struct goro_recorder *r, size_t i, const void *key)
-{
-	return r->keys[i] == *(const uint64_t *)key;
-}
-
-static void pack_frame(struct goro_recorder *r, const struct goro_frame *f)
-{
-	uint64_t function = string_number(r, f->function), file = string_number(r, f->file),
-		 module = string_number(r, f->module);
-
-	pack_number(&r->frames_out, function);
-	pack_number(&r->frames_out, file);
-	pack_number(&r->frames_out, module);
-	pack_number(&r->frames_out, f->line);
-	pack_number(&r->frames_out, f->module_offset);
-	pack_number(&r->frames_out, f->function_offset);
-	pack_number(&r->frames_out, (f->inlined ? 1u : 0) | (f->runtime ? 2u : 0));
-}
-
-/* Write what a pc means, unless that was done. */
-static void name_pc(struct goro_recorder *r, uint64_t pc, bool is_return)
-{
-	uint64_t key = pc << 1 | is_return;
-	const struct goro_frame *frames;
-	uint32_t *slot;
-	size_t n;
-
-	if (!pc || r->no_memory)
-		return;
-	slot = find_slot(r, &r->key_index, mix(1, key), hash_key, same_key, &key);
-	if (slot && *slot)
-		return;
-	if (!slot || !GROW(r, r->keys, r->nkeys, 1, r->keys_cap)) {
-		r->no_memory = true;
-		return;
-	}
-	r->keys[r->nkeys++] = key;
-	*slot = (uint32_t)r->nkeys;
-	r->key_index.n++;
-	frames = goro_scope_symbolize(r->scope, pc, is_return, &n);
-	if (!frames) {
-		r->no_memory = true;
-		return;
-	}
-	r->new_pcs++;
-	pack_number(&r->frames_out, pc);
-	pack_number(&r->frames_out, is_return);
-	pack_number(&r->frames_out, n);
-	for (size_t i = 0; i < n; i++)
-		pack_frame(r, &frames[i]);
-}
-
-struct stack_key {
-	const struct goro_stack *stack;
-	const uint64_t *pcs;
-};
-
-static uint64_t hash_pcs(const uint64_t *pcs, size_t n)
-{
-	uint64_t h = n;
-
-	for (size_t i = 0; i < n; i++)
-		h = mix(h, pcs[i]);
-	return h;
-}
-
-static uint64_t hash_stack(const struct goro_recorder *r, size_t i)
-{
-	return hash_pcs(r->pcs + r->stacks[i].first, r->stacks[i].n);
-}
-
-static bool same_stack(const struct goro_recorder *r, size_t i, const void *key)
-{
-	const struct written_stack *a = &r->stacks[i];
-	const struct stack_key *b = key;
-
-	return a->n == b->stack->n && a->complete == b->stack->complete &&
-	       a->by_frame_pointer == b->stack->by_frame_pointer &&
-	       memcmp(r->pcs + a->first, b->pcs, a->n * sizeof *b->pcs) == 0;
-}
-
-/* A stack's number in the file. */
-static uint32_t stack_number(struct goro_recorder *r, const struct goro_stack *st,
-			     const uint64_t *pcs)
-{
-	const struct stack_key key = { st, pcs };
-	uint32_t *slot =
-		find_slot(r, &r->stack_index, hash_pcs(pcs, st->n), hash_stack, same_stack, &key);
-	uint64_t last = 0;
-
-	if (slot && *slot)
-		return *slot - 1;
-	if (!slot || !GROW(r, r->stacks, r->nstacks, 1, r->stacks_cap) ||
-	    !GROW(r, r->pcs, r->npcs, st->n, r->pcs_cap)) {
-		r->no_memory = true;
-		return GORO_NO_STACK;
-	}
-	r->stacks[r->nstacks] =
-		(struct written_stack){ r->npcs, st->n, st->complete, st->by_frame_pointer };
-	memcpy(r->pcs + r->npcs, pcs, st->n * sizeof *pcs);
-	r->npcs += st->n;
-	*slot = (uint32_t)++r->nstacks;
-	r->stack_index.n++;
-	r->new_stacks++;
-	pack_number(&r->stacks_out, (st->complete ? 1u : 0) | (st->by_frame_pointer ? 2u : 0));
-	pack_number(&r->stacks_out, st->n);
-	for (uint32_t i = 0; i < st->n; i++) {
-		pack_signed(&r->stacks_out, (int64_t)(pcs[i] - last));
-		last = pcs[i];
-		name_pc(r, pcs[i], true);
-	}
-	return *slot - 1;
-}
 
 /* ---- a tick ---------------------------------------------------------------------------------- */
 
@@ -298,14 +38,6 @@ static void *copy(const void *from, size_t n, size_t size)
 	if (to && n)
 		memcpy(to, from, n * size);
 	return to;
-}
-
-/* The number of a name in the file, 0 for "". */
-static uint32_t text_number(struct goro_recorder *r, const struct goro_snapshot *snap,
-			    uint32_t offset)
-{
-	return snap->text && snap->text[offset] ? (uint32_t)string_number(r, snap->text + offset)
-						: 0;
 }
 
 /* Those that allocated anything. */
@@ -323,107 +55,145 @@ static bool take_heap(const struct goro_snapshot *snap, struct record_state *s)
 	return s->heap && s->heap_ended;
 }
 
-static bool make_state(struct goro_recorder *r, const struct goro_snapshot *snap,
-		       struct record_state *s)
+/* The number of a name in the file, 0 for "". It has one since add_texts(). */
+static uint32_t text_number(void *arg, uint32_t offset)
 {
-	uint32_t *numbers = calloc(snap->nstacks + 1, sizeof *numbers);
+	struct goro_recorder *r = arg;
+	const char *text = r->snap->text + offset;
 
+	return *text ? (uint32_t)record_string(&r->names, text) : 0;
+}
+
+/* Names are in front of the tick that needs them. */
+static void add_texts(struct goro_recorder *r)
+{
+	const struct goro_snapshot *snap = r->snap;
+
+	for (size_t i = 0; i < snap->ng; i++) {
+		if (snap->g[i].name)
+			text_number(r, snap->g[i].name);
+		if (snap->g[i].labels)
+			text_number(r, snap->g[i].labels);
+	}
+}
+
+/* All addresses that a report may want a name for. */
+static void add_pcs(struct record_names *r, const struct goro_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->ng; i++) {
+		record_pc(r, snap->g[i].spawn_pc, true);
+		record_pc(r, snap->g[i].entry, false);
+	}
+	for (size_t i = 0; i < snap->nheap_ended; i++)
+		record_pc(r, snap->heap_ended[i].spawn_pc, true);
+	for (size_t i = 0; i < snap->nobjects; i++)
+		record_pc(r, snap->objects[i].make_pc, true);
+	for (size_t i = 0; i < snap->ntombs; i++) {
+		record_pc(r, snap->tombs[i].spawn_pc, true);
+		record_pc(r, snap->tombs[i].entry, false);
+	}
+}
+
+/* stacks[i]: the number of the snapshot's i-th. */
+static bool add_names(struct goro_recorder *r, uint32_t *stacks)
+{
+	const struct goro_snapshot *snap = r->snap;
+
+	for (size_t i = 0; i < snap->nstacks; i++)
+		stacks[i] = record_stack(&r->names, &snap->stacks[i],
+					 snap->pcs + snap->stacks[i].first);
+	add_texts(r);
+	add_pcs(&r->names, snap);
+	return !r->names.no_memory;
+}
+
+static bool make_rest(const struct goro_snapshot *snap, struct record_state *s)
+{
 	*s = (struct record_state){ .head = *snap,
 				    .name = strdup(snap->name ? snap->name : "?"),
 				    .runtime = strdup(snap->runtime ? snap->runtime : "?"),
-				    .g = copy(snap->g, snap->ng, sizeof *s->g),
-				    .ng = snap->ng,
-				    .waits = copy(snap->waits, snap->nwaits, sizeof *s->waits),
-				    .nwaits = snap->nwaits,
-				    .rlocks = copy(snap->rlocks, snap->nrlocks, sizeof *s->rlocks),
-				    .nrlocks = snap->nrlocks,
-				    .objects =
-					    copy(snap->objects, snap->nobjects, sizeof *s->objects),
+				    .objects = snap->objects, /* until they are remembered */
 				    .nobjects = snap->nobjects,
 				    .procs = copy(snap->procs, snap->nprocs, sizeof *s->procs),
 				    .nprocs = snap->nprocs,
 				    .tombs = copy(snap->tombs, snap->ntombs, sizeof *s->tombs),
 				    .ntombs = snap->ntombs };
-	if (!numbers || !s->g || !s->waits || !s->rlocks || !s->objects || !s->procs || !s->tombs ||
-	    !s->name || !s->runtime || !take_heap(snap, s)) {
-		free(numbers);
-		return false;
-	}
-	for (size_t i = 0; i < snap->nstacks; i++)
-		numbers[i] = stack_number(r, &snap->stacks[i], snap->pcs + snap->stacks[i].first);
-	for (size_t i = 0; i < s->ng; i++) {
-		struct goro_info *g = &s->g[i];
-
-		g->wait_ns = g->wait_ns ? (uint64_t)snap->time - g->wait_ns : 0;
-		if (g->stack_id != GORO_NO_STACK)
-			g->stack_id = numbers[g->stack_id];
-		g->name = text_number(r, snap, g->name);
-		g->labels = text_number(r, snap, g->labels);
-	}
-	free(numbers);
-	return !r->no_memory;
+	return s->procs && s->tombs && s->name && s->runtime && take_heap(snap, s);
 }
 
-/* All addresses that a report may want a name for. */
-static void name_all(struct goro_recorder *r, const struct goro_snapshot *snap)
+static void forget(struct record_tick *t)
 {
-	for (size_t i = 0; i < snap->ng; i++) {
-		name_pc(r, snap->g[i].spawn_pc, true);
-		name_pc(r, snap->g[i].entry, false);
-	}
-	for (size_t i = 0; i < snap->nheap_ended; i++)
-		name_pc(r, snap->heap_ended[i].spawn_pc, true);
-	for (size_t i = 0; i < snap->nobjects; i++)
-		name_pc(r, snap->objects[i].make_pc, true);
-	for (size_t i = 0; i < snap->ntombs; i++) {
-		name_pc(r, snap->tombs[i].spawn_pc, true);
-		name_pc(r, snap->tombs[i].entry, false);
-	}
+	if (t->snap)
+		t->rest.objects = NULL; /* they are its */
+	record_state_free(&t->rest);
+	free(t->known);
+	*t = (struct record_tick){ 0 };
 }
 
-static void pack_part(struct packer *p, size_t n, struct packer *part)
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* A block at the end of `out` that is being compressed. */
+struct block {
+	struct packer *out;
+	size_t begin; /* of its head */
+	uint64_t raw_size;
+	z_stream z;
+	bool good;
+};
+
+/* What is there of p now, or the rest. */
+static void compress_some(struct block *b, struct packer *p, int flush)
 {
-	size_t begin;
+	uint8_t bytes[1 << 14];
 
-	pack_number(p, n);
-	begin = pack_begin(p);
-	pack_bytes(p, part->bytes, part->n);
-	pack_end(p, begin);
-	p->no_memory |= part->no_memory;
-	part->n = 0;
+	b->raw_size += p->n;
+	b->good = b->good && !p->no_memory && b->raw_size <= MAX_RAW;
+	if (b->good) {
+		b->z.next_in = p->bytes;
+		b->z.avail_in = (uInt)p->n;
+		do {
+			b->z.next_out = bytes;
+			b->z.avail_out = sizeof bytes;
+			deflate(&b->z, flush);
+			pack_bytes(b->out, bytes, sizeof bytes - b->z.avail_out);
+		} while (!b->z.avail_out);
+	}
+	p->n = 0;
 }
 
-static void pack_names(struct goro_recorder *r, struct packer *p)
+static void take_some(void *block, struct packer *p)
 {
-	pack_part(p, r->new_strings, &r->strings_out);
-	pack_part(p, r->new_pcs, &r->frames_out);
-	pack_part(p, r->new_stacks, &r->stacks_out);
-	r->new_strings = r->new_pcs = r->new_stacks = 0;
+	compress_some(block, p, Z_NO_FLUSH);
 }
 
-/* Append a block to `out`. */
-static bool add_block(struct packer *out, enum record_kind kind, const struct packer *raw,
+static void begin_block(struct block *b, struct packer *out)
+{
+	static const struct record_head head;
+
+	*b = (struct block){ .out = out, .begin = out->n };
+	b->good = deflateInit(&b->z, LEVEL) == Z_OK;
+	pack_bytes(out, &head, sizeof head);
+}
+
+static bool end_block(struct block *b, enum record_kind kind, struct packer *rest,
 		      const struct goro_snapshot *snap)
 {
-	struct record_head head = { .magic = "gblk",
-				    .kind = kind,
-				    .raw_size = (uint32_t)raw->n,
-				    .time = snap->time,
-				    .wall_time = snap->wall_time };
-	uLongf size = compressBound(raw->n);
-	uint8_t *bytes = raw->no_memory || raw->n > MAX_RAW ? NULL : malloc(size);
+	struct record_head head = {
+		.magic = "gblk", .kind = kind, .time = snap->time, .wall_time = snap->wall_time
+	};
+	uint8_t *bytes;
 
-	if (!bytes || compress2(bytes, &size, raw->bytes, raw->n, LEVEL) != Z_OK) {
-		free(bytes);
+	compress_some(b, rest, Z_FINISH);
+	deflateEnd(&b->z);
+	if (!b->good || b->out->no_memory)
 		return false;
-	}
-	head.size = (uint32_t)size;
-	head.crc = (uint32_t)crc32(0, bytes, (uInt)size);
+	bytes = b->out->bytes + b->begin;
+	head.size = (uint32_t)(b->out->n - b->begin - sizeof head);
+	head.raw_size = (uint32_t)b->raw_size;
+	head.crc = (uint32_t)crc32(0, bytes + sizeof head, head.size);
 	head.head_crc = (uint32_t)crc32(0, (const uint8_t *)&head, sizeof head);
-	pack_bytes(out, &head, sizeof head);
-	pack_bytes(out, bytes, size);
-	free(bytes);
-	return !out->no_memory;
+	memcpy(bytes, &head, sizeof head);
+	return true;
 }
 
 static struct goro_error *write_all(struct goro_recorder *r, const uint8_t *bytes, size_t n)
@@ -445,59 +215,77 @@ static struct goro_error *write_all(struct goro_recorder *r, const uint8_t *byte
 
 static bool is_whole_due(const struct goro_recorder *r)
 {
-	return !r->ticks || r->change_size > r->whole_size;
+	return !r->last.known || r->change_size > r->whole_size;
 }
 
 /* The blocks of one tick: its names, if there are new ones, and itself. */
-static bool make_blocks(struct goro_recorder *r, const struct goro_snapshot *snap,
-			const struct record_state *now, struct packer *out)
+static bool make_blocks(struct goro_recorder *r, struct record_tick *now, struct packer *out)
 {
 	struct packer raw = { 0 };
+	struct block block;
+	const struct record_sink sink = { take_some, &block };
 	bool whole = is_whole_due(r), ok = true;
+	size_t before;
 
-	if (r->new_strings || r->new_pcs || r->new_stacks) {
-		pack_names(r, &raw);
-		ok = add_block(out, RECORD_NAMES, &raw, snap);
-		raw.n = 0;
+	if (whole)
+		forget(&r->last);
+
+	if (record_has_names(&r->names)) {
+		begin_block(&block, out);
+		record_pack_names(&r->names, &raw);
+		ok = end_block(&block, RECORD_NAMES, &raw, now->snap);
 	}
+	before = out->n;
 	if (ok) {
-		size_t before = out->n;
-
-		record_pack(&raw, whole ? NULL : &r->last, now);
-		ok = add_block(out, whole ? RECORD_WHOLE : RECORD_CHANGE, &raw, snap);
-		if (whole) {
-			r->whole_size = out->n - before;
-			r->change_size = 0;
-		} else {
-			r->change_size += out->n - before;
-		}
+		begin_block(&block, out);
+		record_pack(&raw, whole ? NULL : &r->last, now, &sink);
+		ok = end_block(&block, whole ? RECORD_WHOLE : RECORD_CHANGE, &raw, now->snap);
 	}
 	pack_free(&raw);
+	if (whole)
+		r->whole_size = r->change_size = 0;
+	*(whole ? &r->whole_size : &r->change_size) += out->n - before;
 	return ok;
+}
+
+/* Make it independent of its snapshot. */
+static bool remember(struct goro_recorder *r, struct record_tick *now)
+{
+	struct goro_object *objects = copy(now->rest.objects, now->rest.nobjects, sizeof *objects);
+
+	if (!objects)
+		return false;
+	r->last = *now;
+	r->last.rest.objects = objects;
+	r->last.snap = NULL;
+	return true;
 }
 
 struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_snapshot *snap)
 {
-	struct record_state now;
+	uint32_t *stacks = calloc(snap->nstacks + 1, sizeof *stacks);
+	struct record_tick now = {
+		.snap = snap,
+		.stacks = stacks,
+		.text = text_number,
+		.arg = r,
+	};
 	struct packer out = { 0 };
 	struct goro_error *err = NULL;
-	bool ok = make_state(r, snap, &now);
 
-	if (ok)
-		name_all(r, snap);
-	ok = ok && !r->no_memory;
-	ok = ok && make_blocks(r, snap, &now, &out);
-	if (!ok)
+	r->snap = snap;
+	if (!stacks || !make_rest(snap, &now.rest) || !add_names(r, stacks) ||
+	    !make_blocks(r, &now, &out))
 		err = &goro_enomem;
 	if (!err)
 		err = write_all(r, out.bytes, out.n);
 	pack_free(&out);
-	if (err) {
-		record_state_free(&now);
-		return err;
+	free(stacks);
+	forget(&r->last); /* of which a part was taken over */
+	if (err || !remember(r, &now)) {
+		forget(&now);
+		return err ? err : &goro_enomem;
 	}
-	record_state_free(&r->last);
-	r->last = now;
 	r->ticks++;
 	return NULL;
 }
@@ -513,7 +301,7 @@ struct goro_error *goro_recorder_open(struct goro_recorder **ret, struct goro_sc
 
 	if (!r)
 		return &goro_enomem;
-	r->scope = scope;
+	r->names.scope = scope;
 	r->fd = -1;
 	r->path = strdup(path);
 	if (!r->path) {
@@ -540,19 +328,8 @@ void goro_recorder_close(struct goro_recorder *r)
 {
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->nstrings; i++)
-		free(r->strings[i]);
-	free(r->strings);
-	free(r->string_index.slots);
-	free(r->keys);
-	free(r->key_index.slots);
-	free(r->stacks);
-	free(r->pcs);
-	free(r->stack_index.slots);
-	pack_free(&r->strings_out);
-	pack_free(&r->frames_out);
-	pack_free(&r->stacks_out);
-	record_state_free(&r->last);
+	record_names_free(&r->names);
+	forget(&r->last);
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r->path);

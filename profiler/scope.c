@@ -298,6 +298,7 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 	b.summarize = scope->summarize;
 	b.members = scope->members;
 	b.objects = scope->members && scope->objects;
+	b.thrifty = scope->thrifty;
 	b.single_out = scope->single_out;
 	err = scope->reader->ops->read(scope->reader, t, &b);
 	if (err) {
@@ -424,6 +425,13 @@ void goro_scope_list_objects(struct goro_scope *scope)
 {
 	pthread_mutex_lock(&scope->lock);
 	scope->summarize = scope->members = scope->objects = true;
+	pthread_mutex_unlock(&scope->lock);
+}
+
+void goro_scope_be_thrifty(struct goro_scope *scope)
+{
+	pthread_mutex_lock(&scope->lock);
+	scope->thrifty = true;
 	pthread_mutex_unlock(&scope->lock);
 }
 

@@ -20,8 +20,8 @@ struct goro_scope {
 
 	/* A recording: then all of the following is NULL, but for the names. */
 	struct record *record;
-	size_t tick;			  /* where it stands, from 0 */
-	bool summarize, members, objects; /* see struct snapshot_builder */
+	size_t tick;				   /* where it stands, from 0 */
+	bool summarize, members, objects, thrifty; /* see struct snapshot_builder */
 	uint64_t single_out;
 
 	struct target *target;

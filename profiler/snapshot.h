@@ -24,6 +24,7 @@ struct snapshot_builder {
 	size_t crowd_table_size, crowd_table_used, crowds_cap, crowd_ids_cap, members_cap;
 	bool members;		     /* keep them */
 	bool objects;		     /* and what they wait for */
+	bool thrifty;		     /* all that if there are many */
 	uint64_t single_out;	     /* never part of a crowd */
 	bool named;		     /* some goroutine has a name or labels */
 	bool counted;		     /* snap->torn is right */

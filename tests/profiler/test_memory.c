@@ -31,8 +31,7 @@ struct observed {
 /*
  * "PID" is the program's. What a row costs: crowds keep an id of 8 bytes; lists 56 bytes, and 20
  * while they are sorted; waits as much again for who waits for what; all others a whole record of
- * some 200, and a recorder three: what it saw, and that and the last in the form in which they are
- * compared.
+ * some 200, and a recorder 20 more for what it remembers of the last tick.
  */
 static const struct row {
 	double most; /* bytes for each */
@@ -42,14 +41,14 @@ static const struct row {
 	{ 40, { "goro", "stack", "PID", "777" } },
 	{ 40, { "goro", "sched", "PID" } },
 	{ 80, { "goro", "diff", "PID", "PID" } },
-	{ 110, { "goro", "dump", "-f", "json", "PID" } },
-	{ 110, { "goro", "dump", "-f", "go", "PID" } },
-	{ 110, { "goro", "dump", "-g", "none", "PID" } },
-	{ 110, { "goro", "dump", "-f", "folded", "PID" } },
-	{ 140, { "goro", "waits", "PID" } },
-	{ 140, { "goro", "waits", "-f", "dot", "PID" } },
+	{ 90, { "goro", "dump", "-f", "json", "PID" } },
+	{ 90, { "goro", "dump", "-f", "go", "PID" } },
+	{ 90, { "goro", "dump", "-g", "none", "PID" } },
+	{ 90, { "goro", "dump", "-f", "folded", "PID" } },
+	{ 120, { "goro", "waits", "PID" } },
+	{ 120, { "goro", "waits", "-f", "dot", "PID" } },
 	{ 360, { "gotop", "-b", "PID" } },
-	{ 760, { "goro", "record", "-d", "0", "-o", "/dev/null", "PID" } },
+	{ 330, { "goro", "record", "-d", "0", "-o", "/dev/null", "PID" } },
 };
 
 static void fail(const char *what)

@@ -2,7 +2,7 @@
 /*
  * test_record.c - what was recorded is what was seen.
  *
- *	test_record BUSY ABBA NAMED
+ *	test_record BUSY ABBA NAMED CROWDED
  *
  * Snapshots of real programs go into a file and come back the same, tick by tick and in any order.
  * Then the file is cut and damaged at every kind of place.
@@ -19,11 +19,13 @@
 #include <cmocka.h>
 #include "goro_introspect.h"
 #include "program.h"
+#include "reader_goro.h"
+#include "scope.h"
 
 #define TICKS	 12
 #define BOUND_NS (5ll * 1000000000)
 
-static const char *busy, *abba, *named;
+static const char *busy, *abba, *named, *crowded;
 static char path[] = "/tmp/goro-record-XXXXXX";
 
 static void no_error(struct goro_error *err)
@@ -110,12 +112,11 @@ static void same_goroutine(const struct goro_snapshot *a, const struct goro_info
 	assert_string_equal(a->text + g->name, b->text + h->name);
 	assert_string_equal(a->text + g->labels, b->text + h->labels);
 	for (uint32_t i = 0; i < g->nwaits; i++) {
-		const struct goro_wait *x = &a->waits[g->waits_first + i];
-		const struct goro_wait *y = &b->waits[h->waits_first + i];
+		struct goro_wait x = goro_snapshot_wait(a, g, i), y = goro_snapshot_wait(b, h, i);
 
-		assert_int_equal(x->object, y->object);
-		assert_int_equal(x->reason, y->reason);
-		assert_int_equal(x->wait_class, y->wait_class);
+		assert_int_equal(x.object, y.object);
+		assert_int_equal(x.reason, y.reason);
+		assert_int_equal(x.wait_class, y.wait_class);
 	}
 	for (uint32_t i = 0; i < g->nrlocks; i++)
 		assert_int_equal(a->rlocks[g->rlocks_first + i], b->rlocks[h->rlocks_first + i]);
@@ -125,6 +126,8 @@ static void same_goroutine(const struct goro_snapshot *a, const struct goro_info
 static void same(struct goro_scope *x, const struct goro_snapshot *a, struct goro_scope *y,
 		 const struct goro_snapshot *b, size_t tick)
 {
+	struct goro_walk walk = { .snap = a };
+
 	assert_int_equal(b->source, GORO_RECORDING);
 	assert_int_equal(b->tick, tick);
 	assert_string_equal(a->name, b->name);
@@ -138,10 +141,12 @@ static void same(struct goro_scope *x, const struct goro_snapshot *a, struct gor
 	assert_int_equal(a->timers, b->timers);
 	assert_int_equal(a->torn, b->torn);
 	assert_int_equal(a->truncated, b->truncated);
-	assert_int_equal(a->ng, b->ng);
-	for (size_t i = 0; i < a->ng; i++) {
-		same_goroutine(a, &a->g[i], b, &b->g[i]);
-		same_names(x, a, &a->g[i], y, b, &b->g[i]);
+	assert_int_equal(goro_snapshot_count(a), b->ng);
+	for (size_t i = 0; i < b->ng; i++) {
+		const struct goro_info *g = goro_snapshot_next(&walk);
+
+		same_goroutine(a, g, b, &b->g[i]);
+		same_names(x, a, g, y, b, &b->g[i]);
 	}
 	assert_int_equal(a->nobjects, b->nobjects);
 	for (size_t i = 0; i < a->nobjects; i++) {
@@ -178,6 +183,8 @@ static bool any(struct goro_scope *scope, const struct goro_snapshot *snap, void
 	return snap->ng >= *(size_t *)arg;
 }
 
+static bool thrifty; /* even of few goroutines lists are recorded */
+
 static void session_start(struct session *s, const char *program, size_t goroutines)
 {
 	const char *argv[] = { program, NULL };
@@ -190,6 +197,10 @@ static void session_start(struct session *s, const char *program, size_t gorouti
 	goro_snapshot_free(first);
 	goro_scope_close(s->scope); /* it may have begun before its exec, under our name */
 	s->scope = program_open(s->pid);
+	if (thrifty) {
+		goro_scope_be_thrifty(s->scope);
+		((struct reader_goro *)s->scope->reader)->many = 2;
+	}
 	no_error(goro_recorder_open(&r, s->scope, path));
 	for (int i = 0; i < TICKS; i++) {
 		no_error(goro_scope_snapshot(s->scope, &s->snaps[i]));
@@ -255,6 +266,88 @@ static void test_names(void **state)
 {
 	(void)state;
 	round_trip(named, 3);
+}
+
+static void test_thrifty(void **state)
+{
+	struct session s;
+	size_t members = 0;
+
+	(void)state;
+	thrifty = true;
+	round_trip(crowded, 200);
+	round_trip(busy, 3);
+	round_trip(named, 3);
+	session_start(&s, crowded, 200);
+	for (int i = 0; i < TICKS; i++)
+		members += s.snaps[i]->nmembers;
+	assert_true(members > 100);
+	session_end(&s);
+	thrifty = false;
+}
+
+/* Goroutines come and go before, between and behind others. */
+static void test_order(void **state)
+{
+	static const struct {
+		size_t n;
+		uint64_t ids[8];
+	} ticks[] = {
+		{ 3, { 5, 9, 12 } },
+		{ 8, { 1, 2, 3, 4, 5, 6, 9, 12 } },
+		{ 2, { 4, 12 } },
+		{ 7, { 1, 3, 4, 6, 7, 8, 12 } },
+		{ 0, { 0 } },
+		{ 4, { 2, 3, 20, 21 } },
+		{ 5, { 1, 5, 6, 7, 20 } },
+		{ 6, { 2, 3, 10, 15, 21, 22 } },
+	};
+	/* Those that stay make a whole tick so big that changes are written all the time. */
+	enum { N = sizeof ticks / sizeof *ticks, STAY = 200 };
+	struct goro_info g[8 + STAY];
+	uint64_t random = 1;
+	struct goro_scope *file;
+	struct goro_recorder *r;
+
+	(void)state;
+	no_error(goro_recorder_open(&r, NULL, path));
+	for (size_t t = 0; t < N; t++) {
+		struct goro_snapshot snap = { .g = g, .ng = ticks[t].n, .time = 1000 };
+
+		for (size_t i = 0; i < snap.ng; i++)
+			g[i] = (struct goro_info){
+				.id = ticks[t].ids[i],
+				.letter = 'w',
+				.park_seq = (uint32_t)(ticks[t].ids[i] % 3 ? t : 1),
+				.stack_id = GORO_NO_STACK,
+			};
+		random = 1;
+		for (int i = 0; i < STAY; i++) {
+			random = random * 6364136223846793005u + 1442695040888963407u;
+			g[snap.ng++] = (struct goro_info){
+				.id = 1000 + (uint64_t)i,
+				.letter = 'w',
+				.wait_object = random,
+				.sp = random >> 7,
+				.stack_id = GORO_NO_STACK,
+			};
+		}
+		no_error(goro_recorder_add(r, &snap));
+	}
+	goro_recorder_close(r);
+	no_error(goro_scope_open(&file, path));
+	assert_int_equal(goro_scope_ticks(file), N);
+	for (size_t t = 0; t < N; t++) {
+		struct goro_snapshot *snap = snapshot_at(file, t + 1);
+
+		assert_int_equal(snap->ng, ticks[t].n + STAY);
+		for (size_t i = 0; i < ticks[t].n; i++) {
+			assert_int_equal(snap->g[i].id, ticks[t].ids[i]);
+			assert_int_equal(snap->g[i].park_seq, ticks[t].ids[i] % 3 ? t : 1);
+		}
+		goro_snapshot_free(snap);
+	}
+	goro_scope_close(file);
 }
 
 /* Without the process: the verdicts come from two neighbouring ticks. */
@@ -379,15 +472,17 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_busy),	 cmocka_unit_test(test_names),
 		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_damage),	 cmocka_unit_test(test_thrifty),
+		cmocka_unit_test(test_order),
 	};
 	int failed, fd;
 
-	if (argc != 4)
+	if (argc != 5)
 		return 2;
 	busy = argv[1];
 	abba = argv[2];
 	named = argv[3];
+	crowded = argv[4];
 	fd = mkstemp(path);
 	if (fd < 0)
 		return 1;
