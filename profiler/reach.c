@@ -129,6 +129,15 @@ static struct goro_error *read_guard(struct run *r)
 	return err;
 }
 
+static bool somebody_is_left(const struct run *r)
+{
+	for (size_t i = 0; i < r->view->snap->ng; i++) {
+		if (r->candidate[i] && !r->alive[i])
+			return true;
+	}
+	return false;
+}
+
 static struct goro_error *mark(struct run *r, const struct roots *roots)
 {
 	struct goro_error *err;
@@ -139,6 +148,7 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	/* Not of one that runs: to read what is cold there brings it back, for the proof too. */
 	if (reach_skips("cold") && r->view->nthreads)
 		target_absent_free(r->view->t);
+	reach_find_tops(r);
 	err = read_guard(r);
 	if (err)
 		return err;
@@ -153,6 +163,8 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 		reach_guess_search(r);
 		err = reach_drain(r);
 	}
+	if (!err && r->view->guess && somebody_is_left(r))
+		err = reach_search_unaligned(r);
 	if (!err) {
 		reach_guess_make(r);
 		err = measure(r);

@@ -4,7 +4,8 @@
  *
  * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
  * reach_search.c goes through the words of what was marked (reach_sweep.c where that
- * is much, reach_stacks.c for goroutines), reach_chain.c says why somebody can be woken. reach.c is
+ * is much, reach_stacks.c for goroutines, reach_unaligned.c where they begin at odd addresses),
+ * reach_chain.c says why somebody can be woken. reach.c is
  * the order in which they do it, and says why that is a proof.
  */
 #ifndef GORO_REACH_RUN_H
@@ -51,11 +52,21 @@ struct origin {
 	struct reach_link from;
 };
 
+/* Bytes 5 and 4 of pointers to what there is: the first, and from where to where the other is. */
+struct reach_top {
+	uint8_t fifth, lo, hi;
+};
+
+enum { REACH_TOPS = 4 };
+
 struct run {
 	const struct reach_view *view;
 	struct reach *ret;
 	struct heap heap;
 	struct zones zones;
+	struct reach_top tops[REACH_TOPS]; /* reach_unaligned.c's */
+	size_t ntops;
+	bool any_top;	    /* there are more */
 	uint64_t guard;	    /* of glibc's setjmp(), which disguises pointers by it; 0: not known */
 	uint64_t disguise;  /* what the low bits of such a pointer are; beyond 17 bits: none */
 	uint64_t **watched; /* of each area: bit of the first granule of what is waited for */
@@ -149,6 +160,16 @@ void reach_search_object(struct run *r, const struct heap_area *a, uint64_t at, 
 /* Everything that is a root, then all that was marked and what it leads to. */
 struct goro_error *reach_search_roots(struct run *r, const struct roots *roots);
 struct goro_error *reach_drain(struct run *r);
+
+/* ---- reach_unaligned.c -------------------------------------------------------------------------
+ */
+
+/* Once the zones are known: what all pointers have in common. */
+void reach_find_tops(struct run *r);
+/* All words of some bytes that lie at `at` in the target, wherever they begin. */
+void reach_search_bytes(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
+/* After all: those of marked objects that begin elsewhere than at a multiple of 8. */
+struct goro_error *reach_search_unaligned(struct run *r);
 
 /* ---- reach_stacks.c ---------------------------------------------------------------------------
  */

@@ -15,6 +15,7 @@
 struct goro_error *reach_search_memory(struct run *r, uint64_t lo, uint64_t hi)
 {
 	struct goro_error *err = NULL;
+	uint64_t loaded = 0; /* up to there */
 
 	lo = (lo + 7) & ~7ull;
 	for (uint64_t at = lo, end; at < hi && !err; at = end) {
@@ -39,9 +40,13 @@ struct goro_error *reach_search_memory(struct run *r, uint64_t lo, uint64_t hi)
 			stop = stop < end ? stop : end;
 			if (from >= stop)
 				continue;
+			/* A pointer may be half in the window before. */
+			if (from == loaded)
+				from -= 8;
 			memset(r->window, 0, stop - from);
 			err = heap_load_run(r->view->t, from, stop, r->window);
-			reach_search_words(r, r->window, stop - from, from);
+			reach_search_bytes(r, r->window, stop - from, from);
+			loaded = stop;
 		}
 	}
 	return err;

@@ -83,9 +83,9 @@ static void search_record(struct run *r, uint32_t g, const uint8_t *record)
 	size_t stale = info->state == GORO_STATE_WAITING ? facts->record_size : facts->record_wait;
 
 	r->here = (struct reach_link){ .kind = REACH_RECORD, .id = info->id };
-	reach_search_words(r, record, stale, info->record);
+	reach_search_bytes(r, record, stale, info->record);
 	if (stale + 8 < facts->record_size)
-		reach_search_words(r, record + stale + 8, facts->record_size - stale - 8,
+		reach_search_bytes(r, record + stale + 8, facts->record_size - stale - 8,
 				   info->record + stale + 8);
 }
 
@@ -105,7 +105,7 @@ static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t 
 		return NULL;
 	if (!stack)
 		return reach_search_memory(r, r->from[g], info->stack_hi);
-	reach_search_words(r, stack, info->stack_hi - r->from[g], r->from[g]);
+	reach_search_bytes(r, stack, info->stack_hi - r->from[g], r->from[g]);
 	return NULL;
 }
 

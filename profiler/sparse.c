@@ -37,11 +37,6 @@ void sparse_close(struct sparse_store *s)
 	*s = (struct sparse_store){ 0 };
 }
 
-static size_t count_of(const struct sparse_block *b)
-{
-	return b->before[SPARSE_LINES - 1] + sparse_count(b->map[SPARSE_LINES - 1]);
-}
-
 size_t sparse_pack_any(const uint8_t *page, struct sparse_block *head, uint64_t *words)
 {
 	size_t n = 0;
@@ -77,7 +72,7 @@ bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
 	*page = 0;
 	if (!n)
 		return true;
-	if (!old || at <= s->kept || count_of(old) < n) {
+	if (!old || at <= s->kept || sparse_block_words(old) < n) {
 		/* The first word stands for nothing. */
 		at = __atomic_fetch_add(&s->used, n + HEAD, __ATOMIC_RELAXED) + 1;
 		if (n + HEAD > s->room || at > s->room - n - HEAD || at > UINT32_MAX)

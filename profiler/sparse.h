@@ -78,6 +78,11 @@ static inline const struct sparse_block *sparse_block(const struct sparse *s, ui
 	return at ? (const struct sparse_block *)(const void *)(s->words + at) : NULL;
 }
 
+static inline size_t sparse_block_words(const struct sparse_block *b)
+{
+	return b->before[SPARSE_LINES - 1] + sparse_count(b->map[SPARSE_LINES - 1]);
+}
+
 /* The words of a line, from that bit on. */
 static inline const uint64_t *sparse_words(const struct sparse_block *b, unsigned line,
 					   unsigned bit)
