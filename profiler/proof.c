@@ -243,7 +243,7 @@ static struct goro_error *check_room(struct proof *p)
 			      (unsigned long long)(room >> 20));
 }
 
-/* Room for a copy of all that it has, and of what changes. There may be too much of it. */
+/* Room for copies: the filter's, the view's, and what changes. There may be too much of it. */
 static struct goro_error *open_store(struct proof *p)
 {
 	struct target_maps maps;
@@ -258,7 +258,7 @@ static struct goro_error *open_store(struct proof *p)
 	}
 	target_maps_free(&maps);
 	if (bytes <= MOST_SPACE)
-		sparse_open(&p->store, bytes, 2);
+		sparse_open(&p->store, bytes, 3);
 	return NULL;
 }
 

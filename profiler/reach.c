@@ -183,9 +183,8 @@ static void run_free(struct run *r)
 		free(r->suspects ? r->suspects[i] : NULL);
 		free(r->again ? r->again[i] : NULL);
 	}
-	/* With what was guessed of it. */
 	if (r->ret->guess.areas)
-		r->ret->guess.heap = r->heap;
+		reach_guess_keep(r);
 	else
 		heap_free(&r->heap);
 	zones_free(&r->zones);

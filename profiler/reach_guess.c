@@ -87,6 +87,16 @@ void reach_guess_make(struct run *r)
 	}
 }
 
+void reach_guess_keep(struct run *r)
+{
+	for (size_t i = 0; i < r->heap.nareas; i++) {
+		free(r->heap.areas[i].mark);
+		r->heap.areas[i].mark = NULL;
+	}
+	r->ret->guess.heap = r->heap;
+	r->heap = (struct heap){ 0 };
+}
+
 void reach_guess_free(struct reach_guess *g)
 {
 	for (size_t i = 0; i < g->nareas; i++) {

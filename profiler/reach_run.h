@@ -185,6 +185,8 @@ struct goro_error *reach_search_stacks(struct run *r);
 /* Before anything is marked, and once all is. False: no memory. */
 bool reach_guess_begin(struct run *r);
 void reach_guess_make(struct run *r);
+/* In the end: the heap goes with it, less what it does not need. */
+void reach_guess_keep(struct run *r);
 /* A word of an object at `at`: is its page one that cannot be skipped later? */
 static inline void reach_guess_note(struct run *r, size_t area, uint64_t at, uint64_t word)
 {
