@@ -160,7 +160,15 @@ struct goro_error *process_explain(const struct process *p, int error, const cha
 
 /* Takes text over. */
 struct goro_error *process_parse_maps(char *text, size_t len, struct target_maps *ret);
+
+/* ---- target_process_memory.c ------------------------------------------------------------------
+ */
+
+/* See target_ops.read. */
+struct goro_error *process_read(struct target *t, struct target_read *v, size_t n);
+/* The same of another process than the target's own, which has its address space. */
 struct goro_error *process_read_pid(struct target *t, int pid, struct target_read *v, size_t n);
+
 /* target_process_resident.c: see target_ops.resident. */
 void process_resident(struct target *t, struct target_range *v, size_t n);
 
