@@ -28,9 +28,12 @@ struct check_options {
 
 struct check_findings {
 	struct sites sites;
-	void *seen;	  /* goroutines of this run that were counted: a tree of tsearch(3) */
-	unsigned checked; /* processes that could be looked into */
-	bool interrupted; /* we were told to end: no more runs */
+	void *seen;	   /* goroutines of this run that were counted: a tree of tsearch(3) */
+	unsigned checked;  /* processes that could be looked into */
+	unsigned missed;   /* that came to their exit, and could not */
+	int killed_by;	   /* the signal that ended CMD; 0: none did */
+	char unknown[256]; /* why it was not to be proved that something is unreachable */
+	bool interrupted;  /* we were told to end: no more runs */
 };
 
 /* ---- check_find.c ---------------------------------------------------------------------------- */

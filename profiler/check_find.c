@@ -184,6 +184,9 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 	}
 	if (n)
 		add_goroutines(f, scope, snap, verdicts, what, which, n);
+	/* Main alone has nobody whom it could wait for in vain. */
+	if (verdicts->reach.unknown[0] && (n || (what == CHECK_PROVED && snap->ng > 1)))
+		snprintf(f->unknown, sizeof f->unknown, "%s", verdicts->reach.unknown);
 	free(which);
 	goro_verdicts_free(verdicts);
 	return NULL;

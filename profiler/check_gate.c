@@ -168,12 +168,17 @@ bool gate_busy(const struct gate *gate)
 	return gate->n != 0;
 }
 
-static void complain(const struct visitor *v, struct goro_error *err)
+static void complain(struct gate *gate, const struct visitor *v, struct goro_error *err)
 {
 	/* Who ends while we look needs no judgement any more. */
-	if (err->code != GORO_NO_TARGET)
+	if (err->code != GORO_NO_TARGET) {
 		fprintf(stderr, "goro: check: process %d was not checked: %s\n", v->pid,
 			err->message);
+		if (err->hint)
+			fprintf(stderr, "%s%s", err->hint,
+				err->hint[strlen(err->hint) - 1] == '\n' ? "" : "\n");
+		gate->findings->missed++;
+	}
 	goro_error_free(err);
 }
 
@@ -253,7 +258,7 @@ static bool begin_looking(struct gate *gate, struct visitor *v)
 	err = goro_scope_open_pid(&v->scope, v->pid);
 	if (err) {
 		v->scope = NULL;
-		complain(v, err);
+		complain(gate, v, err);
 		return false;
 	}
 	check_note_process(gate->findings, v->pid);
@@ -295,7 +300,7 @@ static bool look(struct gate *gate, struct visitor *v)
 	bool found, more;
 
 	if (err) {
-		complain(v, err);
+		complain(gate, v, err);
 		return false;
 	}
 	now = check_now();
@@ -310,7 +315,7 @@ static bool look(struct gate *gate, struct visitor *v)
 	} else if (found) {
 		err = check_find(gate->findings, v->scope, snap, gate->opt, what, v->caller);
 		if (err)
-			complain(v, err);
+			complain(gate, v, err);
 	}
 	goro_snapshot_free(snap);
 	return more;

@@ -152,6 +152,22 @@ bool check_failed(const struct check_options *opt, const struct check_findings *
 	return false;
 }
 
+/* What ends without exit() knocks at no gate. */
+static void put_unchecked(const char *command, int killed_by)
+{
+	if (killed_by)
+		fprintf(stderr,
+			"goro: check: nothing was checked: signal %d (%s) killed %s before it came "
+			"to its exit; --every looks meanwhile\n",
+			killed_by, strsignal(killed_by), command);
+	else
+		fprintf(stderr,
+			"goro: check: nothing was checked: %s ran no program with a goro runtime "
+			"that came to its exit (a panic or _exit() ends it before that; --every "
+			"looks meanwhile)\n",
+			command);
+}
+
 void check_report(FILE *out, const struct check_options *opt, struct check_findings *f, int status)
 {
 	sites_sort(&f->sites);
@@ -164,9 +180,9 @@ void check_report(FILE *out, const struct check_options *opt, struct check_findi
 	filter_report(opt->format == CHECK_TEXT ? out : stderr, &opt->filter, &f->sites);
 	if (f->sites.no_memory)
 		fputs("goro: check: out of memory: some findings are missing\n", stderr);
-	if (!f->checked && status != GORO_NOT_FOUND && status != GORO_NOT_RUNNABLE)
-		fprintf(stderr,
-			"goro: check: nothing was checked: %s ran no program with a goro runtime "
-			"that came to its exit\n",
-			opt->command[0]);
+	if (f->unknown[0])
+		fprintf(stderr, "goro: check: whether something is unreachable is not known: %s\n",
+			f->unknown);
+	if (!f->checked && !f->missed && status != GORO_NOT_FOUND && status != GORO_NOT_RUNNABLE)
+		put_unchecked(opt->command[0], f->killed_by);
 }

@@ -241,6 +241,7 @@ static void wait_for_events(struct run *run)
 /* 124, what the program returned, or 128 + the signal that killed it. */
 static int final_status(const struct run *run)
 {
+	run->findings->killed_by = WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0;
 	if (run->timed_out)
 		return GORO_TIMEOUT;
 	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);

@@ -65,7 +65,8 @@ static const char doc[] =
 	"Exit status:\n"
 	"  23   findings (see --fail-on), neither suppressed nor in the baseline\n"
 	"  2    wrong usage\n"
-	"  6    the check could not be set up, or its report not be written\n"
+	"  6    the check could not be set up, or a program not be looked into at\n"
+	"       its exit, or the report not be written\n"
 	"  124  CMD was killed after --timeout, and there are no findings\n"
 	"  126  CMD cannot be run\n"
 	"  127  CMD was not found\n"
@@ -180,6 +181,8 @@ static int write_report(FILE *out, struct options *o, struct check_findings *f, 
 		fprintf(stderr, "goro: check: cannot write the report to %s: %s\n",
 			o->file ? o->file : "stderr", strerror(errno));
 	bad |= !filter_write(&o->check.filter, &f->sites);
+	/* A test that could not be checked has not passed. */
+	bad |= f->missed && !status;
 	return failed ? GORO_FINDINGS : bad ? GORO_PARTIAL : status;
 }
 

@@ -121,13 +121,17 @@ uint64_t contract_find_note(struct target *t, const struct modules *ms, uint32_t
 
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address)
 {
+	char byte;
+	bool ok;
+
 	*address = contract_find_note(t, ms, GORO_NOTE_TYPE, GORO_CONTRACT_COOKIE);
 	for (size_t i = 0; i < ms->n && !*address; i++) {
 		*address = module_symbol(ms->v[i], GORO_CONTRACT_SYMBOL);
 		if (*address && !cookie_at(t, *address, GORO_CONTRACT_COOKIE))
 			*address = 0;
 	}
-	return NULL;
+	/* Its map may be for us to read, and its memory not: then nobody knows. */
+	return *address || !ms->n ? NULL : target_read_at(t, ms->v[0]->lo, &byte, 1, &ok);
 }
 
 /* ---- checking -------------------------------------------------------------------------------- */

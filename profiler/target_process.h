@@ -19,6 +19,7 @@ struct process {
 	int pagemap;  /* -1: not opened yet; -2: cannot be */
 	bool no_scan; /* this kernel has no PAGEMAP_SCAN */
 	int mem;      /* the same */
+	bool by_file; /* process_vm_readv() is forbidden to us */
 };
 
 /* ---- target_process_wiped.c: what a child would see wiped -------------------------------------

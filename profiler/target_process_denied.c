@@ -160,8 +160,9 @@ static struct goro_error *denied(const struct process *p)
 		ADD("container: it runs in another namespace: run this on the host as root, or "
 		    "inside the same container\n");
 	if (seccomp)
-		ADD("seccomp: a filter of your container may forbid process_vm_readv: start it "
-		    "with --security-opt seccomp=unconfined\n");
+		ADD("seccomp: a filter of your container may forbid ptrace and process_vm_readv: "
+		    "start it with --cap-add=SYS_PTRACE, or --security-opt "
+		    "seccomp=unconfined\n");
 	if (len == 0)
 		ADD("a security module (SELinux, AppArmor) may forbid it: see the kernel log\n");
 #undef ADD

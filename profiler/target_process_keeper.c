@@ -298,6 +298,9 @@ void keeper_main(struct keeper *k, int socket)
 	k->dir = k->p->dir;
 	k->pagemap = -1;
 	keep_apart(&k->socket, &k->dir);
+	/* Of its descriptors we have only that one, and as another. */
+	k->p->dir = k->dir;
+	k->p->mem = k->p->pagemap = -1;
 	stop_and_look(k);
 	if (k->sh->child)
 		keeper_offer_to_oom_killer(k->sh->child);

@@ -64,7 +64,7 @@ struct shared {
 struct keeper {
 	struct shared *sh;
 	const struct target_freeze *how;
-	const struct process *p;
+	struct process *p;
 	struct stop stop;
 	int dir, pagemap;
 	struct target_maps live;

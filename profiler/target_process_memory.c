@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "target_absent.h"
@@ -82,6 +83,83 @@ static bool stood_alone(const struct batch *b, size_t i)
 	return b->what[i] == PIECE && (i + 1 == b->nlocal || b->what[i + 1] == PIECE);
 }
 
+/* Of the process itself; -1: it cannot be opened. Several threads may come for it. */
+static int own_mem(struct process *p)
+{
+	int mem = __atomic_load_n(&p->mem, __ATOMIC_ACQUIRE), none = -1;
+
+	if (mem != -1)
+		return mem < 0 ? -1 : mem;
+	mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
+	if (__atomic_compare_exchange_n(&p->mem, &none, mem < 0 ? -2 : mem, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return mem;
+	if (mem >= 0)
+		close(mem);
+	return none < 0 ? -1 : none;
+}
+
+/* As process_vm_readv() does it, a call for each of the remote pieces. */
+static ssize_t read_file(int mem, const struct batch *b)
+{
+	size_t first = 0;
+	ssize_t sum = 0;
+
+	for (size_t i = 0; i < b->nremote; i++) {
+		const off_t at = (off_t)(uintptr_t)b->remote[i].iov_base;
+		const size_t len = b->remote[i].iov_len;
+		size_t past = first, there = 0;
+		ssize_t got;
+
+		do
+			there += b->local[past++].iov_len;
+		while (there < len);
+		got = len ? preadv(mem, b->local + first, (int)(past - first), at) : 0;
+		if (got == 0 && len)
+			errno = ESRCH; /* its memory is gone */
+		if (got < 0 && errno == EIO)
+			errno = EFAULT; /* a page that is not there */
+		if (got <= 0 && len)
+			return sum ? sum : -1;
+		sum += got;
+		if ((size_t)got < len)
+			break;
+		first = past;
+	}
+	return sum;
+}
+
+/*
+ * Filters of containers forbid process_vm_readv(), and some kernels lack it. The file in /proc
+ * tells the same to the same people; it costs a call for each piece.
+ */
+static ssize_t read_batch(struct process *p, int pid, const struct batch *b)
+{
+	char path[32];
+	ssize_t got = -1;
+	int mem;
+
+	if (!__atomic_load_n(&p->by_file, __ATOMIC_RELAXED)) {
+		got = process_vm_readv(pid, b->local, b->nlocal, b->remote, b->nremote, 0);
+		if (got >= 0 || (errno != EPERM && errno != ENOSYS))
+			return got;
+	}
+	errno = EPERM;
+	if (pid == p->target.pid) {
+		mem = own_mem(p);
+		got = mem < 0 ? -1 : read_file(mem, b);
+	} else {
+		snprintf(path, sizeof path, "/proc/%d/mem", pid);
+		mem = open(path, O_RDONLY | O_CLOEXEC);
+		got = mem < 0 ? -1 : read_file(mem, b);
+		if (mem >= 0)
+			close(mem);
+	}
+	if (got >= 0)
+		__atomic_store_n(&p->by_file, true, __ATOMIC_RELAXED);
+	return got;
+}
+
 /*
  * One call reads a batch. It stops at the first piece that faults: leave that one out and go on
  * behind it. If it was joined to others it is tried alone first: whether what lies before the fault
@@ -100,7 +178,7 @@ struct goro_error *process_read_pid(struct target *t, int pid, struct target_rea
 		b.nlocal = b.nremote = 0;
 		for (; size < most && add_piece(&b, &v[done + size]); size++)
 			v[done + size].ok = false;
-		got = process_vm_readv(pid, b.local, b.nlocal, b.remote, b.nremote, 0);
+		got = read_batch((struct process *)t, pid, &b);
 		if (got < 0 && errno != EFAULT && errno != EINVAL)
 			return process_explain((struct process *)t, errno, "the memory");
 		there = pieces_read(t, &b, got > 0 ? (uint64_t)got : 0, &next);
@@ -122,14 +200,9 @@ static struct goro_error *read_direct(struct target *t, struct target_read *v, s
  */
 static bool page_there(struct target *t, uint64_t address, void *to, size_t len)
 {
-	struct process *p = (struct process *)t;
+	int mem = own_mem((struct process *)t);
 
-	if (p->mem == -1) {
-		p->mem = openat(p->dir, "mem", O_RDONLY | O_CLOEXEC);
-		if (p->mem < 0)
-			p->mem = -2;
-	}
-	if (p->mem < 0 || pread(p->mem, to, len, (off_t)address) != (ssize_t)len)
+	if (mem < 0 || pread(mem, to, len, (off_t)address) != (ssize_t)len)
 		return false;
 	t->bytes_read += len;
 	return true;

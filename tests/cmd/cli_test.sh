@@ -132,6 +132,53 @@ not_a_goro_program() {
 	matches "$out" "^failure +contract +process $pid \(sleep\) has no goro runtime"
 }
 
+# Under a filter as that of a container. (LeakSanitizer would want to trace the command.)
+forbid() { # forbid STATUS CALLS ARG.. - arguments of goro
+	local want=$1 calls=$2 got
+	shift 2
+	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$FORBID" "$calls" "$GORO" "$@" \
+		>"$out" 2>"$err" </dev/null
+	got=$?
+	[ "$got" = 77 ] && skip "no filters of system calls here"
+	[ "$got" = "$want" ] || fail "without $calls: $*: status $got, not $want"
+}
+
+# What the kernel forbids one call it may permit another; and what nobody may read is no program
+# without goroutines.
+forbidden_calls() {
+	start abba
+	eventually leaked_is 2
+	forbid 0 process_vm_readv dump "$pid"
+	has "$out" "3 goroutines: 2 sync.Mutex.Lock, 1 sleep"
+	has "$out" "$(at abba FIRST)"
+	forbid 23 process_vm_readv leaks --no-stop "$pid"
+	has "$out" "LEAKED (cycle)"
+	forbid 4 process_vm_readv,preadv dump "$pid"
+	has "$err" "goro: dump: no permission to look into process $pid (abba)"
+	has "$err" "--cap-add=SYS_PTRACE"
+	forbid 4 process_vm_readv,preadv doctor "$pid"
+	matches "$out" "^failure +process +no permission to look into process $pid"
+	forbid 0 process_vm_readv,preadv ps --all
+	matches "$out" "^ *$pid +- .*no permission to look into process $pid"
+}
+
+# After a second most machines have come to where there is something to be proved.
+unknown_is_said() {
+	forbid 124 ptrace check --timeout 1s -- "$PROGS/captive"
+	grep -q "^goro: check: whether something is unreachable is not known: " "$err"
+}
+
+# A test that could not be looked at has not passed, and what was not to be proved is said.
+check_forbidden_calls() {
+	forbid 23 process_vm_readv check --grace 0 -- "$PROGS/leftover"
+	has "$err" "leftover: "
+	forbid 6 process_vm_readv,preadv check -- "$PROGS/quiet" 0
+	matches "$err" "^goro: check: process [0-9]+ was not checked: no permission"
+	hasnot "$err" "nothing was checked"
+	forbid 5 process_vm_readv,preadv check -- "$PROGS/quiet" 5
+	eventually unknown_is_said
+}
+
 # ---- looking -------------------------------------------------------------------------------------
 
 named_are_parked() {

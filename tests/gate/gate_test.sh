@@ -431,7 +431,7 @@ stale_stack() {
 # It died at once: there was nothing to look at, and that is said.
 crash() {
 	check 139 -- "$ENDS" crash
-	has "$err" "goro: check: nothing was checked: $ENDS ran no program with a goro runtime"
+	has "$err" "goro: check: nothing was checked: signal 11 (Segmentation fault) killed $ENDS"
 	no_litter
 }
 
