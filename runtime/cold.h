@@ -36,6 +36,7 @@ struct cold_notes {
 
 struct cold {
 	int64_t after; /* ns; 0: off */
+	bool dropped;  /* it was on in the process that we were forked from */
 	uint32_t tid;
 	uint32_t lock;	    /* entries and copies */
 	uint32_t fork_lock; /* to take pages away, or to fork; comes before the other */

@@ -299,5 +299,9 @@ void goro_cold_in_child(void)
 		goro_cold.arena_of[i]->copies = NULL;
 	}
 	goro_introspect.cold_arena_count = 0;
+	goro_cold.dropped |= goro_cold.after != 0;
 	goro_cold.after = 0;
+	/* It may fork in its turn; who had these is not here. */
+	goro_cold.forking = false;
+	goro_cold.lock = goro_cold.fork_lock = 0;
 }

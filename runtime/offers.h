@@ -174,6 +174,8 @@ bool goro_netpoll_commit(_Atomic uintptr_t *word, struct g *gp);
  */
 
 void goro_sysmon_start(void);
+/* Nobody has ever asked for it: there is no thread of ours but the one that main runs on. */
+bool goro_sysmon_unknown(void);
 void goro_sysmon_wake(void);
 
 /* ---- scavenge.c --------------------------------------------------------------------------------

@@ -52,8 +52,23 @@ struct p *goro_p_new(uint32_t id)
 	return pp;
 }
 
+/*
+ * Nothing but main has run: no thread of ours that the child would lack, and no epoll instance that
+ * it would share with its parent. Daemons fork then, and servers with a process for each core.
+ */
+static bool is_alone(void)
+{
+	return goro_tls_m == &m0 && m0.curg == main_g && goro_introspect.m_count == 1 &&
+	       !goro_introspect.netpoll && goro_sysmon_unknown();
+}
+
 static void in_fork_child(void)
 {
+	if (is_alone()) {
+		__atomic_store_n(&m0.tid, os_tid(), __ATOMIC_RELAXED);
+		os_membarrier_init();
+		return;
+	}
 	sched.forked = true;
 	goro_introspect.reclaim_socket[0] = '\0';
 	goro_tls_m = NULL;
@@ -136,7 +151,7 @@ struct m *goro_enter_slow(void)
 {
 	if (sched.forked)
 		goro_throw("goroutines do not exist in a fork()ed child; "
-			   "use posix_spawn(), or exec at once");
+			   "use posix_spawn(), exec at once, or fork before the first of them");
 	if (!goro_ms[0])
 		start();
 	if (goro_tls_blocking)

@@ -220,11 +220,16 @@ static void sysmon(void *unused)
 	}
 }
 
+static uint32_t start_lock;
+
+bool goro_sysmon_unknown(void)
+{
+	return !__atomic_load_n(&start_lock, __ATOMIC_ACQUIRE) && !sched.sysmon_started;
+}
+
 void goro_sysmon_start(void)
 {
-	static uint32_t once;
-
-	lock_always(&once);
+	lock_always(&start_lock);
 	if (!sched.sysmon_started) {
 		int err = os_thread_start(sysmon, NULL, true);
 
@@ -236,5 +241,5 @@ void goro_sysmon_start(void)
 		sched.sysmon_started = true;
 		goro_reclaim_start();
 	}
-	unlock_always(&once);
+	unlock_always(&start_lock);
 }

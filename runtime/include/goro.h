@@ -37,7 +37,9 @@
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.
- *   - After fork() the child has no goroutines to run; use posix_spawn() or exec at once.
+ *   - fork() before the first goroutine, timer or wait for a descriptor (as a daemon does) and the
+ *     child is a program like its parent. After that the child has no goroutines to run: use
+ *     posix_spawn(), or exec at once.
  *
  * Environment, read once at start:
  *   GORO_MAXPROCS=N     workers that run goroutines at once (default: the cores we may use)

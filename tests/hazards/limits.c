@@ -7,8 +7,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,13 +59,106 @@ static void parent_of_a_fork(void)
 static void child_of_a_fork(void)
 {
 	int status;
-	pid_t child = fork();
+	int ran = 0;
+	pid_t child;
 
+	go(set, &ran);
+	goro_yield();
+	check_eventually(ran);
+	child = fork();
 	check(child >= 0);
 	if (!child)
 		go(wait_for_ever, NULL);
 	check(waitpid(child, &status, 0) == child);
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 98);
+}
+
+static void echo(void *fd)
+{
+	char c;
+
+	while (goro_read(*(int *)fd, &c, 1) == 1)
+		check(goro_write(*(int *)fd, &c, 1) == 1);
+	goro_close(*(int *)fd);
+}
+
+static void lock_and_send(void *c)
+{
+	static goro_mutex mu;
+
+	goro_mutex_lock(&mu);
+	goro_yield();
+	goro_mutex_unlock(&mu);
+	goro_chan_send(c, &(int){ 1 });
+}
+
+/* As a daemon does, and a server with a process for each core. */
+static void use_everything(void)
+{
+	goro_chan *c = goro_chan_of(int, 0);
+	struct goro_case cases[] = { goro_recv_case(c, NULL) };
+	int pair[2], sum = 0, one;
+	char byte = 'x';
+
+	check(goro_select_timeout(cases, 1, GORO_MILLISECOND) == -1);
+	goro_set_maxprocs(4);
+	for (int i = 0; i < 100; i++)
+		go(lock_and_send, c);
+	for (int i = 0; i < 100; i++) {
+		check(goro_chan_recv(c, &one));
+		sum += one;
+	}
+	check(sum == 100);
+	check(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	go(echo, &pair[1]);
+	for (int i = 0; i < 100; i++) {
+		check(goro_write(pair[0], &byte, 1) == 1);
+		check(goro_read(pair[0], &byte, 1) == 1);
+	}
+	goro_close(pair[0]);
+	check_eventually(goro_count() == 1);
+}
+
+static void fork_before_all(void)
+{
+	static goro_mutex held;
+	int status;
+	pid_t child;
+
+	goro_mutex_lock(&held);
+	child = fork();
+	check(child >= 0);
+	if (!child) {
+		child = fork();
+		check(child >= 0);
+		if (child)
+			_exit(waitpid(child, &status, 0) == child ? status : 98);
+		goro_mutex_unlock(&held);
+		use_everything();
+		exit(0);
+	}
+	check(waitpid(child, &status, 0) == child && status == 0);
+	use_everything();
+}
+
+/* (Where there are no cold stacks it is like any other.) */
+static void fork_of_a_fork(void)
+{
+	int ran = 0, status;
+	pid_t child;
+
+	go(set, &ran);
+	goro_yield();
+	check_eventually(ran);
+	child = fork();
+	check(child >= 0);
+	if (!child) {
+		child = fork();
+		if (!child)
+			_exit(0);
+		_exit(waitpid(child, &status, 0) == child ? status : 98);
+	}
+	check(waitpid(child, &status, 0) == child && status == 0);
 }
 
 static void spawned_process(void)
@@ -126,7 +221,10 @@ static const struct check_case cases[] = {
 	  .env = "GORO_TRACEBACK=none" },
 	{ "parent_of_a_fork", parent_of_a_fork, .status = 0 },
 	{ "child_of_a_fork", child_of_a_fork, .status = 2,
-	  .says = { "goroutines do not exist in a fork\\(\\)ed child; use posix_spawn" } },
+	  .says = { "goroutines do not exist in a fork\\(\\)ed child; use posix_spawn.*, or fork "
+		    "before" } },
+	{ "fork_before_all", fork_before_all, .status = 0 },
+	{ "fork_of_a_fork", fork_of_a_fork, .status = 0, .env = "GORO_COLD=0.01" },
 	{ "spawned_process", spawned_process, .status = 0 },
 	{ "call_in_blocking", call_in_blocking, .status = 2,
 	  .says = { "called from inside goro_blocking\\(\\)" } },
