@@ -155,6 +155,9 @@ static inline void san_fiber_destroy(struct san_fiber *f, uintptr_t lo, uintptr_
 #endif
 }
 
+/* sanitizer.c: before the first goroutine. Ends the program that cannot go well. */
+void goro_sanitizer_check(void);
+
 /* Order made by membarrier or by owning a P, which TSan cannot see. */
 static inline void san_release(void *addr)
 {

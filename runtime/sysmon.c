@@ -231,8 +231,10 @@ void goro_sysmon_start(void)
 {
 	lock_always(&start_lock);
 	if (!sched.sysmon_started) {
-		int err = os_thread_start(sysmon, NULL, true);
+		int err;
 
+		goro_sanitizer_check();
+		err = os_thread_start(sysmon, NULL, true);
 		if (err)
 			goro_throw("cannot start a thread: error %d; "
 				   "is the limit on processes (ulimit -u, pids.max) reached?",

@@ -34,6 +34,8 @@
  *     larger frames can reach beyond it; compile those with -fstack-clash-protection.
  *   - A stack is not executable: a GCC nested function that uses variables of the one around it
  *     cannot be passed on as a pointer.
+ *   - A program with AddressSanitizer or ThreadSanitizer needs a libgoro that was built with it
+ *     (cmake --preset asan, or tsan): they must be told of every change of stacks.
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.

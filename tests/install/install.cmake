@@ -62,6 +62,29 @@ foreach(program c_shared cxx_shared c_static cxx_static)
 	must_compute(${SCRATCH}/${program})
 endforeach()
 
+# What such a program cannot know by itself: its sanitizer wants a library that was built with it.
+function(must_say sanitizer linked status words)
+	set(program ${SCRATCH}/${sanitizer}_${linked})
+	execute_process(COMMAND cc -fsanitize=${sanitizer} ${SOURCE}/user.c -o ${program} ${${linked}}
+		RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+	if(failed)
+		message(STATUS "cc has no -fsanitize=${sanitizer}: not tried")
+		return()
+	endif()
+	set(ENV{ASAN_OPTIONS} detect_leaks=0)
+	execute_process(COMMAND ${program} RESULT_VARIABLE got OUTPUT_VARIABLE output ERROR_VARIABLE output)
+	if(output MATCHES "unexpected memory mapping")
+		message(STATUS "${sanitizer} does not run here: not tried")
+	elseif(NOT got EQUAL ${status} OR NOT output MATCHES "${words}")
+		message(FATAL_ERROR "${program}: ${output}\nstatus ${got}, not ${status}")
+	endif()
+endfunction()
+
+foreach(linked shared static)
+	must_say(thread ${linked} 2 "^fatal error: the program has ThreadSanitizer and libgoro has not")
+	must_say(address ${linked} 0 "goro: the program has AddressSanitizer and libgoro has not")
+endforeach()
+
 # The observer's library.
 file(WRITE ${SCRATCH}/observer.c [[
 #include <goro/profiler.h>
