@@ -33,9 +33,10 @@ static const struct argp_option options[] = {
 static const char doc[] =
 	"Have a program unwind its leaked goroutines.\v"
 	"The program must have been started with GORO_RECLAIM in its environment; see goro(1).\n"
-	"What `goro leaks' proves LEAKED ends as by goro_exit(): its deferred functions run, its\n"
-	"stack is given back; memory that none of them frees stays lost. Main is never unwound.\n"
-	"Who waits for a lock or a waitgroup comes last, because what the others let go of may\n"
+	"\n"
+	"What `goro leaks' proves LEAKED ends as by goro_exit(): its deferred functions run, its "
+	"stack is given back; memory that none of them frees stays lost. Main is never unwound. "
+	"Who waits for a lock or a waitgroup comes last, because what the others let go of may "
 	"help.\n"
 	"\n"
 	"Exit status:\n"

@@ -161,10 +161,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+/* As in most programs; what is behind "--" is not ours. */
+static void accept_h(int argc, char **argv)
+{
+	static char help[] = "--help";
+
+	if (argc > 1 && !strcmp(argv[1], "-h"))
+		argv[1] = help;
+}
+
 static int run_command(const struct command *c, int argc, char **argv)
 {
 	char name[32];
 
+	accept_h(argc, argv);
 	snprintf(name, sizeof name, "goro %s", c->name);
 	argv[0] = name;
 	return c->run(argc, argv);
@@ -179,6 +189,7 @@ int main(int argc, char **argv)
 	int first = 0;
 
 	argp_err_exit_status = GORO_USAGE;
+	accept_h(argc, argv);
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first);
 	if (!first)
 		return cmd_usage(NULL, "which command? See `goro --help'");

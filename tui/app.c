@@ -55,6 +55,8 @@ static void take_news(struct app *a)
 
 	feed_take(a->feed, &news);
 	m->attached = news.attached;
+	if (news.ended && !m->ended && m->frame)
+		model_say(m, false, "it has ended: Esc leads from the groups to all that run now");
 	m->ended = news.ended;
 	m->waiting = news.waiting;
 	m->busy_since = news.busy_since;

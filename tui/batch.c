@@ -33,6 +33,15 @@ static int fail(struct goro_error *err)
 	return status;
 }
 
+/* A full disk, say. */
+static int written(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "gotop: cannot write the output: %s\n", strerror(errno));
+	return GORO_PARTIAL;
+}
+
 static void pause_ns(int64_t ns)
 {
 	struct timespec ts = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
@@ -130,7 +139,6 @@ static void print_frame(struct model *m)
 	else
 		print_table(t, v->cell, m, &s);
 	screen_free(&s);
-	fflush(stdout);
 }
 
 static int print_listing(const struct app_options *opt)
@@ -153,7 +161,7 @@ static int print_listing(const struct app_options *opt)
 	print_table(t, cell, &m, &s);
 	screen_free(&s);
 	model_free(&m);
-	return 0;
+	return written();
 }
 
 static void drop(struct model *m, struct namer *namer)
@@ -194,6 +202,7 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 	struct frame *f;
 	size_t ticks = goro_scope_ticks(scope);
 	bool more = true;
+	int status;
 
 	for (unsigned long i = 0; more && (!iterations || i < iterations); i++) {
 		if (i && !ticks && m->view != VIEW_PROFILE)
@@ -213,8 +222,9 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 		if (err)
 			return fail(err);
 		print_frame(m);
-		if (ferror(stdout))
-			return 1;
+		status = written();
+		if (status)
+			return status;
 	}
 	return 0;
 }

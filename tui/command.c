@@ -29,6 +29,7 @@ static void leave_target(struct app *a)
 	feed_detach(a->feed);
 	a->m.view = VIEW_PICKER;
 	a->m.nback = 0;
+	a->m.from_picker = true; /* whoever was named on the command line */
 	command_list_processes(a);
 }
 
@@ -74,7 +75,7 @@ static void back(struct app *a)
 	if (m->view == VIEW_PICKER && m->explain) {
 		goro_error_free(m->explain);
 		m->explain = NULL;
-	} else if (m->view == VIEW_GROUPS && m->from_picker) {
+	} else if (m->view == VIEW_GROUPS && (m->from_picker || m->ended)) {
 		leave_target(a);
 	} else if (!model_back(m) && m->view != VIEW_GROUPS && m->view != VIEW_PICKER) {
 		m->view = VIEW_GROUPS;

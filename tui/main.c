@@ -196,7 +196,8 @@ static const struct argp argp = {
 	       "samples"
 	       " of processor time where perf events are forbidden, stop it for moments."
 	       "\n\nExit status: 0 all right, 2 usage, 3 no such target or it ended, 4 no"
-	       " permission, 5 not a goro program, 126 or 127 CMD cannot be run or found.",
+	       " permission, 5 not a goro program, 6 the output cannot be written, 126 or 127 CMD "
+	       "cannot be run or found.",
 };
 
 static bool utf8_locale(void)

@@ -71,7 +71,15 @@ help_is_complete() {
 		matches "$out" "^Usage: goro $command"
 		has "$out" "Exit status:"
 		[ ! -s "$err" ] || fail "help on stderr"
+		# Text is as wide as it can be: no line ends where the next word had room.
+		same "$(awk '/^[^ ]/ && before && length(before) + 1 + length($1) < 72 { print before }
+			{ before = /^[^ ]/ && !/:$|^Usage/ ? $0 : "" }' "$out")" ""
+		mv "$out" "$scratch/help"
+		run 0 "$GORO" "$command" -h
+		cmp -s "$out" "$scratch/help" || fail "$command -h is not $command --help"
 	done
+	run 0 "$GORO" -h
+	has "$out" "Commands:"
 }
 
 # usage TEXT ARG.. - wrong usage: status 2 and this one line.

@@ -85,6 +85,14 @@ COLUMNS=70 run 0 -b "$target"
 run 0 -b
 out "$target .*leaky 200 600\$"
 
+# No room for it.
+for arguments in "-b $target" -b; do
+	# shellcheck disable=SC2086
+	"$gotop" $arguments >/dev/full 2>"$err"
+	[ $? = 6 ] || fail "gotop $arguments: not status 6 where nothing can be written"
+	err '^gotop: cannot write the output: No space left on device$'
+done
+
 run 3 999999999
 err 999999999
 run 3 -b no-such-process-name

@@ -267,9 +267,20 @@ static void test_target_ends(void **state)
 {
 	(void)state;
 	assert_int_equal(RUN(defaults(), "see LIVE", "see net.c:398 watch_session", "do end",
-			     "see ENDED", "see net.c:398 watch_session", "key Enter",
-			     "see [2 List]", "key Enter", "see >>  131", "key q"),
+			     "see ENDED", "see it has ended: Esc leads",
+			     "see net.c:398 watch_session", "key Enter", "see [2 List]",
+			     "key Enter", "see >>  131", "key Esc", "see [2 List]", "key Esc",
+			     "see [1 Groups]", "key q"),
 			 0);
+	assert_true(script_done());
+}
+
+/* It may run again by then, under another number. */
+static void test_another_after_the_end(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key Esc", "see LIVE", "do end", "see ENDED", "key Esc",
+	    "see choose a target", "do wait until detached", "key q");
 	assert_true(script_done());
 }
 
@@ -458,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pause, reset),
 		cmocka_unit_test_setup(test_prove, reset),
 		cmocka_unit_test_setup(test_target_ends, reset),
+		cmocka_unit_test_setup(test_another_after_the_end, reset),
 		cmocka_unit_test_setup(test_no_such_target, reset),
 		cmocka_unit_test_setup(test_picker, reset),
 		cmocka_unit_test_setup(test_picker_keeps_looking, reset),
