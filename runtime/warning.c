@@ -5,6 +5,7 @@
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,13 +14,19 @@
 
 enum { FRAMES_ABOVE = 10 };
 
-static void keep(struct call_stack *at, void *const *pc, int n)
+/* Where goroutines begin. */
+static bool is_entry(const char *pc)
 {
 	extern char goro_entry[], goro_entry_end[];
 
+	return pc >= goro_entry && pc <= goro_entry_end;
+}
+
+static void keep(struct call_stack *at, void *const *pc, int n)
+{
 	at->n = 0;
 	for (int i = 0; i < n && at->n < STACK_FRAMES; i++) {
-		if ((char *)pc[i] >= goro_entry && (char *)pc[i] <= goro_entry_end)
+		if (is_entry(pc[i]))
 			return;
 		at->pc[at->n++] = (uintptr_t)pc[i];
 	}
@@ -110,6 +117,68 @@ void goro_warning_stack(FILE *out, const struct call_stack *at)
 		if (!strcmp(line.function, "main"))
 			return;
 	}
+}
+
+/* ---- for the program itself ------------------------------------------------------------------ */
+
+enum { OWN_FRAMES = 100 };
+
+struct own_stack {
+	unsigned long id;
+	void *pc[OWN_FRAMES];
+	int n;
+	char *text;
+};
+
+/* Of the runtime only what began a panic is of interest: below it is who called it. */
+static void write_frames(FILE *out, const struct own_stack *own)
+{
+	struct line line;
+
+	for (int i = 0; i < own->n; i++) {
+		goro_line_of((uintptr_t)own->pc[i], true, &line);
+		if (!strcmp(line.function, "goro_main"))
+			return;
+		if (is_runtime(line.function) && strcmp(line.function, "goro_panic") != 0)
+			continue;
+		fprintf(out, "%s(...)\n\t%s:%d +0x%lx\n", line.function, line.file, line.number,
+			(unsigned long)line.offset);
+		if (!strcmp(line.function, "main"))
+			return;
+	}
+	if (own->n == OWN_FRAMES)
+		fputs("...additional frames elided...\n", out);
+}
+
+static void write_stack(void *arg)
+{
+	struct own_stack *own = arg;
+	size_t size;
+	FILE *out = open_memstream(&own->text, &size);
+
+	if (!out)
+		return;
+	fprintf(out, "goroutine %lu [running]:\n", own->id);
+	goro_warning_begin();
+	write_frames(out, own);
+	goro_warning_end();
+	if (fclose(out)) {
+		free(own->text);
+		own->text = NULL;
+	}
+}
+
+/* The caller's frames begin behind ours. */
+noinline char *goro_stack(void)
+{
+	struct own_stack own = { .id = (unsigned long)goro_id(), .text = NULL };
+	void *pc[OWN_FRAMES + 1];
+	int n = unw_backtrace(pc, OWN_FRAMES + 1);
+
+	for (int i = 1; i < n && !is_entry(pc[i]); i++)
+		own.pc[own.n++] = pc[i];
+	goro_blocking(write_stack, &own);
+	return own.text;
 }
 
 void goro_warning_say(const char *kind, const char *text)

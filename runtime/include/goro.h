@@ -253,7 +253,8 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
  * one of them recovers, the panic is over and the innermost goro_try() returns (without one the
  * goroutine ends, and main() ends the process with status 0). If none does, the process ends with
  * the message and the goroutine's stack, in Go's words and with Go's exit status 2. Misuse of this
- * API panics in the same way.
+ * API panics in the same way; but, as in Go, nobody recovers from the unlock of what is not locked,
+ * nor from a stack overflow or a lack of memory.
  *
  * A deferred function that runs because of a panic, or of goro_exit(), may panic and recover on its
  * own: it counts as a goro_try(), and what runs it goes on.
@@ -269,6 +270,13 @@ GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((form
  * block or a goro_exit() ended, even if that happens during a panic.
  */
 GORO_API const char *goro_recover(void);
+
+/*
+ * The calling goroutine's stack, in the words of a report, for a log (Go's debug.Stack). In a
+ * deferred function that runs because of a panic it leads to where that began. The caller frees it;
+ * NULL: out of memory. Blocks, and takes some milliseconds: it reads debug information.
+ */
+GORO_API char *goro_stack(void);
 
 /* Call fn(arg). True: it returned. False: it panicked, and a deferred function recovered. */
 GORO_API bool goro_try(goro_fn *fn, void *arg);

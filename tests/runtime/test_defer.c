@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Defer, panic, recover: order, nesting, the end of goroutines, and Go's words. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -354,7 +355,75 @@ static void many_frames(void)
 }
 
 #define DIES .status = 2, .says
+static __attribute__((noinline)) void goes_wrong(void *text)
+{
+	check(!strcmp(text, ""));
+	goro_panic("it went wrong");
+}
+
+static void keep_stack(void *text)
+{
+	char *stack = goro_stack();
+
+	check(stack != NULL);
+	snprintf(text, 4096, "%s", stack);
+	free(stack);
+	check(goro_recover() != NULL);
+}
+
+static __attribute__((noinline)) void handle(void *text)
+{
+	goro_defer(keep_stack, text);
+	goes_wrong(text);
+}
+
+struct kept {
+	char text[4096];
+	goro_waitgroup done;
+};
+
+static void handle_aside(void *arg)
+{
+	struct kept *own = arg;
+
+	goro_try(handle, own->text);
+	goro_waitgroup_done(&own->done);
+}
+
+/* Each of these, in this order. */
+static void check_lines(const char *text, const char *const *lines)
+{
+	for (; *lines; lines++) {
+		text = strstr(text, *lines);
+		check(text != NULL);
+	}
+}
+
+static void stack_leads_to_the_panic(void)
+{
+	static const char *const here[] = { "\nkeep_stack(...)\n\t", "\ngoro_panic(...)\n\t",
+					    "\ngoes_wrong(...)\n\t", "\nhandle(...)\n\t", NULL };
+	static const char *const in_main[] = { "\nstack_leads_to_the_panic(...)\n\t",
+					       "\nmain(...)\n\t", NULL };
+	static struct kept own;
+
+	goro_try(handle, own.text);
+	check(!strncmp(own.text, "goroutine 1 [running]:\n", 23));
+	check_lines(own.text, here);
+	check_lines(own.text, in_main);
+	check(!strstr(own.text, "goro_try"));
+	check(strstr(own.text, "test_defer.c:") != NULL);
+	own.text[0] = '\0';
+	goro_waitgroup_add(&own.done, 1);
+	go(handle_aside, &own);
+	goro_waitgroup_wait(&own.done);
+	check(strncmp(own.text, "goroutine 1 ", 12) != 0);
+	check_lines(own.text, here);
+	check(!strstr(own.text, "main("));
+}
+
 static const struct check_case cases[] = {
+	{ .name = "stack_leads_to_the_panic", .run = stack_leads_to_the_panic },
 	{ .name = "runs_when_the_block_ends", .run = runs_when_the_block_ends },
 	{ .name = "last_one_first", .run = last_one_first },
 	{ .name = "two_on_one_line", .run = two_on_one_line },
