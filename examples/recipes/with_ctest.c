@@ -5,7 +5,9 @@
  * Two ways. Run each case by itself under `goro check`, which needs nothing in the program and says
  * where each goroutine stands:
  *
- *	add_test(NAME jobs_are_done COMMAND goro check -- with_ctest jobs_are_done)
+ *	find_program(GORO goro REQUIRED)
+ *	add_test(NAME jobs_are_done
+ *		COMMAND ${GORO} check -- $<TARGET_FILE:with_ctest> jobs_are_done)
  *
  * Or, where goro is not installed, ask in the program: goro_assert_no_leaks() panics. With "ask" in
  * front of the case's name this one does. Here jobs_are_done forgets to stop its worker.

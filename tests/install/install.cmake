@@ -110,4 +110,16 @@ must(${CMAKE_COMMAND} --build ${SCRATCH}/project)
 foreach(program c_goro c_static cxx_goro cxx_static)
 	must_compute(${SCRATCH}/project/${program})
 endforeach()
+
+# The recipes, as somebody finds them who has installed goro: the case that leaves a goroutine behind
+# fails, and the other does not.
+set(recipes ${SCRATCH}/recipes)
+must(${CMAKE_COMMAND} -S ${SOURCE}/../../examples/recipes -B ${recipes} -DCMAKE_PREFIX_PATH=${prefix})
+must(${CMAKE_COMMAND} --build ${recipes} --target with_ctest)
+must(${CMAKE_CTEST_COMMAND} --test-dir ${recipes} -R worker_stops --no-tests=error)
+execute_process(COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${recipes} -R jobs_are_done --output-on-failure
+	RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(status EQUAL 0 OR NOT output MATCHES "with_ctest: 1 goroutine ")
+	message(FATAL_ERROR "the recipe for CTest finds nothing: ${output}")
+endif()
 file(REMOVE_RECURSE ${SCRATCH})
