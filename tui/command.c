@@ -393,6 +393,9 @@ void command_run(struct app *a, enum command c, long arg)
 		m->help_top = 0;
 		return m->view == VIEW_HELP ? back(a) : model_go(m, VIEW_HELP);
 	case CMD_QUIT:
+		/* Who leaves a page of help by q, as of man, does not mean all of it. */
+		if (m->view == VIEW_HELP && arg == 'q')
+			return back(a);
 		return command_quit(a, false);
 	case CMD_QUIT_KILL:
 		return command_quit(a, true);

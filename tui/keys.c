@@ -85,7 +85,11 @@ const struct binding bindings[] = {
 	{ CMD_FASTER, IN_DATA, { '-' }, NULL, "refresh more often" },
 	{ CMD_REDRAW, IN_ALL, { KEY_CTRL('L') }, NULL, "redraw" },
 	{ CMD_SUSPEND, IN_ALL, { KEY_CTRL('Z') }, NULL, "suspend gotop (fg brings it back)" },
-	{ CMD_QUIT, IN_ALL, { KEY_F10_, 'q', KEY_CTRL('C') }, "Quit", "quit" },
+	{ CMD_QUIT,
+	  IN_ALL,
+	  { KEY_F10_, 'q', KEY_CTRL('C') },
+	  "Quit",
+	  "quit; q leaves this help first" },
 	{ CMD_QUIT_KILL, IN_ALL, { 'Q' }, NULL, "quit, and end the command started by gotop" },
 };
 const size_t nbindings = ARRAY_LEN(bindings);

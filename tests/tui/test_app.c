@@ -127,7 +127,7 @@ static void test_tabs_and_help(void **state)
 	    "gone [1 Groups]", "key Tab", "see [1 Groups]", "click 3 Waits", "see [3 Waits]",
 	    "key 9", "see [3 Waits]", "key 2", "see [2 List]", "key h", "see EVERYWHERE",
 	    "see this help", "key End", "see lines", "gone EVERYWHERE", "key Home",
-	    "see EVERYWHERE", "key Esc", "see [2 List]", "key F1", "see EVERYWHERE", "key q");
+	    "see EVERYWHERE", "key Esc", "see [2 List]", "key F1", "see EVERYWHERE", "key F10");
 	assert_true(script_done());
 }
 
@@ -222,6 +222,15 @@ static void test_filter(void **state)
 	    "gone filter:", "see net.c:398", "key F4", "type zzz", "key Enter",
 	    "see no goroutine matches", "key F4", "see \nfilter: zzz", "key ^U", "key Enter",
 	    "see net.c:398", "key q");
+	assert_true(script_done());
+}
+
+static void test_help_is_left(void **state)
+{
+	(void)state;
+	RUN(defaults(), "see LIVE", "key h", "see EVERYWHERE", "key q", "see [1 Groups]",
+	    "gone EVERYWHERE", "key 2", "key h", "see EVERYWHERE", "key h", "see [2 List]",
+	    "key q");
 	assert_true(script_done());
 }
 
@@ -469,6 +478,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pause, reset),
 		cmocka_unit_test_setup(test_prove, reset),
 		cmocka_unit_test_setup(test_target_ends, reset),
+		cmocka_unit_test_setup(test_help_is_left, reset),
 		cmocka_unit_test_setup(test_another_after_the_end, reset),
 		cmocka_unit_test_setup(test_no_such_target, reset),
 		cmocka_unit_test_setup(test_picker, reset),
