@@ -163,6 +163,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const char *looks(const struct profile *p)
 {
+	if (p->taken == 1)
+		return p->kind == PROFILE_CPU ? "sample" : "look";
 	return p->kind == PROFILE_CPU ? "samples" : "looks";
 }
 

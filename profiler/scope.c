@@ -154,10 +154,14 @@ static struct goro_error *find_by_name(const char *name, int *pid)
 	if (found == 1)
 		return NULL;
 	if (found == 0)
-		return goro_error_hint(goro_error_new(GORO_NO_TARGET,
-						      "there is no process and no file named '%s'",
-						      name),
-				       "see those that can be looked into with: goro ps");
+		return goro_error_hint(
+			goro_error_new(GORO_NO_TARGET,
+				       *name && !access(name, F_OK)
+					       ? "there is no process named '%s', and the file is "
+						 "neither a core file nor a recording"
+					       : "there is no process and no file named '%s'",
+				       name),
+			"see those that can be looked into with: goro ps");
 	return goro_error_hint(goro_error_new(GORO_USAGE, "%zu processes are named '%s':%s%s",
 					      found, name, pids, found > 8 ? " ..." : ""),
 			       "give the process id instead");

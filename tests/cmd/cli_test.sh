@@ -127,6 +127,10 @@ no_target() {
 	same "$(wc -l <"$err")" 1
 	matches "$err" "^goro: dump: .*$none"
 	[ ! -s "$out" ] || fail "output without a target"
+	cd "$scratch" || fail "no scratch"
+	echo words >no-such-process
+	run 3 "$GORO" dump no-such-process
+	has "$err" "there is no process named 'no-such-process', and the file is neither a core file nor a recording"
 }
 
 not_a_goro_program() {

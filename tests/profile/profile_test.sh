@@ -144,7 +144,7 @@ stack_bytes() {
 	start
 	run 0 "$GORO" profile -m stack -f folded "$pid"
 	between $((20 * page)) "$(weight 'wait_for_never')" $((60 * page)) "bytes of 20 stacks"
-	has "$err" "1 looks"
+	has "$err" "1 look"
 }
 
 goroutines() {
