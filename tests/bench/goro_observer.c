@@ -8,6 +8,8 @@
  *       most memory that it needed
  *   dump_all_1e5
  *       the same in the forms that write each goroutine down
+ *   memory_1e6
+ *       the most memory that each command needs for as many
  *   tick_warm_1pct
  *       one more snapshot of 100,000, 1% of which ran since the last
  *   unwind_frame
@@ -144,16 +146,16 @@ static void dismiss(struct observed *o)
 /* ---- goro dump ---------------------------------------------------------------------------------
  */
 
-/* goro COMMAND [OPTION...] PID, its output thrown away. */
-static pid_t start_goro(const struct observed *o, const char *const *words)
+/* PROGRAM [COMMAND] [OPTION...] PID, its output thrown away. */
+static pid_t start_program(const struct observed *o, const char *program, const char *const *words)
 {
-	char path[4128], pid[16];
+	char path[4160], pid[16];
 	const char *argv[12] = { path };
 	posix_spawn_file_actions_t files;
 	pid_t ret;
 	int n = 1;
 
-	snprintf(path, sizeof(path), "%s/../../bin/goro", directory);
+	snprintf(path, sizeof(path), "%s/../../bin/%s", directory, program);
 	snprintf(pid, sizeof(pid), "%d", o->pid);
 	for (; *words; words++)
 		argv[n++] = *words;
@@ -161,16 +163,17 @@ static pid_t start_goro(const struct observed *o, const char *const *words)
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	must(posix_spawn(&ret, path, &files, NULL, (char *const *)argv, environ) == 0,
-	     "cannot start goro");
+	     "cannot start goro or gotop");
 	posix_spawn_file_actions_destroy(&files);
 	return ret;
 }
 
 /* Its most memory in bytes, and how long it took. */
-static double run_goro(const struct observed *o, const char *const *words, double *ms)
+static double run_program(const struct observed *o, const char *program, const char *const *words,
+			  double *ms)
 {
 	double start = now_ms();
-	pid_t pid = start_goro(o, words);
+	pid_t pid = start_program(o, program, words);
 	struct rusage usage;
 	int status;
 
@@ -180,6 +183,11 @@ static double run_goro(const struct observed *o, const char *const *words, doubl
 	must(status == 0, "goro failed");
 	*ms = now_ms() - start;
 	return (double)usage.ru_maxrss * 1024;
+}
+
+static double run_goro(const struct observed *o, const char *const *words, double *ms)
+{
+	return run_program(o, "goro", words, ms);
 }
 
 static void dump(const struct observed *o, const char *name, const char *rss_name,
@@ -222,6 +230,30 @@ static void dump_all_1e5(void)
 
 	dump(&o, "dump_go_1e5", "dump_go_memory_1e5", dump_go, 3);
 	dump(&o, "dump_json_1e5", "dump_json_memory_1e5", dump_json, 3);
+	dismiss(&o);
+}
+
+/* Whoever looks again and again looks more than once. */
+static void memory_1e6(void)
+{
+	static const struct {
+		const char *figure, *program, *words[8];
+	} rows[] = {
+		{ "memory_dump", "goro", { "dump" } },
+		{ "memory_dump_json", "goro", { "dump", "-f", "json" } },
+		{ "memory_dump_go", "goro", { "dump", "-f", "go" } },
+		{ "memory_waits", "goro", { "waits" } },
+		{ "memory_sched", "goro", { "sched" } },
+		{ "memory_record", "goro", { "record", "-d", "0", "-o", "/dev/null" } },
+		{ "memory_metrics", "goro", { "metrics" } },
+		{ "memory_gotop", "gotop", { "-b", "-d", "0.1", "-n", "4" } },
+	};
+	struct observed o = observe(scaled(1000000));
+	double ms;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		print_figure(rows[i].figure,
+			     run_program(&o, rows[i].program, rows[i].words, &ms) / 1e6);
 	dismiss(&o);
 }
 
@@ -436,9 +468,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } figures[] = {
-	{ "dump_cold_1e5", dump_cold_1e5 }, { "dump_cold_1e6", dump_cold_1e6 },
-	{ "dump_all_1e5", dump_all_1e5 },   { "tick_warm_1pct", tick_warm_1pct },
-	{ "unwind_frame", unwind_frame },   { "observed_gap", observed_gap },
+	{ "dump_cold_1e5", dump_cold_1e5 },   { "dump_cold_1e6", dump_cold_1e6 },
+	{ "dump_all_1e5", dump_all_1e5 },     { "memory_1e6", memory_1e6 },
+	{ "tick_warm_1pct", tick_warm_1pct }, { "unwind_frame", unwind_frame },
+	{ "observed_gap", observed_gap },
 };
 
 int main(int argc, char **argv)
