@@ -33,6 +33,7 @@ static const char *const givers[] = {
 	"pthread_sigqueue",
 	"mq_send",
 	"mq_timedsend",
+	"mq_notify",
 	"msgsnd",
 	"io_setup",
 	"io_submit",

@@ -161,7 +161,15 @@ bool process_sent_sockets(struct process_kept *k)
 /* ---- message queues ----------------------------------------------------------------------------
  */
 
-/* Its name is "/name", as nearly no file's is; and what it says of itself begins with "QSIZE:". */
+/* "QSIZE:8  NOTIFY:0  SIGNO:10  NOTIFY_PID:4711": messages, or a value for who waits for one. */
+static bool says_empty(const char *text)
+{
+	const char *size = strstr(text, "QSIZE:"), *pid = strstr(text, "NOTIFY_PID:");
+
+	return size && pid && !strtoul(size + 6, NULL, 10) && !strtoul(pid + 11, NULL, 10);
+}
+
+/* Its name is "/name", as nearly no file's is. */
 bool process_sent_in_queue(int fds, const char *name, const char *path)
 {
 	char text[128] = "";
@@ -180,7 +188,7 @@ bool process_sent_in_queue(int fds, const char *name, const char *path)
 		return false;
 	fd = openat(fds, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0 && read(fd, text, sizeof text - 1) > 0)
-		is = strtoul(text + strcspn(text, "0123456789"), NULL, 10) != 0;
+		is = !says_empty(text);
 	if (fd >= 0)
 		close(fd);
 	return is;

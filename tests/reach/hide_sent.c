@@ -124,10 +124,9 @@ static void in_full_pipe(void)
 		exit(77);
 }
 
-static void in_message_queue(void)
+static mqd_t open_queue(void)
 {
 	struct mq_attr attr = { .mq_maxmsg = 4, .mq_msgsize = sizeof(void *) };
-	void *pointer = new_box();
 	char name[32];
 	mqd_t q;
 
@@ -136,7 +135,24 @@ static void in_message_queue(void)
 	if (q == (mqd_t)-1)
 		exit(77);
 	mq_unlink(name);
-	if (mq_send(q, (const char *)&pointer, sizeof(pointer), 0))
+	return q;
+}
+
+static void in_message_queue(void)
+{
+	void *pointer = new_box();
+
+	if (mq_send(open_queue(), (const char *)&pointer, sizeof(pointer), 0))
+		exit(77);
+}
+
+/* It comes back with the first message. */
+static void with_message_queue(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = HIDE_SIGNAL };
+
+	event.sigev_value.sival_ptr = new_box();
+	if (mq_notify(open_queue(), &event))
 		exit(77);
 }
 
@@ -149,5 +165,6 @@ const struct place places_sent[] = {
 	{ "signal_to_thread", in_signal_to_thread },
 	{ "full_pipe", in_full_pipe },
 	{ "message_queue", in_message_queue },
+	{ "mq_notify", with_message_queue },
 	{ NULL, NULL },
 };
