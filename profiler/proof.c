@@ -41,6 +41,7 @@ struct proof {
 	struct sparse_store store; /* for its copies, and those of the view */
 	struct sparse *drafts;	   /* what of it is in there: the filter's areas */
 	uint64_t most;
+	bool tight; /* there is no room for the filter's copy beside that */
 };
 
 /* Could anything come of it? */
@@ -72,7 +73,7 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.facts = &facts,
 		.never = never,
 		.guess = stopped ? &p->guess : NULL,
-		.store = p->store.words ? &p->store : NULL,
+		.store = p->store.words && (stopped || !p->tight) ? &p->store : NULL,
 		.most = p->most,
 		.why = p->opt->why,
 	};
@@ -234,6 +235,7 @@ static struct goro_error *check_room(struct proof *p)
 		return NULL;
 	p->most = room < p->most ? room : p->most;
 	err = t->ops->usage(t, &usage);
+	p->tight = usage.rss / 8 * 9 * 2 + OUR_OWN > room;
 	if (err || usage.rss / 8 * 9 + OUR_OWN <= room)
 		return err;
 	return goro_error_new(GORO_PARTIAL,
