@@ -28,6 +28,34 @@ void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail
 	unlock_always(&sched.lock);
 }
 
+/*
+ * Take as many as a hand holds, if there still are; the first is returned, the rest is in the hand.
+ * Nobody but us puts others where they were in the ring, so they are read when they are ours.
+ */
+struct g *goro_runq_take_more(struct p *pp)
+{
+	uint32_t tail = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
+	uint64_t top = runq_top(pp);
+	uint32_t head, n;
+
+	do {
+		head = (uint32_t)top;
+		n = tail - head < HAND_LEN ? tail - head : HAND_LEN;
+		if (n == 0)
+			return NULL;
+	} while (!runq_claim(pp, &top, n));
+	for (uint32_t i = 1; i < n; i++) {
+		struct g *gp = atomic_load_explicit(&pp->runq[(head + i) % RUNQ_LEN],
+						    memory_order_relaxed);
+
+		atomic_store_explicit(&pp->hand[n - 1 - i], gp, memory_order_relaxed);
+	}
+	pp->hand_at = head + 1;
+	/* Release: each before the number that says it is there. */
+	atomic_store_explicit(&pp->nhand, n - 1, memory_order_release);
+	return atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
+}
+
 static struct g *steal_next(struct p *from)
 {
 	struct g *gp = atomic_load_explicit(&from->runnext, memory_order_relaxed);

@@ -22,6 +22,7 @@
 #include "runtime.h"
 
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail);
+struct g *goro_runq_take_more(struct p *pp);
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
 
 enum {
@@ -142,27 +143,11 @@ static inline struct g *runq_take_hand(struct p *pp, uint32_t n)
 	return atomic_load_explicit(&pp->hand[n - 1], memory_order_relaxed);
 }
 
-/* How many the owner takes at once where `len` wait. More than one if all are over soon. */
-static inline uint32_t runq_handful(struct p *pp, uint32_t len)
+/* Where `len` wait: are they so many, and all over so soon, that the owner takes HAND_LEN? */
+static inline bool runq_by_hand(struct p *pp, uint32_t len)
 {
-	if (likely(len < HAND_MIN) || !sched.own_next || sched.solo ||
-	    atomic_load_explicit(&pp->spread, memory_order_relaxed))
-		return 1;
-	return HAND_LEN;
-}
-
-/* All but the first of those that were claimed at `head`. Nobody but us puts others there. */
-static inline void runq_fill_hand(struct p *pp, uint32_t head)
-{
-	for (uint32_t i = 1; i < HAND_LEN; i++) {
-		struct g *gp = atomic_load_explicit(&pp->runq[(head + i) % RUNQ_LEN],
-						    memory_order_relaxed);
-
-		atomic_store_explicit(&pp->hand[HAND_LEN - 1 - i], gp, memory_order_relaxed);
-	}
-	pp->hand_at = head + 1;
-	/* Release: each before the number that says it is there. */
-	atomic_store_explicit(&pp->nhand, HAND_LEN - 1, memory_order_release);
+	return unlikely(len >= HAND_MIN) && !sched.solo && sched.own_next &&
+	       !atomic_load_explicit(&pp->spread, memory_order_relaxed);
 }
 
 static inline struct g *runq_take_ring(struct p *pp)
@@ -170,26 +155,24 @@ static inline struct g *runq_take_ring(struct p *pp)
 	uint32_t in_hand = atomic_load_explicit(&pp->nhand, memory_order_relaxed);
 	uint64_t top;
 
-	if (in_hand) {
+	if (unlikely(in_hand)) {
 		runq_prefetch(pp, pp->hand_at++);
 		return runq_take_hand(pp, in_hand);
 	}
 	top = runq_top(pp);
 	for (;;) {
-		uint32_t head = (uint32_t)top, n;
+		uint32_t head = (uint32_t)top, len;
 		struct g *gp;
 
-		n = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head;
-		if (n == 0)
+		len = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head;
+		if (len == 0)
 			return NULL;
-		n = runq_handful(pp, n);
 		runq_prefetch(pp, head);
+		if (runq_by_hand(pp, len))
+			return goro_runq_take_more(pp);
 		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
-		if (!runq_claim(pp, &top, n))
-			continue;
-		if (n > 1)
-			runq_fill_hand(pp, head);
-		return gp;
+		if (runq_claim(pp, &top, 1))
+			return gp;
 	}
 }
 

@@ -199,7 +199,7 @@ inline take_ring(x)
 		do
 		:: x != 0 || h == q[_pid].tail -> break
 		:: x == 0 && h != q[_pid].tail ->
-			n = (own_next && q[_pid].tail - h == LEN -> 2 : 1); /* runq_handful() */
+			n = (own_next && q[_pid].tail - h == LEN -> 2 : 1); /* runq_by_hand() */
 			y = q[_pid].entry[h % LEN];
 #ifdef HAND_UNCLAIMED
 			if
