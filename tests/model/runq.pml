@@ -10,7 +10,8 @@
  * Loads and stores are steps of their own; a compare-and-swap and an exchange are one.
  * What is in the slot, or in its hand, the owner puts and takes with plain loads and stores while it
  * is in the runtime, and a thief asks first whether it is (own_next; enter_retake.pml shows that the answer
- * holds); or, without membarrier, both exchange.
+ * holds); or, without membarrier, both exchange. (Only then is there an eighth goroutine, which
+ * what comes from the global queue needs to find no room: the model would be five times as big.)
  * Entries that are copied may be old ones by then: only the top, a head and a count of what was
  * taken at the tail, tells.
  *
@@ -58,7 +59,7 @@ inline lock()
 inline enter()
 {
 	atomic {
-		in_runtime[_pid] = true;
+		in_runtime[_pid] = own_next; /* else nobody asks */
 #ifndef NEXT_NO_WAIT
 		!asked[_pid]
 #endif
@@ -409,7 +410,10 @@ active [WORKERS] proctype worker()
 		enter();
 		put(7);
 		forget();
-		put(8);
+		if
+		:: own_next -> ran[8] = true
+		:: else -> put(8)
+		fi;
 		leave()
 	:: else -> begun
 	fi;
