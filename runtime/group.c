@@ -145,11 +145,18 @@ void goro_group_free(goro_group *g)
 /* ---- singleflight ------------------------------------------------------------------------------
  */
 
-/* On the stack of the goroutine that makes the call, or in its ticket: it stays until all that
- * share the call have copied. */
+/*
+ * On the stack of the goroutine that makes the call, or in its ticket: it stays until all that
+ * share the call have copied.
+ *
+ * Calls are linked by complements of pointers, which the leak detector does not follow: the table,
+ * often a global, would lead to the stack of who makes the call, and so to all that it may wait
+ * for. By this way nobody wakes it. Who asks only reads the key; and from the moment that it shares
+ * the call, when the one who makes it may come to wait for it, it has a pointer proper.
+ */
 struct goro_flight_call {
 	goro_flight *flight;
-	struct goro_flight_call *next;
+	uintptr_t next;
 	const char *key;
 	bool forgotten; /* not in the table any more */
 	uint32_t sharers;
@@ -159,7 +166,21 @@ struct goro_flight_call {
 	int err;
 };
 
-static struct goro_flight_call **slot_of(goro_flight *f, const char *key)
+static uintptr_t link_to(struct goro_flight_call *call)
+{
+	return call ? ~(uintptr_t)call : 0;
+}
+
+static struct goro_flight_call *linked(uintptr_t link)
+{
+	struct goro_flight_call *call = link ? (struct goro_flight_call *)~link : NULL;
+
+	/* Or the compiler might keep the link instead, and make a pointer of it each time. */
+	__asm__("" : "+r"(call));
+	return call;
+}
+
+static uintptr_t *slot_of(goro_flight *f, const char *key)
 {
 	uint32_t hash = 2166136261u; /* FNV-1a */
 
@@ -169,22 +190,24 @@ static struct goro_flight_call **slot_of(goro_flight *f, const char *key)
 }
 
 /* f->mu_ held. */
-static struct goro_flight_call **find(goro_flight *f, const char *key)
+static uintptr_t *find(goro_flight *f, const char *key)
 {
-	struct goro_flight_call **at = slot_of(f, key);
+	uintptr_t *at = slot_of(f, key);
 
-	while (*at && strcmp((*at)->key, key))
-		at = &(*at)->next;
+	while (*at && strcmp(linked(*at)->key, key))
+		at = &linked(*at)->next;
 	return at;
 }
 
 /* f->mu_ held. */
-static void forget(struct goro_flight_call **at)
+static void forget(uintptr_t *at)
 {
-	if (!*at)
+	struct goro_flight_call *call = linked(*at);
+
+	if (!call)
 		return;
-	(*at)->forgotten = true;
-	*at = (*at)->next;
+	call->forgotten = true;
+	*at = call->next;
 }
 
 /* The call is over: let the others have the result. */
@@ -214,13 +237,14 @@ static void make_call(struct goro_flight_call *call, goro_flight_fn *fn, void *a
 static struct goro_flight_call *join(struct goro_flight_call *mine)
 {
 	goro_flight *f = mine->flight;
-	struct goro_flight_call **at, *theirs;
+	struct goro_flight_call *theirs;
+	uintptr_t *at;
 
 	goro_mutex_lock(&f->mu_);
 	at = find(f, mine->key);
-	theirs = *at;
+	theirs = linked(*at);
 	if (!theirs) {
-		*at = mine;
+		*at = link_to(mine);
 		goro_waitgroup_add(&mine->made, 1);
 	} else if (theirs->size != mine->size) {
 		size_t size = theirs->size;

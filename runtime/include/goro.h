@@ -678,7 +678,7 @@ GORO_API void goro_group_free(goro_group *g);
 /* Ready when zeroed. */
 typedef struct goro_flight {
 	goro_mutex mu_;
-	struct goro_flight_call *calls_[GORO_FLIGHT_SLOTS];
+	uintptr_t calls_[GORO_FLIGHT_SLOTS]; /* complements of pointers, or 0 */
 } goro_flight;
 
 /* Writes its result, of the size that goro_flight_do() was given. Returns 0 or an error. */
