@@ -803,8 +803,8 @@ check_forwards_signals() {
 	mkfifo "$scratch/fifo"
 	exec 8<>"$scratch/fifo"
 	for signal in TERM:143 INT:130 HUP:129; do
-		# A shell ignores SIGINT in its background jobs.
-		env --default-signal=INT "$GORO" check -- "$PROGS/quiet" <&8 >"$out" 2>"$err" &
+		# A shell ignores SIGINT in its background jobs, and nohup SIGHUP in all that it starts.
+		env --default-signal=INT,HUP "$GORO" check -- "$PROGS/quiet" <&8 >"$out" 2>"$err" &
 		pid=$!
 		started+=("$pid")
 		eventually has_child "$pid"
