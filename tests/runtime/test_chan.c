@@ -207,11 +207,7 @@ static void close_wakes_every_receiver(void)
 
 /* ---- a crowd at one channel ---- */
 
-#ifdef __SANITIZE_THREAD__
-enum { CROWD = 300 }; /* it takes milliseconds for each */
-#else
-enum { CROWD = 3000 };
-#endif
+enum { CROWD = 3000 / CHECK_SLOW };
 enum { SELECTS_EVERY = 7, SERVED_ELSEWHERE = 10 };
 
 static struct gathering {

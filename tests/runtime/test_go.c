@@ -114,7 +114,7 @@ static void ids(void)
 	uint64_t last = 1;
 
 	check_eq(goro_id(), 1);
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 5000 / CHECK_SLOW; i++) {
 		uint64_t started = go(send_id, c), seen;
 
 		goro_chan_recv(c, &seen);
@@ -445,7 +445,7 @@ static void blocking_calls_hold_back_nobody(void)
 /* ---- in what order ----------------------------------------------------------------------------
  */
 
-enum { TREE_DEPTH = 14, TREES = 300 };
+enum { TREE_DEPTH = CHECK_SLOW > 1 ? 10 : 14, TREES = 300 / CHECK_SLOW };
 
 static atomic_int tree_live, tree_most, tree_ended, trees;
 

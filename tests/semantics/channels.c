@@ -227,7 +227,7 @@ static double chi_square(const int *hits, int n, int total)
 
 static void choice_is_fair(void)
 {
-	enum { N = 8, ROUNDS = 40000 };
+	enum { N = 8, ROUNDS = 40000 / CHECK_SLOW };
 	struct goro_case cases[N];
 	int hits[N] = { 0 }, after[N] = { 0 }, last = 0, v = 0;
 
@@ -260,7 +260,7 @@ static void choice_is_fair(void)
 /* Only some can go on: the others, before, between and behind them, lend them no extra weight. */
 static void choice_among_some_is_fair(void)
 {
-	enum { N = 9, ROUNDS = 30000 };
+	enum { N = 9, ROUNDS = 30000 / CHECK_SLOW };
 	struct goro_case cases[N];
 	int hits[3] = { 0 }, v = 0;
 

@@ -9,7 +9,7 @@
 
 #include "check.h"
 
-enum { ROUNDS = 2000 };
+enum { ROUNDS = 2000 / CHECK_SLOW };
 
 /* Two goroutines and what they share: `a` is written by the first, `b` by the second. */
 struct pair {

@@ -22,7 +22,7 @@
 #include "mixed.h"
 
 /* ThreadSanitizer has no room for so many. */
-enum { MOST = 10 * STRESS_LIVE / (STRESS_SLOW * STRESS_SLOW), PATIENCE = 120 * STRESS_SLOW };
+enum { MOST = 10 * STRESS_LIVE / STRESS_SLOW, PATIENCE = 120 * STRESS_SLOW };
 
 static atomic_ulong waves;
 

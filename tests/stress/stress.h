@@ -26,7 +26,7 @@
 #define __has_feature(feature) 0
 #endif
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define STRESS_LIVE 5000
+#define STRESS_LIVE 1000
 #define STRESS_SLOW 5
 #else
 #define STRESS_LIVE 10000
