@@ -4,7 +4,7 @@
 #   cmake -DROOT=<tree> -P run_usage.cmake
 cmake_minimum_required(VERSION 3.25)
 
-foreach(arguments "" "frobnicate" "--help" "demo now" "test fast" "install here there")
+foreach(arguments "" "frobnicate" "--help me" "demo now" "build all" "test fast" "install here there")
 	separate_arguments(words UNIX_COMMAND "${arguments}")
 	execute_process(COMMAND ${ROOT}/run ${words}
 		RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE error)
@@ -12,3 +12,8 @@ foreach(arguments "" "frobnicate" "--help" "demo now" "test fast" "install here 
 		message(FATAL_ERROR "./run ${arguments}: status ${status}\n${output}${error}")
 	endif()
 endforeach()
+
+execute_process(COMMAND ${ROOT}/run --help RESULT_VARIABLE status OUTPUT_VARIABLE output)
+if(NOT status EQUAL 0 OR NOT output MATCHES "^usage: ./run demo")
+	message(FATAL_ERROR "./run --help: status ${status}\n${output}")
+endif()
