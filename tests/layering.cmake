@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Who may know whom. Reads the sources (comments taken out) and fails with every offence in one run.
+# Who may know whom. Reads the sources (comments taken out) and fails with every offence in one run;
+# so it does where the documents that describe the tree name a path that is not there.
 #
 #   cmake -DROOT=<tree> -P layering.cmake                     check a tree
 #   cmake -DROOT=<tree> -DMUTANTS=<scratch> -P layering.cmake  check that each rule can fail:
@@ -71,7 +72,45 @@ function(pattern pattern)
 	set(offences "${offences}" PARENT_SCOPE)
 endfunction()
 
+# `profiler/judge.c`, `tests/reach`, `runtime/os_linux*.c` in a document are there: at least one file of
+# that name.
+function(paths_in document)
+	if(NOT EXISTS ${ROOT}/${document})
+		return()
+	endif()
+	file(READ ${ROOT}/${document} text)
+	string(REGEX MATCHALL "`(runtime|profiler|tui|tests|examples)/[^` ]*`" paths "${text}")
+	foreach(path ${paths})
+		string(REPLACE "`" "" path ${path})
+		string(REGEX REPLACE "<[a-z]+>" "*" files ${path})
+		string(REGEX REPLACE "/$" "" files ${files})
+		file(GLOB found ${ROOT}/${files})
+		if(NOT found)
+			offence(${ROOT}/${document} "${path}" "a path that is not there")
+		endif()
+	endforeach()
+	set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
+# Each directory of tests has its line in a document.
+function(tests_told_in document)
+	if(NOT EXISTS ${ROOT}/${document})
+		return()
+	endif()
+	file(READ ${ROOT}/${document} text)
+	file(GLOB directories LIST_DIRECTORIES TRUE RELATIVE ${ROOT}/tests ${ROOT}/tests/*)
+	foreach(directory ${directories})
+		if(IS_DIRECTORY ${ROOT}/tests/${directory} AND NOT text MATCHES "\n\\| [^|]*`${directory}`")
+			offence(${ROOT}/${document} "tests/${directory}" "no line says what is tested there")
+		endif()
+	endforeach()
+	set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
 function(check_tree)
+	paths_in(ARCHITECTURE.md)
+	paths_in(CONTRIBUTING.md)
+	tests_told_in(CONTRIBUTING.md)
 	includes_of(runtime WITH goro.h goro_introspect.h)
 	includes_of(runtime/heap WITH goro_introspect.h)
 	includes_of(profiler WITH goro_introspect.h flame.h pprof.pb-c.h) # the last two are made
@@ -144,6 +183,9 @@ function(check_mutants)
 	mutant(runtime/mutant.c "\tfutex(&word)" "only runtime/os_linux")
 	mutant(runtime/mutant.c "\tsigaction(sig, &sa, &old)" "only runtime/os_linux")
 	mutant(runtime/mutant.c "/* harmless */ long n = syscall(SYS_gettid)" "only runtime/os_linux")
+	mutant(ARCHITECTURE.md "`profiler/judge.c`, `runtime/context_<arch>.S` and `profiler/jugde.c`" "a path that is not")
+	file(MAKE_DIRECTORY ${MUTANTS}/tests/gone ${MUTANTS}/tests/told)
+	mutant(CONTRIBUTING.md "\n| `told` | what |" "no line says")
 	file(REMOVE_RECURSE ${MUTANTS})
 	message(STATUS "${seen} broken trees, all seen")
 endfunction()
