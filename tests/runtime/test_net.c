@@ -1,111 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: what goes through them, who waits, and what becomes of those who wait. */
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "goro_introspect.h"
-
-#define LOCAL "127.0.0.1"
-
-static int listen_local(void)
-{
-	int fd = goro_listen_tcp(LOCAL, 0, 128);
-
-	check(fd >= 0);
-	return fd;
-}
-
-static int dial(int listener)
-{
-	int fd = goro_dial_tcp(LOCAL, goro_port(listener));
-
-	check(fd >= 0);
-	return fd;
-}
-
-/* The two ends of a connection: TCP that the runtime made, so also its shortcuts for that. */
-static void connected(int ends[2])
-{
-	int listener = listen_local();
-
-	ends[0] = dial(listener);
-	ends[1] = goro_accept(listener);
-	check(ends[1] >= 0);
-	check_eq(goro_close(listener), 0);
-}
-
-static void read_all(int fd, void *buf, size_t n)
-{
-	char *at = buf;
-
-	while (n) {
-		ssize_t k = goro_read(fd, at, n);
-
-		check(k > 0);
-		at += k;
-		n -= (size_t)k;
-	}
-}
+#include "net.h"
 
 /* ---- echo ------------------------------------------------------------------------------------ */
-
-struct echo {
-	int listener, rounds;
-	goro_waitgroup wg;
-	atomic_long served;
-};
-
-static void echo_conn(void *arg)
-{
-	int fd = *(int *)arg;
-	char buf[512];
-	ssize_t n;
-
-	while ((n = goro_read(fd, buf, sizeof(buf))) > 0)
-		check_eq(goro_write(fd, buf, (size_t)n), n);
-	check_eq(n, 0);
-	check_eq(goro_close(fd), 0);
-}
-
-static void echo_accept(void *arg)
-{
-	struct echo *echo = arg;
-	int fd;
-
-	while ((fd = goro_accept(echo->listener)) >= 0)
-		go_copy(echo_conn, &fd);
-	check_eq(fd, -ECANCELED);
-	goro_waitgroup_done(&echo->wg);
-}
-
-static void echo_client(void *arg)
-{
-	struct echo *echo = arg;
-	int fd = dial(echo->listener);
-	unsigned char out[64], in[64];
-
-	for (int i = 0; i < echo->rounds; i++) {
-		for (size_t k = 0; k < sizeof(out); k++)
-			out[k] = (unsigned char)((size_t)fd * 31 + (size_t)i * 7 + k);
-		check_eq(goro_write(fd, out, sizeof(out)), (int64_t)sizeof(out));
-		read_all(fd, in, sizeof(in));
-		check(memcmp(out, in, sizeof(out)) == 0);
-		echo->served++;
-	}
-	check_eq(goro_close(fd), 0);
-	goro_waitgroup_done(&echo->wg);
-}
 
 /* Two acceptors on one listener, 64 connections, and everybody gets his own bytes back. */
 static void echo(void)
@@ -280,20 +186,6 @@ static void reads_of_nothing(void)
 
 /* ---- close ----------------------------------------------------------------------------------- */
 
-struct waiter {
-	int fd;
-	goro_waitgroup *wg;
-};
-
-static void read_cancelled(void *arg)
-{
-	struct waiter *w = arg;
-	char c;
-
-	check_eq(goro_read(w->fd, &c, 1), -ECANCELED);
-	goro_waitgroup_done(w->wg);
-}
-
 static void write_cancelled(void *arg)
 {
 	struct waiter *w = arg;
@@ -366,22 +258,6 @@ static void bad_descriptors(void)
 	check_eq(errno, 77);
 }
 
-static void receive_for_ever(void *arg)
-{
-	goro_chan_recv(arg, NULL);
-}
-
-static void echo_one(void *arg)
-{
-	int fd = *(int *)arg;
-	char c;
-
-	while (goro_read(fd, &c, 1) == 1)
-		if (goro_write(fd, &c, 1) != 1)
-			break;
-	goro_close(fd);
-}
-
 /* Numbers of closed descriptors come back at once; nothing of their past must. */
 static void reuse_after_close(void)
 {
@@ -389,7 +265,7 @@ static void reuse_after_close(void)
 	goro_waitgroup wg = { 0 };
 
 	for (int i = 0; i < 1000; i++) {
-		int a = dial(listener), b = goro_accept(listener);
+		int a = dial_local(listener), b = goro_accept(listener);
 		char c = (char)i;
 
 		check(b >= 0);
@@ -409,98 +285,6 @@ static void reuse_after_close(void)
 		check_eq(c, (char)i);
 		check_eq(goro_close(a), 0);
 	}
-}
-
-/* ---- deadlines ------------------------------------------------------------------------------- */
-
-#define MS GORO_MILLISECOND
-
-static void deadlines(void)
-{
-	static char lots[1 << 22];
-	int ends[2], listener = listen_local();
-	int64_t start = goro_now();
-	char c;
-
-	connected(ends);
-	check_eq(goro_set_deadline(ends[0], start + 30 * MS, 0), 0);
-	check_eq(goro_read(ends[0], &c, 1), -ETIMEDOUT);
-	check(goro_now() >= start + 30 * MS);
-	check_eq(goro_read(ends[0], &c, 1), -ETIMEDOUT); /* it stays over, also for what is there */
-	check_eq(goro_write(ends[1], "x", 1), 1);
-	check_eq(goro_read(ends[0], &c, 1), -ETIMEDOUT);
-	check_eq(goro_write(ends[0], "y", 1), 1); /* the other direction has none */
-	check_eq(goro_set_deadline(ends[0], 0, GORO_SAME_DEADLINE), 0);
-	check_eq(goro_read(ends[0], &c, 1), 1);
-
-	start = goro_now();
-	check_eq(goro_set_deadline(ends[0], GORO_SAME_DEADLINE, start + 30 * MS), 0);
-	check_eq(goro_write(ends[0], lots, sizeof(lots)), -ETIMEDOUT);
-	check(goro_now() >= start + 30 * MS);
-	check_eq(goro_set_deadline(listener, goro_now() + 10 * MS, 0), 0);
-	check_eq(goro_accept(listener), -ETIMEDOUT);
-	check_eq(goro_set_deadline(listener, 1, 1), 0); /* long ago */
-	check_eq(goro_accept(listener), -ETIMEDOUT);
-	check_eq(goro_set_deadline(ends[0], -1, -1), 0);
-	check_eq(goro_read(ends[0], &c, 1), -ETIMEDOUT);
-	check_eq(goro_connect(ends[0], NULL, 0), -ETIMEDOUT);
-}
-
-static void read_with_result(void *arg)
-{
-	int *fd_and_result = arg;
-	char c;
-
-	__atomic_store_n(&fd_and_result[1], (int)goro_read(fd_and_result[0], &c, 1),
-			 __ATOMIC_RELAXED);
-}
-
-/* One that waits already is subject to a deadline set now, or moved. */
-static void deadline_set_while_waiting(void)
-{
-	int ends[2];
-	static int args[2];
-	uint64_t id;
-
-	connected(ends);
-	args[0] = ends[0];
-	__atomic_store_n(&args[1], 7, __ATOMIC_RELAXED);
-	id = go(read_with_result, args);
-	check_parked(id, GORO_REASON_IO);
-	check_eq(goro_set_deadline(ends[0], goro_now() + 3600 * GORO_SECOND, 0), 0);
-	goro_sleep(5 * MS);
-	check_parked(id, GORO_REASON_IO);
-	check_eq(goro_set_deadline(ends[0], goro_now() + 5 * MS, 0), 0);
-	check_eventually(__atomic_load_n(&args[1], __ATOMIC_RELAXED) == -ETIMEDOUT);
-
-	check_eq(goro_set_deadline(ends[0], goro_now() + 20 * MS, 0), 0);
-	__atomic_store_n(&args[1], 7, __ATOMIC_RELAXED);
-	id = go(read_with_result, args);
-	check_eq(goro_set_deadline(ends[0], goro_now() + 60 * MS, 0), 0);
-	goro_sleep(30 * MS);
-	check_eq(__atomic_load_n(&args[1], __ATOMIC_RELAXED), 7); /* the first one was moved away */
-	check_eventually(__atomic_load_n(&args[1], __ATOMIC_RELAXED) == -ETIMEDOUT);
-}
-
-/* A closed descriptor's deadline is not the next one's, and keeps no dead program alive. */
-static void deadline_ends_with_close(void)
-{
-	int ends[2], fd;
-	char c;
-
-	connected(ends);
-	fd = ends[0];
-	check_eq(goro_set_deadline(fd, goro_now() + 20 * MS, goro_now() + 3600 * GORO_SECOND), 0);
-	check_eq(goro_close(fd), 0);
-	check_eq(goro_close(ends[1]), 0);
-	connected(ends);
-	check(ends[0] == fd || ends[1] == fd);
-	go_copy(echo_one, &ends[1]);
-	goro_sleep(25 * MS);
-	check_eq(goro_write(ends[0], "q", 1), 1);
-	check_eq(goro_read(ends[0], &c, 1), 1);
-	goro_close(ends[0]);
-	receive_for_ever(goro_chan_make(0, 0));
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -545,14 +329,14 @@ static struct rlimit limit_descriptors(rlim_t n)
 /* Out of descriptors is an error to be told, and over when some are free again. */
 static void out_of_descriptors(void)
 {
-	int listener = listen_local(), held[64], n = 0, client = dial(listener), conn;
+	int listener = listen_local(), held[64], n = 0, client = dial_local(listener), conn;
 	struct rlimit old;
 
 	conn = goro_accept(listener);
 	goro_close(conn);
 	goro_close(client);
 	old = limit_descriptors(48);
-	client = dial(listener);
+	client = dial_local(listener);
 	while (n < 64 && (held[n] = goro_open("/dev/null", O_RDONLY, 0)) >= 0)
 		n++;
 	check(n < 64);
@@ -636,195 +420,6 @@ static void listen_everywhere(void)
 	check_eq(goro_listen_tcp(LOCAL, goro_port(listener), 5), -EADDRINUSE);
 }
 
-/* ---- who waits ------------------------------------------------------------------------------- */
-
-/* A thread that the runtime knows nothing of. */
-static void *poke_later(void *arg)
-{
-	struct timespec ts = { 0, 100 * GORO_MILLISECOND };
-
-	nanosleep(&ts, NULL);
-	check_eq(write(*(int *)arg, "x", 1), 1);
-	return NULL;
-}
-
-/* All asleep but for one that waits for a descriptor: no deadlock. */
-static void io_is_no_deadlock(void)
-{
-	pthread_t thread;
-	int pair[2];
-	char c;
-
-	check_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	go(receive_for_ever, goro_chan_make(0, 0));
-	check_eq(pthread_create(&thread, NULL, poke_later, &pair[1]), 0);
-	check_eq(goro_read(pair[0], &c, 1), 1);
-	check_eq(pthread_join(thread, NULL), 0);
-}
-
-/* And when that one is off its descriptor, it is one. */
-static void deadlock_after_io(void)
-{
-	goro_waitgroup wg = { 0 };
-	int pair[2];
-	uint64_t id;
-
-	check_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	goro_waitgroup_add(&wg, 1);
-	id = go_copy(read_cancelled, &((struct waiter){ pair[0], &wg }));
-	check_parked(id, GORO_REASON_IO);
-	check_eq(goro_close(pair[0]), 0);
-	goro_waitgroup_wait(&wg);
-	receive_for_ever(goro_chan_make(0, 0));
-}
-
-static void yield_for_ever(void *arg)
-{
-	while (!atomic_load((atomic_bool *)arg))
-		goro_yield();
-}
-
-static void compute_for_ever(void *arg)
-{
-	while (!atomic_load((atomic_bool *)arg))
-		;
-}
-
-static void ping(int a, int b, int rounds, int64_t patience)
-{
-	int64_t worst = 0;
-	char c;
-
-	go_copy(echo_one, &b);
-	for (int i = 0; i < rounds; i++) {
-		int64_t start = goro_now(), took;
-
-		check_eq(goro_write(a, "x", 1), 1);
-		check_eq(goro_read(a, &c, 1), 1);
-		took = goro_now() - start;
-		worst = took > worst ? took : worst;
-	}
-	check(worst < patience);
-}
-
-/* Workers that never run out of goroutines still look at descriptors. */
-static void polled_beside_yields(void)
-{
-	static atomic_bool stop;
-	int ends[2];
-
-	connected(ends);
-	for (int i = 0; i < 8; i++)
-		go(yield_for_ever, &stop);
-	ping(ends[0], ends[1], 20, 2 * GORO_SECOND);
-	stop = true;
-}
-
-static void polled_beside_hogs(void)
-{
-	static atomic_bool stop;
-	int ends[2];
-
-	connected(ends);
-	for (int i = 0; i < 4; i++)
-		go(compute_for_ever, &stop);
-	ping(ends[0], ends[1], 10, 5 * GORO_SECOND);
-	stop = true;
-}
-
-/* Timers are not late because their keeper sleeps in epoll_wait, nor because there is traffic. */
-static void ticks_beside_traffic(void)
-{
-	struct echo e = { .listener = listen_local(), .rounds = 400 };
-	int64_t worst = 0;
-
-	goro_waitgroup_add(&e.wg, 65);
-	go(echo_accept, &e);
-	for (int i = 0; i < 64; i++)
-		go(echo_client, &e);
-	while (e.served < 64 * 400L) {
-		int64_t start = goro_now(), late;
-
-		goro_sleep(GORO_MILLISECOND);
-		late = goro_now() - start - GORO_MILLISECOND;
-		worst = late > worst ? late : worst;
-	}
-	fprintf(stderr, "worst tick: %ld us late\n", (long)(worst / GORO_MICROSECOND));
-	check(worst < GORO_SECOND);
-	goro_close(e.listener);
-	goro_waitgroup_wait(&e.wg);
-}
-
-/* ---- dial in time ---------------------------------------------------------------------------- */
-
-/* Nobody accepts, and there is room for no more: the next one to come is not answered. */
-static int full_listener(void)
-{
-	int listener = goro_listen_tcp(LOCAL, 0, 0), fd;
-
-	check(listener >= 0);
-	for (int i = 0; i < 8; i++) {
-		fd = goro_dial_tcp_timeout(LOCAL, goro_port(listener), 100 * GORO_MILLISECOND);
-		if (fd == -ETIMEDOUT)
-			return listener;
-		check(fd >= 0);
-	}
-	check(false);
-	return -1;
-}
-
-static void dial_in_time(void)
-{
-	int listener = full_listener(), fd;
-	int64_t start = goro_now();
-
-	check_eq(goro_dial_tcp_timeout(LOCAL, goro_port(listener), 30 * GORO_MILLISECOND),
-		 -ETIMEDOUT);
-	check(goro_now() - start >= 30 * GORO_MILLISECOND);
-	check_eq(goro_dial_tcp_timeout(LOCAL, goro_port(listener), -1), -ETIMEDOUT);
-	check_eq(goro_close(listener), 0);
-	/* Who was in time has no deadline any more. */
-	listener = goro_listen_tcp(LOCAL, 0, 5);
-	fd = goro_dial_tcp_timeout("localhost", goro_port(listener), 20 * GORO_SECOND);
-	check(fd >= 0);
-	check_eq(goro_write(fd, "x", 1), 1);
-	check_eq(goro_dial_tcp_timeout("no-such-host.invalid", 1, GORO_SECOND) < 0, 1);
-}
-
-static void cancel_later(void *ctx)
-{
-	goro_sleep(20 * GORO_MILLISECOND);
-	goro_context_cancel(ctx);
-}
-
-static void dial_with_context(void)
-{
-	int listener = full_listener(), port = goro_port(listener), fd;
-	goro_context *ctx = goro_context_with_cancel(goro_background()),
-		     *limited = goro_context_with_timeout(goro_background(), 30 * GORO_MILLISECOND);
-
-	go(cancel_later, ctx);
-	check_eq(goro_dial_tcp_context(ctx, LOCAL, port), -ECANCELED);
-	check_eq(goro_dial_tcp_context(ctx, LOCAL, port), -ECANCELED);
-	check_eq(goro_dial_tcp_context(limited, LOCAL, port), -ETIMEDOUT);
-	check_eq(goro_dial_tcp_context(limited, "localhost", port), -ETIMEDOUT);
-	goro_context_release(ctx);
-	goro_context_release(limited);
-	goro_close(listener);
-	listener = goro_listen_tcp(LOCAL, 0, 5);
-	ctx = goro_context_with_timeout(goro_background(), 20 * GORO_SECOND);
-	fd = goro_dial_tcp_context(ctx, "localhost", goro_port(listener));
-	check(fd >= 0);
-	goro_context_cancel(ctx); /* does not touch the connection */
-	goro_context_release(ctx);
-	check_eq(goro_write(fd, "x", 1), 1);
-}
-
-static void dial_without_context(void)
-{
-	goro_dial_tcp_context(NULL, LOCAL, 1);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct check_case cases[] = {
@@ -836,32 +431,12 @@ int main(int argc, char **argv)
 		{ .name = "close_while_blocked", .run = close_while_blocked },
 		{ .name = "bad_descriptors", .run = bad_descriptors },
 		{ .name = "reuse_after_close", .run = reuse_after_close },
-		{ .name = "deadlines", .run = deadlines },
-		{ .name = "deadline_set_while_waiting", .run = deadline_set_while_waiting },
-		{ .name = "deadline_ends_with_close",
-		  .run = deadline_ends_with_close,
-		  .status = 2,
-		  .says = { "^fatal error: all goroutines are asleep - deadlock!" } },
 		{ .name = "epipe_without_sigpipe", .run = epipe_without_sigpipe },
 		{ .name = "connect_refused", .run = connect_refused },
 		{ .name = "out_of_descriptors", .run = out_of_descriptors },
 		{ .name = "no_descriptor_to_poll", .run = no_descriptor_to_poll },
 		{ .name = "foreign_sockets", .run = foreign_sockets },
 		{ .name = "listen_everywhere", .run = listen_everywhere },
-		{ .name = "io_is_no_deadlock", .run = io_is_no_deadlock },
-		{ .name = "deadlock_after_io",
-		  .run = deadlock_after_io,
-		  .status = 2,
-		  .says = { "^fatal error: all goroutines are asleep - deadlock!" } },
-		{ .name = "polled_beside_yields", .run = polled_beside_yields },
-		{ .name = "polled_beside_hogs", .run = polled_beside_hogs },
-		{ .name = "dial_in_time", .run = dial_in_time },
-		{ .name = "dial_with_context", .run = dial_with_context },
-		{ .name = "dial_without_context",
-		  .run = dial_without_context,
-		  .status = 2,
-		  .says = { "^panic: nil context$" } },
-		{ .name = "ticks_beside_traffic", .run = ticks_beside_traffic },
 	};
 
 	return check_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
