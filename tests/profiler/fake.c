@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "scope.h"
 
 #define NOTE	 0x200u
 #define CONTRACT 0x400u
@@ -335,4 +336,24 @@ void fake_free(struct fake *f)
 		free(f->segments[i].bytes);
 	free(f->target.name);
 	free(f);
+}
+
+struct goro_scope *fake_open(struct fake *f)
+{
+	struct goro_scope *scope = NULL;
+	struct goro_error *err = goro_scope_open_target(&scope, &f->target);
+
+	if (err)
+		fail_msg("%s", err->message);
+	return scope;
+}
+
+struct goro_snapshot *fake_look(struct goro_scope *scope)
+{
+	struct goro_snapshot *snap = NULL;
+	struct goro_error *err = goro_scope_snapshot(scope, &snap);
+
+	if (err)
+		fail_msg("%s", err->message);
+	return snap;
 }

@@ -60,4 +60,8 @@ void fake_set(struct fake *f, unsigned i, enum goro_field_id field, uint64_t val
 /* Store a field of the structure at address. */
 void fake_store(struct fake *f, uint64_t address, enum goro_field_id field, uint64_t value);
 
+/* What must work: a scope of it, which owns its target, and a look. */
+struct goro_scope *fake_open(struct fake *f);
+struct goro_snapshot *fake_look(struct goro_scope *scope);
+
 #endif /* GORO_TEST_FAKE_H */

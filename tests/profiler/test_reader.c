@@ -18,30 +18,10 @@
 /* A lie costs at most this much reading; the whole program is 400 KB. */
 #define MAX_BYTES (64ull << 20)
 
-static struct goro_scope *open_fake(struct fake *f)
-{
-	struct goro_scope *scope = NULL;
-	struct goro_error *err = goro_scope_open_target(&scope, &f->target);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return scope;
-}
-
-static struct goro_snapshot *take(struct goro_scope *scope)
-{
-	struct goro_snapshot *snap = NULL;
-	struct goro_error *err = goro_scope_snapshot(scope, &snap);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return snap;
-}
-
 static void test_reads_by_the_contract(void **state)
 {
-	struct goro_scope *scope = open_fake(fake_new());
-	struct goro_snapshot *snap = take(scope);
+	struct goro_scope *scope = fake_open(fake_new());
+	struct goro_snapshot *snap = fake_look(scope);
 
 	(void)state;
 	assert_string_equal(snap->runtime, "goro 9.8.7");
@@ -106,8 +86,8 @@ static void test_ends_of_a_run_queue(void **state)
 		fake_store(f, p, GORO_FIELD_p_runq_head, cases[i].head);
 		fake_store(f, p, GORO_FIELD_p_runq_tail, cases[i].tail);
 		fake_store(f, p, GORO_FIELD_p_runnext, cases[i].next);
-		scope = open_fake(f);
-		snap = take(scope);
+		scope = fake_open(f);
+		snap = fake_look(scope);
 		assert_int_equal(snap->procs[0].runq_len, cases[i].len);
 		goro_snapshot_free(snap);
 		goro_scope_close(scope);
@@ -122,8 +102,8 @@ static void test_books_of_the_heap(void **state)
 
 	(void)state;
 	fake_keep_books(f);
-	scope = open_fake(f);
-	snap = take(scope);
+	scope = fake_open(f);
+	snap = fake_look(scope);
 	assert_int_equal(snap->bad_records, 0);
 	assert_non_null(snap->heap);
 	for (size_t i = 0; i < FAKE_NG; i++) {
@@ -153,8 +133,8 @@ static void test_older_and_newer_contracts(void **state)
 	f->contract->timers = 77;
 	f->fields[GORO_FIELD_g_parent].size = 0;
 	fake_set(f, 0, GORO_FIELD_g_status, GORO_STATE_WAITING | 200 << 8);
-	scope = open_fake(f);
-	snap = take(scope);
+	scope = fake_open(f);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->timers, 0);
 	assert_int_equal(snap->g[0].parent, 0);
@@ -165,7 +145,7 @@ static void test_older_and_newer_contracts(void **state)
 	f->contract->nfields = GORO_NFIELDS + 50;
 	f->contract->size = sizeof *f->contract + 64;
 	f->contract->nreasons = GORO_NREASONS + 1;
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->timers, 77);
 	goro_snapshot_free(snap);
@@ -189,14 +169,14 @@ static void park_again(struct fake *f, uint64_t address)
 static void test_reads_again_what_ran(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	unsigned times = 2;
 	struct goro_snapshot *snap;
 
 	(void)state;
 	f->arg = &times;
 	f->on_read = park_again;
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->reread, 1);
 	assert_int_equal(snap->torn, 0);
 	assert_int_equal(snap->g[0].park_seq, 5);
@@ -205,7 +185,7 @@ static void test_reads_again_what_ran(void **state)
 
 	times = 1000;
 	fake_set(f, 0, GORO_FIELD_g_park_seq, 50);
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->torn, 1);
 	assert_true(snap->g[0].torn);
@@ -227,7 +207,7 @@ static void count_stack_reads(struct fake *f, uint64_t address)
 static void test_reads_no_stack_twice(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	unsigned reads = 0;
 	struct goro_snapshot *snap;
 	uint64_t *stack = fake_at(f, FAKE_STACKS + FAKE_STACK - 256);
@@ -235,9 +215,9 @@ static void test_reads_no_stack_twice(void **state)
 	(void)state;
 	f->arg = &reads;
 	f->on_read = count_stack_reads;
-	goro_snapshot_free(take(scope));
+	goro_snapshot_free(fake_look(scope));
 	assert_int_equal(reads, FAKE_NG);
-	goro_snapshot_free(take(scope));
+	goro_snapshot_free(fake_look(scope));
 
 	/* Goroutine 1 has parked elsewhere, another one has its record's place, one runs. */
 	stack[2] = FAKE_CODE + 0x50;
@@ -245,7 +225,7 @@ static void test_reads_no_stack_twice(void **state)
 	fake_set(f, 1, GORO_FIELD_g_id, 100);
 	fake_set(f, 2, GORO_FIELD_g_status, GORO_STATE_RUNNING);
 	reads = 0;
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(reads, 2);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->nstacks, 2);
@@ -269,7 +249,7 @@ static void test_reads_no_stack_twice(void **state)
 static void test_summary(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_snapshot *snap;
 	size_t weight = 0;
 
@@ -279,7 +259,7 @@ static void test_summary(void **state)
 	fake_set(f, 5, GORO_FIELD_g_held_locks, 1);
 	fake_set(f, 7, GORO_FIELD_g_spawn_pc, FAKE_CODE + 0x18);
 	fake_set(f, 9, GORO_FIELD_g_status, GORO_STATE_RUNNING);
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->ncrowds, 0);
 	assert_int_equal(goro_snapshot_count(snap), FAKE_NG);
@@ -287,7 +267,7 @@ static void test_summary(void **state)
 
 	goro_scope_summarize(scope);
 	for (int look = 0; look < 3; look++) {
-		snap = take(scope);
+		snap = fake_look(scope);
 		assert_int_equal(goro_snapshot_count(snap), FAKE_NG);
 		assert_int_equal(snap->ng, 5);
 		assert_int_equal(snap->ncrowds, 1);
@@ -349,7 +329,7 @@ static void same_told(const struct goro_snapshot *x, const struct goro_info *a,
 
 static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whole, size_t members)
 {
-	struct goro_snapshot *snap = take(scope);
+	struct goro_snapshot *snap = fake_look(scope);
 	struct goro_walk walk = { .snap = snap };
 	struct goro_info room;
 
@@ -375,7 +355,7 @@ static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whol
 static void test_list(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_snapshot *whole;
 
 	(void)state;
@@ -392,7 +372,7 @@ static void test_list(void **state)
 	/* These do not fit into a member. */
 	fake_set(f, 5, GORO_FIELD_g_m_id, UINT16_MAX + 1);
 	fake_set(f, 7, GORO_FIELD_g_stack_peak, UINT16_MAX + 1);
-	whole = take(scope);
+	whole = fake_look(scope);
 	assert_int_equal(whole->ng, FAKE_NG);
 	goro_scope_list(scope);
 	tells_all(scope, whole, FAKE_NG - 5);
@@ -404,7 +384,7 @@ static void test_list(void **state)
 static void test_list_says_nothing_twice(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_walk walk = { 0 };
 	const struct goro_info *g;
 	struct goro_snapshot *snap;
@@ -417,7 +397,7 @@ static void test_list_says_nothing_twice(void **state)
 	fake_set(f, 5, GORO_FIELD_g_id, 12);
 	fake_set(f, 5, GORO_FIELD_g_held_locks, 1);
 	goro_scope_list(scope);
-	snap = take(scope);
+	snap = fake_look(scope);
 	walk.snap = snap;
 	for (; (g = goro_snapshot_next(&walk)); n++) {
 		assert_true(g->id > last);
@@ -435,12 +415,12 @@ static void test_single_out(void **state)
 {
 	(void)state;
 	for (uint64_t id = 1; id <= FAKE_NG; id++) {
-		struct goro_scope *scope = open_fake(fake_new());
+		struct goro_scope *scope = fake_open(fake_new());
 		struct goro_snapshot *snap;
 		const struct goro_info *g;
 
 		goro_scope_single_out(scope, id);
-		snap = take(scope);
+		snap = fake_look(scope);
 		g = goro_snapshot_find(snap, id);
 		assert_non_null(g);
 		assert_int_equal(goro_snapshot_weight(snap, g), 1);
@@ -461,12 +441,12 @@ static void end_it(struct fake *f, uint64_t address)
 static void test_leaves_out_what_ended(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_snapshot *snap;
 
 	(void)state;
 	f->on_read = end_it;
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG - 1);
 	assert_null(goro_snapshot_find(snap, 1));
 	assert_non_null(goro_snapshot_find(snap, 2));
@@ -482,7 +462,7 @@ static void end_all(struct fake *f, uint64_t address)
 static void test_reports_the_end(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_snapshot *snap = NULL;
 	struct goro_error *err;
 
@@ -528,7 +508,7 @@ static void check_waits(const struct goro_snapshot *snap, const struct goro_info
 static void test_select(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	uint64_t sp = FAKE_STACKS + FAKE_STACK - 4096;
 	struct goro_snapshot *snap;
 
@@ -538,7 +518,7 @@ static void test_select(void **state)
 	fake_set(f, 0, GORO_FIELD_g_sp, sp);
 	make_waiters(f, 0, FAKE_STACKS + FAKE_STACK - 1024, 3, 0);
 	make_waiters(f, 1, FAKE_OBJECTS + 0x800, 4, 0);
-	snap = take(scope);
+	snap = fake_look(scope);
 	check_waits(snap, &snap->g[0], 3);
 	check_waits(snap, goro_snapshot_find(snap, 8), 4);
 	assert_int_equal(snap->g[0].stack_used, 4096);
@@ -551,7 +531,7 @@ static void test_select(void **state)
 static void test_waiters_in_a_ring(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	uint64_t near = FAKE_STACKS + FAKE_STACK - 112, far = FAKE_OBJECTS + 0x800;
 	struct goro_snapshot *snap;
 	size_t reads = f->reads;
@@ -560,7 +540,7 @@ static void test_waiters_in_a_ring(void **state)
 	make_waiters(f, 0, near, 2, near);
 	make_waiters(f, 1, far, 5, far + 128);
 	make_waiters(f, 2, 0xdeadbeef0000, 0, 0);
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->bad_records, 3);
 	assert_int_equal(snap->g[0].nwaits, 0);
@@ -644,8 +624,8 @@ static void test_chunks_that_overlap(void **state)
 	chunks[1] = chunks[0];
 	chunks[2] = chunks[0] + 8;
 	chunks[3] = 0xffffffffffffff00;
-	scope = open_fake(f);
-	snap = take(scope);
+	scope = fake_open(f);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG);
 	assert_int_equal(snap->bad_records, 3 * FAKE_NG);
 	goro_snapshot_free(snap);
@@ -655,7 +635,7 @@ static void test_chunks_that_overlap(void **state)
 static void test_stacks_that_lie(void **state)
 {
 	struct fake *f = fake_new();
-	struct goro_scope *scope = open_fake(f);
+	struct goro_scope *scope = fake_open(f);
 	struct goro_snapshot *snap;
 	uint64_t *stack = fake_at(f, FAKE_STACKS + FAKE_STACK - 256);
 
@@ -670,7 +650,7 @@ static void test_stacks_that_lie(void **state)
 	fake_set(f, 5, GORO_FIELD_g_status, 0xff);
 	stack = fake_at(f, FAKE_STACKS + 7 * FAKE_STACK - 256);
 	stack[2] = 0x12345; /* goroutine 6 returns to nowhere */
-	snap = take(scope);
+	snap = fake_look(scope);
 	assert_int_equal(snap->ng, FAKE_NG - 1);
 	assert_false(snap->stacks[snap->g[0].stack_id].complete);
 	assert_int_equal(snap->stacks[snap->g[0].stack_id].n, 2);

@@ -260,26 +260,6 @@ static void step(struct world *w, unsigned how_much)
 
 /* ---- what is seen ---------------------------------------------------------------------------- */
 
-static struct goro_scope *open_fake(struct fake *f)
-{
-	struct goro_scope *scope = NULL;
-	struct goro_error *err = goro_scope_open_target(&scope, &f->target);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return scope;
-}
-
-static struct goro_snapshot *take(struct goro_scope *scope)
-{
-	struct goro_snapshot *snap = NULL;
-	struct goro_error *err = goro_scope_snapshot(scope, &snap);
-
-	if (err)
-		fail_msg("%s", err->message);
-	return snap;
-}
-
 #define SAME(field) assert_int_equal(a->field, b->field)
 
 static void same_stack(const struct goro_snapshot *x, const struct goro_info *g,
@@ -406,7 +386,7 @@ static void scribble(struct goro_snapshot *snap)
 static void looks_again(uint64_t s, unsigned how_much, unsigned rounds)
 {
 	struct world w = { .f = new_fake(), .next_id = 1000 };
-	struct goro_scope *scope = open_fake(w.f);
+	struct goro_scope *scope = fake_open(w.f);
 	struct goro_snapshot *held[3] = { NULL };
 	uint32_t renewed = 0;
 
@@ -427,9 +407,9 @@ static void looks_again(uint64_t s, unsigned how_much, unsigned rounds)
 		}
 		step(&w, how_much);
 		copy_fake(copy, w.f);
-		fresh = open_fake(copy);
-		expected = take(fresh);
-		seen = take(scope);
+		fresh = fake_open(copy);
+		expected = fake_look(fresh);
+		seen = fake_look(scope);
 		same(seen, expected);
 		renewed += seen->bytes_read < expected->bytes_read;
 		scribble(seen);
@@ -480,7 +460,7 @@ static void test_flipped_bytes(void **state)
 	seed = 4;
 	for (int life = 0; life < 100; life++) {
 		struct world w = { .f = new_fake(), .next_id = 1000 };
-		struct goro_scope *scope = open_fake(w.f);
+		struct goro_scope *scope = fake_open(w.f);
 
 		for (unsigned i = 0; i < FAKE_NG; i++)
 			begin(&w, i);
