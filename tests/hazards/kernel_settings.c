@@ -18,7 +18,7 @@
 
 #include "stress.h"
 
-enum { SKIPPED = 77, PATIENCE_S = 30 };
+enum { SKIPPED = 77, PATIENCE_S = 30, STACK_KB = 140 };
 
 struct setting {
 	const char *name, *path, *value;
@@ -89,6 +89,25 @@ static int start_keeper(const char *path, char *value)
 	return ends[1];
 }
 
+/* What the others of this machine have taken already may leave too little of what there is to
+ * commit. */
+static bool room_to_commit(const struct setting *s)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	long kb, limit = 0, used = 0;
+	char line[256];
+
+	must(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "CommitLimit: %ld", &kb) == 1)
+			limit = kb;
+		else if (sscanf(line, "Committed_AS: %ld", &kb) == 1)
+			used = kb;
+	}
+	fclose(f);
+	return limit - used > (long)s->goroutines * STACK_KB;
+}
+
 static long resident_bytes(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -122,6 +141,10 @@ static int try_with(const struct setting *s)
 
 	if (fd < 0)
 		return skip(s->path);
+	if (strcmp(s->name, "overcommit") == 0 && !room_to_commit(s)) {
+		printf("skipped: too little memory is left to commit (/proc/meminfo)\n");
+		return SKIPPED;
+	}
 	must(!flock(fd, LOCK_EX));
 	read_setting(fd, usual, sizeof(usual));
 	keeper = start_keeper(s->path, usual);
