@@ -95,6 +95,7 @@ enum { THREADS = 16, LIVES = 60 };
 
 struct market {
 	goro_chan *goods;
+	int64_t closing; /* after that nobody begins another life */
 	goro_waitgroup spawned;
 	atomic_long sold, bought, made;
 };
@@ -124,9 +125,13 @@ static void *short_life(void *arg)
 	return NULL;
 }
 
+/* A worker is handed on some ten thousand times. Where dozens want the processor each may take 70
+ * ms. */
 static void *starts_others(void *arg)
 {
-	for (int i = 0; i < LIVES; i++) {
+	struct market *m = arg;
+
+	for (int i = 0; i < LIVES && goro_now() < m->closing; i++) {
 		pthread_t a = thread_of(short_life, arg), b = thread_of(short_life, arg);
 
 		pthread_join(a, NULL);
@@ -146,7 +151,8 @@ static void buy(void *arg)
 
 static void threads_come_and_go(void)
 {
-	struct market m = { .goods = goro_chan_of(long, 2) };
+	struct market m = { .goods = goro_chan_of(long, 2),
+			    .closing = goro_now() + 10 * GORO_SECOND };
 	pthread_t threads[THREADS];
 
 	for (int i = 0; i < 3; i++)
