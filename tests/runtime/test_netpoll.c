@@ -60,7 +60,9 @@ static void compute_for_ever(void *arg)
 		;
 }
 
-static void ping(int a, int b, int rounds, int64_t patience)
+/* A busy machine may keep all of us from its processors for seconds. Who is not polled waits for
+ * ever. */
+static void ping(int a, int b, int rounds)
 {
 	int64_t worst = 0;
 	char c;
@@ -74,7 +76,7 @@ static void ping(int a, int b, int rounds, int64_t patience)
 		took = goro_now() - start;
 		worst = took > worst ? took : worst;
 	}
-	check(worst < patience);
+	check(worst < 20 * GORO_SECOND);
 }
 
 /* Workers that never run out of goroutines still look at descriptors. */
@@ -86,7 +88,7 @@ static void polled_beside_yields(void)
 	connected(ends);
 	for (int i = 0; i < 8; i++)
 		go(yield_for_ever, &stop);
-	ping(ends[0], ends[1], 20, 2 * GORO_SECOND);
+	ping(ends[0], ends[1], 20);
 	stop = true;
 }
 
@@ -98,7 +100,7 @@ static void polled_beside_hogs(void)
 	connected(ends);
 	for (int i = 0; i < 4; i++)
 		go(compute_for_ever, &stop);
-	ping(ends[0], ends[1], 10, 5 * GORO_SECOND);
+	ping(ends[0], ends[1], 10);
 	stop = true;
 }
 
