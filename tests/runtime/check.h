@@ -20,8 +20,8 @@
 #include "goro.h"
 
 /*
- * What takes ThreadSanitizer long, the making of goroutines before all, it gets to do that much less
- * of: it sees what is unordered wherever it happens once, and needs no crowd for it.
+ * What takes ThreadSanitizer long, the making of goroutines before all, it gets to do that much
+ * less of: it sees what is unordered wherever it happens once, and needs no crowd for it.
  */
 #ifndef __has_feature
 #define __has_feature(feature) 0
