@@ -13,7 +13,8 @@
  * Rejected: a hierarchical wheel (better only with far more timers than goroutines), one heap for
  * all (a lock that everybody needs), a timer thread (a thread switch for each sleep), marking
  * stopped timers and removing them later (their owner could not free them), the four children of an
- * entry in one cache line (with 100,000 timers a tenth of the time is the heap's, and no less then).
+ * entry in one cache line (with 100,000 timers a tenth of the time is the heap's, and no less
+ * then).
  */
 #include <string.h>
 
