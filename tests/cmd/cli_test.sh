@@ -180,7 +180,15 @@ unknown_is_said() {
 	grep -q "^goro: check: whether something is unreachable is not known: " "$err"
 }
 
-# A test that could not be looked at has not passed, and what was not to be proved is said.
+# What was not to be proved is said.
+check_without_ptrace() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		unknown_is_said && return
+	done
+	fail "nothing says that a proof was not possible"
+}
+
+# A test that could not be looked at has not passed.
 check_forbidden_calls() {
 	forbid 23 process_vm_readv check --grace 0 -- "$PROGS/leftover"
 	has "$err" "leftover: "
@@ -188,7 +196,6 @@ check_forbidden_calls() {
 	matches "$err" "^goro: check: process [0-9]+ was not checked: no permission"
 	hasnot "$err" "nothing was checked"
 	forbid 5 process_vm_readv,preadv check -- "$PROGS/quiet" 5
-	eventually unknown_is_said
 }
 
 # ---- looking -------------------------------------------------------------------------------------
