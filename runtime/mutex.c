@@ -6,6 +6,9 @@
  * several times faster than handing it over each time. A waiter that did not get it for 1 ms turns
  * on starvation mode: the lock is then handed from one to the next, in the order in which they
  * came, until one has not waited for so long (Go's sync/mutex.go).
+ *
+ * Who is woken stays in front of the P of who woke it while that one takes mutexes in a loop, see
+ * goro_next_stays(): on another core the two would hand the memory of the mutex to and fro.
  */
 #include "lockorder.h"
 #include "runq.h"
@@ -239,6 +242,7 @@ static noinline void mutex_wake_one(struct m *mp, goro_mutex *mu)
 			mu->flags_ &= ~(uint32_t)MUTEX_STARVING;
 	}
 	unlock(&mu->lock_);
+	atomic_store_explicit(&mp->p->mutex_next, w->g, memory_order_relaxed);
 	goro_ready(mp, w->g);
 }
 

@@ -9,10 +9,32 @@
  *
  * and we: lost_p = ASKED; membarrier(); if (in_runtime) give up, else what it has is ours.
  * membarrier makes every running thread of the process execute a full fence, so one of the two sees
- * the other. A worker that meets ASKED waits until we have decided. No signal, no atomic
- * instruction in enter(), and none for what only the owner of a P does.
+ * the other. A worker that meets ASKED waits until we have decided; in_runtime is 0 then, for it
+ *has not begun yet, so that we get the better of one that calls in a loop, too. No signal, no
+ *atomic instruction in enter(), and none for what only the owner of a P does.
  */
 #include "schedule.h"
+
+enum {
+	LEAVE_LOOKS = 50,
+	INSIDE_LOOKS = 8,
+	LOST_CORE_NS = 100 * 1000,
+	FOR_MUTEX_NS = 1000 * 1000,
+};
+
+/*
+ * It has been asked. Where it is in the runtime it mostly leaves it at once, and cannot come back.
+ * Acquire: what it did with its P, and that it had one, came before it left.
+ */
+static bool is_outside(struct m *mp)
+{
+	for (int i = 0; atomic_load_explicit(&mp->in_runtime, memory_order_acquire); i++) {
+		if (i == LEAVE_LOOKS)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
 
 /*
  * The worker that has pp: it is outside, and stays there until let_go(). NULL: it is not, or nobody
@@ -25,8 +47,7 @@ static struct m *hold(struct p *pp)
 	if (!mp)
 		return NULL;
 	atomic_store_explicit(&mp->lost_p, LOST_ASKED, memory_order_relaxed);
-	/* Acquire: what it did with its P, and that it had one, came before it left the runtime. */
-	if (os_membarrier() && !atomic_load_explicit(&mp->in_runtime, memory_order_acquire))
+	if (os_membarrier() && is_outside(mp))
 		return mp;
 	atomic_store_explicit(&mp->lost_p, LOST_NO, memory_order_release);
 	return NULL;
@@ -75,7 +96,34 @@ bool goro_retake(struct p *pp)
 	return taken;
 }
 
-/* Whose P is another meanwhile keeps what is next on that one. */
+/* Its goroutine calls in a loop: so it is met in the runtime sooner or later, for a moment. */
+static bool is_inside_often(struct p *pp)
+{
+	struct m *mp = atomic_load_explicit(&pp->m, memory_order_acquire);
+
+	for (int i = 0; mp && i < INSIDE_LOOKS; i++) {
+		if (atomic_load_explicit(&mp->in_runtime, memory_order_relaxed))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+bool goro_next_stays(struct p *pp, const struct g *next, int64_t now)
+{
+	if (goro_next_is_left(pp, now))
+		return true;
+	if (!next || next != atomic_load_explicit(&pp->mutex_next, memory_order_relaxed) ||
+	    !is_inside_often(pp))
+		return false;
+	atomic_store_explicit(&pp->left_until, now + FOR_MUTEX_NS, memory_order_relaxed);
+	return true;
+}
+
+/*
+ * Whose P is another meanwhile keeps what is next on that one. A worker that we ask in vain has
+ * lost its core inside the runtime, perhaps to us: then nobody asks it for a while.
+ */
 struct g *goro_take_next_of(struct p *pp)
 {
 	struct g *gp = NULL;
@@ -90,6 +138,9 @@ struct g *goro_take_next_of(struct p *pp)
 	}
 	if (mp)
 		let_go(mp);
+	else
+		atomic_store_explicit(&pp->left_until, goro_now() + LOST_CORE_NS,
+				      memory_order_relaxed);
 	unlock_always(&sched.retake_lock);
 	return gp;
 }

@@ -228,6 +228,9 @@ struct p {
 	uintptr_t came[CROWD_AHEAD]; /* the last waiters that joined others here: see waiter.h */
 	uint32_t ncame;
 
+	_Atomic(struct g *) mutex_next; /* the last that was woken for a mutex: see retake.c */
+	_Atomic int64_t left_until;	/* nobody takes what is in front of it: the same */
+
 	uint32_t timer_lock;
 	struct due *timers; /* 4-ary heap by when */
 	uint32_t ntimers, timers_cap;

@@ -62,7 +62,8 @@ static struct g *steal_work(struct m *mp)
 				seen[at].nswitch = nswitch;
 				seen[at].since = now;
 			} else if (now - seen[at].since >= NEXT_AGE_NS) {
-				take_next = !runq_entangled(victim);
+				take_next = !runq_entangled(victim) &&
+					    !goro_next_stays(victim, next, now);
 			}
 			if (!take_next && !runq_worth_stealing(victim))
 				continue;
@@ -83,13 +84,21 @@ static struct g *steal_work(struct m *mp)
 	return NULL;
 }
 
+/* What would have to be asked for may be left to it for now: see retake.c. */
+static bool has_something(struct p *pp, int64_t now)
+{
+	return runq_ring_len(pp) || (!runq_empty(pp) && !goro_next_is_left(pp, now));
+}
+
 /* What is not worth stealing its P runs itself; if it does not, sysmon wakes us for it. */
 static bool work_anywhere(void)
 {
+	int64_t now = goro_now();
+
 	if (atomic_load_explicit(&sched.runq_len, memory_order_relaxed))
 		return true;
 	for (int i = 0; i < sched.nprocs; i++)
-		if (runq_worth_stealing(goro_ps[i]) && !runq_empty(goro_ps[i]))
+		if (runq_worth_stealing(goro_ps[i]) && has_something(goro_ps[i], now))
 			return true;
 	return false;
 }
@@ -427,19 +436,33 @@ void goro_g0_main(void *unused)
 	goro_schedule(mp);
 }
 
-/* enter() saw that sysmon wants or has our P. */
-struct m *goro_regain_p(struct m *mp)
+static void wait_while_asked(struct m *mp)
 {
-	uint32_t lost;
-
-	for (int i = 0;
-	     (lost = atomic_load_explicit(&mp->lost_p, memory_order_acquire)) == LOST_ASKED; i++) {
+	for (int i = 0; atomic_load_explicit(&mp->lost_p, memory_order_acquire) == LOST_ASKED;
+	     i++) {
 		if (i < 100)
 			cpu_relax();
 		else if (unlikely(atomic_load_explicit(&sched.dying, memory_order_relaxed)))
 			os_sleep(GORO_SECOND);
 		else
 			os_sched_yield();
+	}
+}
+
+/*
+ * enter() saw that somebody wants our P, or what is next on it, or that sysmon has it. We have not
+ * done anything yet: as long as somebody asks we are outside, or who calls in a loop would hardly
+ * ever be found there. Then the same as in enter() again.
+ */
+struct m *goro_regain_p(struct m *mp)
+{
+	uint32_t lost;
+
+	while ((lost = atomic_load_explicit(&mp->lost_p, memory_order_acquire)) == LOST_ASKED) {
+		atomic_store_explicit(&mp->in_runtime, 0, memory_order_release);
+		wait_while_asked(mp);
+		atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
+		barrier();
 	}
 	if (lost == LOST_NO)
 		return mp; /* it saw that we are in the runtime and let go */

@@ -32,6 +32,16 @@ struct p *goro_p_new(uint32_t id); /* NULL: no memory */
 /* From a worker that is in the program's code: its P; or what is in front of it, or NULL. */
 bool goro_retake(struct p *pp);
 struct g *goro_take_next_of(struct p *pp);
+/*
+ * Is what is in front of pp better left there? Who was woken for a mutex, where whoever woke it
+ * goes on to take mutexes in a loop, would only pass the mutex's memory to and fro between two
+ * cores.
+ */
+bool goro_next_stays(struct p *pp, const struct g *next, int64_t now);
+static inline bool goro_next_is_left(struct p *pp, int64_t now)
+{
+	return atomic_load_explicit(&pp->left_until, memory_order_relaxed) > now;
+}
 void goro_p_acquire(struct m *mp, struct p *pp);
 void goro_m_init(struct m *mp);
 struct m *goro_foreign_attach(void);

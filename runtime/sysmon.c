@@ -130,7 +130,8 @@ static bool watch(struct p *pp, int64_t now)
 	}
 	if (next && !runq_entangled(pp) && next == pp->seen_runnext &&
 	    nswitch == pp->seen_runnext_switch &&
-	    atomic_load_explicit(&sched.nidle_p, memory_order_relaxed)) {
+	    atomic_load_explicit(&sched.nidle_p, memory_order_relaxed) &&
+	    !goro_next_stays(pp, next, now)) {
 		atomic_store_explicit(&pp->eager, EAGER_READIES, memory_order_relaxed);
 		goro_wake_worker();
 		acted = true;

@@ -82,6 +82,26 @@ static void test_policy(void)
 	must(!tick(&p, now + 150 * 1000, 0, false));
 }
 
+/* Who was woken for a mutex is left in front of a P whose goroutine calls all the time. */
+static void test_next_stays(void)
+{
+	static struct p p;
+	static struct m m;
+	static struct g for_mutex, other;
+	const int64_t ms = GORO_MILLISECOND;
+	int64_t now = 1000 * ms;
+
+	atomic_store(&p.m, &m);
+	atomic_store(&p.mutex_next, &for_mutex);
+	atomic_store(&m.in_runtime, 1);
+	must(!goro_next_stays(&p, &other, now) && !goro_next_stays(&p, NULL, now));
+	must(goro_next_stays(&p, &for_mutex, now));
+	must(goro_next_is_left(&p, now + ms - 1) && !goro_next_is_left(&p, now + ms));
+	/* One that computes keeps nobody. */
+	atomic_store(&m.in_runtime, 0);
+	must(!goro_next_stays(&p, &for_mutex, now + ms));
+}
+
 /* ---- where goroutines run then -----------------------------------------------------------------
  */
 
@@ -221,6 +241,7 @@ int main(void)
 {
 	must(goro_maxprocs() == WORKERS);
 	test_policy();
+	test_next_stays();
 	for (int i = 0; i < 3; i++) {
 		test_spread();
 		test_together();

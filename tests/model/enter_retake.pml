@@ -9,6 +9,7 @@
  *   NO_MEMBARRIER   sysmon does not call it
  *   NO_ASK          sysmon looks first and asks afterwards
  *   NO_WAIT         a worker that meets ASKED goes on at once
+ *   NO_SECOND_LOOK  ... or when it was let go, though it may be asked again
  *   EARLY_LEAVE     leave() does not wait for what was done with the P
  */
 #define NO    0
@@ -50,7 +51,16 @@ inline use_p()
 inline regain()
 {
 #ifndef NO_WAIT
-	(lost_p != ASKED);
+	do
+	:: lost_p == ASKED ->
+		buffer!false;
+		(lost_p != ASKED);
+		buffer!true;
+#ifdef NO_SECOND_LOOK
+		break
+#endif
+	:: lost_p != ASKED -> break
+	od;
 #endif
 	if
 	:: lost_p == YES ->
