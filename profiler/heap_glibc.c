@@ -255,6 +255,20 @@ static bool add_reserves(struct heap_search *s, uint64_t end, uint64_t limit)
 	return true;
 }
 
+/* Memory that malloc can have, and that nothing was found in yet: lists may lead in a circle. */
+static bool is_new(const struct heap_search *s, uint64_t lo, uint64_t hi)
+{
+	uint64_t first = lo, last = hi;
+
+	for (size_t i = 0; i < s->h->nareas; i++) {
+		const struct facts_range *its = &s->h->areas[i].its;
+
+		if (lo < its->hi && hi > its->lo)
+			return false;
+	}
+	return whole_maps(s, &first, &last);
+}
+
 /* One heap of another arena. `top`: of the arena, if it is in this one. */
 static struct goro_error *add_heap(struct heap_search *s, uint64_t heap, uint64_t size,
 				   uint64_t first, uint64_t top)
@@ -302,6 +316,10 @@ static struct goro_error *add_heaps(struct heap_search *s, uint64_t arena, uint6
 			s->lost = true;
 			return NULL;
 		}
+		if (!is_new(s, heap, heap + size)) {
+			s->lost = true;
+			return NULL;
+		}
 		first = heap + info_size;
 		if (heap == first_heap) /* behind the arena; memory is aligned to 16 */
 			first = ((first + ARENA_SIZE + 16 + 15) & ~15ull) - 16;
@@ -315,7 +333,7 @@ static struct goro_error *add_heaps(struct heap_search *s, uint64_t arena, uint6
 
 static struct goro_error *add_arenas(struct heap_search *s)
 {
-	uint64_t arena = s->main_arena;
+	uint64_t arena = s->main_arena, been = 0;
 	struct goro_error *err = NULL;
 
 	for (int i = 0; !err && i < MAX_ARENAS; i++) {
@@ -340,9 +358,17 @@ static struct goro_error *add_arenas(struct heap_search *s)
 			if (!err)
 				heap_mark_fastbins(s->h, bytes + ARENA_FASTBINS);
 		}
+		/* A circle without the main one is found by where it was at a power of two (Brent).
+		 */
+		if (!(i & (i + 1)))
+			been = arena;
 		arena = heap_word(bytes + ARENA_NEXT);
 		if (arena == s->main_arena)
 			break;
+		if (arena == been) {
+			s->lost = true;
+			break;
+		}
 	}
 	return err;
 }

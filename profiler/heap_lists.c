@@ -8,7 +8,16 @@
  */
 #include "heap_glibc.h"
 
-enum { MAX_FAST = 1 << 26, TCACHE_CHUNK = 0x290, TCACHE_BINS = 64 };
+enum { TCACHE_CHUNK = 0x290, TCACHE_BINS = 64, MAX_COUNT = 65535, ENOUGH = 16 };
+
+static size_t count_chunks(const struct heap *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->nareas; i++)
+		n += h->areas[i].nchunks;
+	return n;
+}
 
 /* The area with a chunk whose memory begins exactly there. */
 static struct heap_area *area_of(const struct heap *h, uint64_t mem, uint32_t *g)
@@ -44,38 +53,44 @@ static void mark_free(struct heap_area *a, uint32_t g)
 }
 
 /*
- * One list of `count` (or as long as it is) chunks of one size. apply: mark them. Links lead to
- * the chunk's memory, or `before` bytes in front of it.
+ * Each chunk is in one list at most, and what only looks like a cache mostly fails at its first. A
+ * heap made of what leads in circles would take for ever: then some that are free count as used.
  */
-static bool free_list(const struct heap *h, uint64_t link, uint64_t size, size_t count,
-		      unsigned before, bool mangled, bool apply)
+struct lists {
+	const struct heap *h;
+	uint64_t steps; /* that are left */
+};
+
+/* A list of `count` chunks of one size. apply: mark them. */
+static bool free_list(struct lists *l, uint64_t link, uint64_t size, size_t count, bool mangled,
+		      bool apply)
 {
 	size_t n = 0;
 
 	while (link && n < count) {
 		uint32_t g;
-		struct heap_area *a = area_of(h, link + before, &g);
+		struct heap_area *a = area_of(l->h, link, &g);
 
-		if (!a || size_at(a, g) != size)
+		if (!a || size_at(a, g) != size || !l->steps)
 			return false;
+		l->steps--;
 		if (apply)
 			mark_free(a, g);
-		link = reveal(link + before, heap_word_at(a, a->lo + (uint64_t)g * HEAP_GRANULE),
-			      mangled);
+		link = reveal(link, heap_word_at(a, a->lo + (uint64_t)g * HEAP_GRANULE), mangled);
 		n++;
 	}
-	return !link && (count == SIZE_MAX || n == count);
+	return !link && n == count;
 }
 
 /* Is this object a thread's cache? If so, what is in it is free. */
-static bool free_tcache(const struct heap *h, const uint8_t *object, bool mangled, bool apply)
+static bool free_tcache(struct lists *l, const uint8_t *object, bool mangled, bool apply)
 {
 	for (size_t i = 0; i < TCACHE_BINS; i++) {
 		uint16_t count;
 
 		memcpy(&count, object + 2 * i, sizeof count);
-		if (!free_list(h, heap_word(object + 2 * TCACHE_BINS + 8 * i), MIN_CHUNK + 16 * i,
-			       count, 0, mangled, apply))
+		if (!free_list(l, heap_word(object + 2 * TCACHE_BINS + 8 * i), MIN_CHUNK + 16 * i,
+			       count, mangled, apply))
 			return false;
 	}
 	return true;
@@ -83,6 +98,8 @@ static bool free_tcache(const struct heap *h, const uint8_t *object, bool mangle
 
 void heap_mark_tcaches(const struct heap *h)
 {
+	struct lists l = { h, ENOUGH * (count_chunks(h) + MAX_COUNT) };
+
 	for (size_t i = 0; i < h->nareas; i++) {
 		struct heap_area *a = &h->areas[i];
 		uint64_t words = (a->hi - a->lo) / HEAP_GRANULE / 64 + 1;
@@ -99,9 +116,9 @@ void heap_mark_tcaches(const struct heap *h)
 				sparse_get(&a->words, a->lo + (uint64_t)g * HEAP_GRANULE,
 					   sizeof object, object);
 				for (int mangled = 1; mangled >= 0; mangled--) {
-					if (!free_tcache(h, object, mangled, false))
+					if (!free_tcache(&l, object, mangled, false))
 						continue;
-					free_tcache(h, object, mangled, true);
+					free_tcache(&l, object, mangled, true);
 					break;
 				}
 			}
@@ -109,12 +126,16 @@ void heap_mark_tcaches(const struct heap *h)
 	}
 }
 
-/* As far as it makes sense: how many. The links here are of chunks, not of memory. */
-static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, bool mangled, bool apply)
+/*
+ * As far as it makes sense: how many, of `chunks` that there are at most: it may lead in a circle.
+ * The links here are of chunks, not of memory.
+ */
+static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, size_t chunks,
+		      bool mangled, bool apply)
 {
 	size_t n = 0;
 
-	while (chunk && n < MAX_FAST) {
+	while (chunk && n < chunks) {
 		uint32_t g;
 		struct heap_area *a = area_of(h, chunk + 16, &g);
 
@@ -131,12 +152,14 @@ static size_t fastbin(const struct heap *h, uint64_t chunk, uint64_t size, bool 
 
 void heap_mark_fastbins(const struct heap *h, const uint8_t *fastbins)
 {
+	size_t chunks = count_chunks(h);
+
 	for (uint64_t i = 0; i < NFASTBINS; i++) {
 		uint64_t link = heap_word(fastbins + 8 * i), size = MIN_CHUNK + 16 * i;
 		/* Read in the wrong way, the first link leads nowhere. */
-		bool mangled = fastbin(h, link, size, true, false) >=
-			       fastbin(h, link, size, false, false);
+		bool mangled = fastbin(h, link, size, chunks, true, false) >=
+			       fastbin(h, link, size, chunks, false, false);
 
-		fastbin(h, link, size, mangled, true);
+		fastbin(h, link, size, chunks, mangled, true);
 	}
 }

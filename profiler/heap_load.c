@@ -120,7 +120,8 @@ static void copy_pieces(void *load)
 {
 	const uint64_t size = PIECE_PAGES * HEAP_PAGE;
 	struct load *l = load;
-	uint8_t *window = malloc(size);
+	const uint64_t all = l->a->hi - l->a->lo;
+	uint8_t *window = malloc(all < size ? all : size);
 	struct goro_error *err = window ? NULL : &goro_enomem, *none = NULL;
 
 	while (!err && !__atomic_load_n(&l->err, __ATOMIC_RELAXED)) {

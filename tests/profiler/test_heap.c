@@ -7,111 +7,13 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <cmocka.h>
 #include "heap.h"
+#include "heap_recording.h"
 
-enum { LINE = 64, MOST_LINES = 65536, MOST_PIECES = 1024, MOST_MAPS = 256 };
-
-struct line {
-	uint64_t address;
-	uint8_t bytes[LINE];
-};
-
-static struct recording {
-	struct target target;
-	struct target_maps maps;
-	struct target_map map[MOST_MAPS];
-	struct line line[MOST_LINES]; /* rising */
-	size_t nlines;
-	struct piece {
-		uint64_t address;
-		size_t size;
-		bool freed;
-	} piece[MOST_PIECES];
-	size_t npieces;
-} rec;
-
-static struct goro_error *read_lines(struct target *t, struct target_read *v, size_t n)
-{
-	(void)t;
-	for (size_t i = 0; i < n; i++) {
-		const struct target_map *m = target_maps_find(&rec.maps, v[i].address);
-		size_t lo = 0, hi = rec.nlines;
-
-		v[i].ok = m && v[i].address + v[i].len <= m->hi;
-		memset(v[i].to, 0, v[i].len);
-		while (lo < hi) {
-			size_t mid = (lo + hi) / 2;
-
-			if (rec.line[mid].address + LINE <= v[i].address)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		for (; lo < rec.nlines && rec.line[lo].address < v[i].address + v[i].len; lo++) {
-			const struct line *l = &rec.line[lo];
-			uint64_t from = l->address > v[i].address ? l->address : v[i].address;
-			uint64_t end = v[i].address + v[i].len, to = l->address + LINE;
-
-			to = to < end ? to : end;
-			memcpy((char *)v[i].to + (from - v[i].address),
-			       l->bytes + (from - l->address), to - from);
-		}
-	}
-	return NULL;
-}
-
-static const struct target_ops ops = { .read = read_lines };
-
-static void parse_data(const char *text)
-{
-	struct line *l = &rec.line[rec.nlines++];
-	int at;
-
-	assert_true(rec.nlines < MOST_LINES);
-	assert_int_equal(sscanf(text, "data %lx %n", &l->address, &at), 1);
-	for (size_t i = 0; i < LINE; i++) {
-		unsigned byte;
-
-		assert_int_equal(sscanf(text + at + 2 * i, "%2x", &byte), 1);
-		l->bytes[i] = (uint8_t)byte;
-	}
-}
-
-static void load(const char *path)
-{
-	static char text[512];
-	FILE *f = fopen(path, "re");
-
-	rec = (struct recording){ .target = { .ops = &ops }, .maps = { rec.map, 0 } };
-	assert_non_null(f);
-	while (fgets(text, sizeof text, f)) {
-		struct target_map *m = &rec.map[rec.maps.n];
-		struct piece *p = &rec.piece[rec.npieces];
-		char flags[8];
-
-		assert_true(rec.maps.n < MOST_MAPS && rec.npieces < MOST_PIECES);
-		if (!strncmp(text, "data ", 5)) {
-			parse_data(text);
-		} else if (sscanf(text, "map %lx %lx %7s %lu", &m->lo, &m->hi, flags, &m->inode) ==
-			   4) {
-			m->readable = flags[0] == 'r';
-			m->writable = flags[1] == 'w';
-			m->shared = flags[3] == 's';
-			rec.maps.n++;
-		} else if (sscanf(text, "live %lx %zu", &p->address, &p->size) == 2) {
-			rec.npieces++;
-		} else if (sscanf(text, "freed %lx %zu", &p->address, &p->size) == 2) {
-			p->freed = true;
-			rec.npieces++;
-		}
-	}
-	fclose(f);
-}
+static struct heap_recording rec;
 
 static const struct heap_area *area_at(const struct heap *h, uint64_t address)
 {
@@ -121,7 +23,7 @@ static const struct heap_area *area_at(const struct heap *h, uint64_t address)
 	return NULL;
 }
 
-static bool is_block(const struct heap *h, const struct piece *p)
+static bool is_block(const struct heap *h, const struct recorded_piece *p)
 {
 	for (size_t i = 0; i < h->nblocks; i++)
 		if (h->blocks[i].lo == p->address - 16 && h->blocks[i].hi >= p->address + p->size)
@@ -129,7 +31,7 @@ static bool is_block(const struct heap *h, const struct piece *p)
 	return false;
 }
 
-static void check_live(const struct heap *h, const struct piece *p)
+static void check_live(const struct heap *h, const struct recorded_piece *p)
 {
 	const struct heap_area *a = area_at(h, p->address);
 	uint32_t g = a ? heap_find(a, p->address) : 0;
@@ -145,7 +47,7 @@ static void check_live(const struct heap *h, const struct piece *p)
 }
 
 /* Part of a bigger one perhaps, or behind the last. */
-static void check_freed(const struct heap *h, const struct piece *p)
+static void check_freed(const struct heap *h, const struct recorded_piece *p)
 {
 	const struct heap_area *a = area_at(h, p->address);
 	uint32_t g = a ? heap_find(a, p->address) : UINT32_MAX;
@@ -160,7 +62,7 @@ static void test_recording(void **state)
 	struct heap h;
 	size_t freed = 0;
 
-	load(*state);
+	assert_true(heap_recording_load(&rec, *state));
 	assert_true(rec.npieces > 100);
 	err = heap_read(&h, &rec.target, &rec.maps, &how);
 	assert_null(err);
