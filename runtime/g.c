@@ -15,7 +15,12 @@ uint64_t g_chunks[G_CHUNKS_MAX];
 extern char goro_entry_start[];
 
 /*
- * Behind the records of a chunk. Free records age as stacks do (see stack.h): young in sched.gfree,
+ * Chunks lie side by side in blocks of the size of a huge page. From the second block on they are
+ * huge pages: who looks at a hundred thousand records pays most for finding 4,700 pages (a look of
+ * 7.1 ms takes 4.4 so), while a program of few goroutines shall not have a whole one. Behind its
+ * chunks a block has what is to be known of each.
+ *
+ * Free records age as stacks do (see stack.h): young in sched.gfree,
  * then old, then in their chunk; and when all of a chunk are there its memory is given back. They
  * are then as if never used, which the contract allows. One that ended while it held a lock stays,
  * for an observer to say so. All of it under sched.lock.
@@ -29,24 +34,41 @@ struct chunk_end {
 
 enum {
 	CHUNK_BYTES = sizeof(struct g) * G_CHUNK_LEN,
-	CHUNK_SPAN = CHUNK_BYTES + sizeof(struct chunk_end) <= 256 * 1024 ? 256 * 1024 : 512 * 1024,
+	BLOCK = 2 * 1024 * 1024,
+	CHUNKS_OF_BLOCK = (BLOCK - 1) / CHUNK_BYTES,
 	RETURN_BATCH = 64,
 };
 
-_Static_assert(CHUNK_BYTES + sizeof(struct chunk_end) <= CHUNK_SPAN, "a chunk and its end");
+_Static_assert(CHUNKS_OF_BLOCK *(CHUNK_BYTES + sizeof(struct chunk_end)) <= BLOCK,
+	       "chunks and their ends");
+_Static_assert(CHUNK_BYTES % (64 * 1024) == 0, "given back in whole pages of any system");
 
 static struct g *gfree_old, *gfree_limbo; /* chains; see push_chain() */
 static struct g *limbo_chain;
 static struct chunk_end *chunks_cold;
 
+static uintptr_t block_of(uintptr_t at)
+{
+	return at & ~(uintptr_t)(BLOCK - 1);
+}
+
+static struct chunk_end *ends_of(uintptr_t block)
+{
+	return (struct chunk_end *)(block + CHUNKS_OF_BLOCK * CHUNK_BYTES);
+}
+
 static struct chunk_end *end_of(uintptr_t record)
 {
-	return (struct chunk_end *)((record & ~(uintptr_t)(CHUNK_SPAN - 1)) + CHUNK_BYTES);
+	uintptr_t block = block_of(record);
+
+	return ends_of(block) + (record - block) / CHUNK_BYTES;
 }
 
 static struct g *records_of(struct chunk_end *end)
 {
-	return (struct g *)((uintptr_t)end - CHUNK_BYTES);
+	uintptr_t block = block_of((uintptr_t)end);
+
+	return (struct g *)(block + (uintptr_t)(end - ends_of(block)) * CHUNK_BYTES);
 }
 
 struct g *goro_g_by_index(uint64_t i)
@@ -89,11 +111,24 @@ static void chain_chunk(struct g *chunk)
 		push_chain(&sched.gfree, &chunk[i - GFREE_BATCH], GFREE_BATCH);
 }
 
+/* The n-th. */
+static struct g *reserve_chunk(uint32_t n)
+{
+	static char *block;
+
+	if (n % CHUNKS_OF_BLOCK == 0) {
+		block = os_reserve_aligned(BLOCK, BLOCK);
+		if (block && n)
+			os_huge_pages(block, BLOCK);
+	}
+	return block ? (struct g *)(block + n % CHUNKS_OF_BLOCK * CHUNK_BYTES) : NULL;
+}
+
 /* sched.lock held. */
 void goro_g_chunk_add(void)
 {
 	uint32_t n = goro_introspect.g_nchunks;
-	struct g *chunk = n < G_CHUNKS_MAX ? os_reserve_aligned(CHUNK_SPAN, CHUNK_SPAN) : NULL;
+	struct g *chunk = n < G_CHUNKS_MAX ? reserve_chunk(n) : NULL;
 
 	if (!chunk)
 		goro_throw("out of memory: no room for another %u goroutines (there are %lu)",

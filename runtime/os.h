@@ -29,6 +29,7 @@ void os_around_fork(void (*before)(void), void (*parent)(void), void (*child)(vo
 
 void *os_reserve(size_t size); /* zeroed on first touch; NULL: no memory */
 void *os_reserve_aligned(size_t size, size_t align);
+void os_huge_pages(void *addr, size_t size); /* if the system has some */
 void os_unreserve(void *addr, size_t size);
 const void *os_map_file(const char *path, size_t *size);
 void os_no_huge_pages(void *addr, size_t size);

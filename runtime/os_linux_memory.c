@@ -84,6 +84,11 @@ void os_unreserve(void *addr, size_t size)
 	munmap(addr, size);
 }
 
+void os_huge_pages(void *addr, size_t size)
+{
+	madvise(addr, size, MADV_HUGEPAGE);
+}
+
 void os_no_huge_pages(void *addr, size_t size)
 {
 	madvise(addr, size, MADV_NOHUGEPAGE);
