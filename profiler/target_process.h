@@ -152,6 +152,8 @@ char *process_name(int dir);
 /* ---- target_process_denied.c: why not -------------------------------------------------------- */
 
 bool process_ended(const struct process *p);
+/* False of who has ended, and of who is being killed. */
+bool process_has_memory(const struct process *p);
 struct goro_error *process_gone(const struct process *p);
 
 /* What an errno of looking into it means. */

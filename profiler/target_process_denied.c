@@ -46,7 +46,7 @@ bool process_ended(const struct process *p)
 	return seems_ended(p) && seems_ended(p);
 }
 
-static bool has_memory(const struct process *p)
+bool process_has_memory(const struct process *p)
 {
 	size_t len;
 	char *text = process_text(p->dir, "statm", &len);
@@ -80,7 +80,7 @@ static struct goro_error *ending(const struct process *p)
 	for (int i = 0; i < PATIENCE && alone < ALONE; i++) {
 		if (process_ended(p))
 			return process_gone(p);
-		if (has_memory(p))
+		if (process_has_memory(p))
 			return goro_error_new(GORO_UNSUPPORTED,
 					      "process %d has become another program",
 					      p->target.pid);

@@ -317,8 +317,8 @@ static struct goro_error *result(struct frozen *f)
 		return goro_error_new(GORO_PARTIAL,
 				      "no consistent view of process %d: the keeper was killed",
 				      f->target.pid);
-	/* Who is being killed cannot be stopped either. */
-	if (f->sh->stuck && ends(f->live))
+	/* Who is being killed cannot be stopped, or soon has nothing to be read. */
+	if ((f->sh->stuck || !process_has_memory(f->live)) && ends(f->live))
 		return process_gone(f->live);
 	if (f->sh->error == -1)
 		return goro_error_new(GORO_PARTIAL, "no consistent view of process %d: %.255s",

@@ -106,7 +106,8 @@ void process_sent_list(struct process_kept *k, int pid, int dir)
 		int fd = copy_of(k, k->sockets[i]);
 
 		if (fd < 0 && errno != EBADF) {
-			if (has_connected(k, dir))
+			/* If it is being killed, whoever reads its memory says so. */
+			if (errno != ESRCH && has_connected(k, dir))
 				k->hides = "a Unix socket that we may not look into";
 			break;
 		}
@@ -210,7 +211,7 @@ static bool read_signals(struct process_kept *k, int tid, unsigned flags)
 			ok = process_kept_bytes(k, (const uint8_t *)&info[i], sizeof info[i]);
 		args.off += n > 0 ? (uint64_t)n : 0;
 	} while (ok && n > 0 && args.off < MOST_SIGNALS);
-	if (n)
+	if (n > 0 || (n < 0 && errno != ESRCH))
 		k->hides = "signals that cannot be looked at";
 	return ok;
 }
