@@ -167,20 +167,36 @@ static int run_all(const struct check_options *opt, struct check_findings *f)
 	return status;
 }
 
-static int write_report(FILE *out, struct options *o, struct check_findings *f, int status)
+/* To stderr if no file was asked for. Returns 0, or errno when it could not be written. */
+static int put_report(struct options *o, struct cmd_output *out, struct check_findings *f,
+		      int status)
+{
+	int error, end;
+
+	if (!o->file) {
+		check_report(stderr, &o->check, f, status);
+		return !fflush(stderr) && !ferror(stderr) ? 0 : errno ? errno : EIO;
+	}
+	error = cmd_output_begin(out) ? 0 : errno;
+	if (!error)
+		check_report(out->file, &o->check, f, status);
+	end = cmd_output_end(out, !error);
+	return error ? error : end;
+}
+
+static int write_report(struct cmd_output *out, struct options *o, struct check_findings *f,
+			int status)
 {
 	bool failed, bad;
+	int error;
 
 	filter_apply(&o->check.filter, &f->sites);
 	failed = check_failed(&o->check, f);
-	check_report(out, &o->check, f, status);
-	bad = fflush(out) || ferror(out);
-	if (out != stderr)
-		bad |= fclose(out) != 0;
-	if (bad)
+	error = put_report(o, out, f, status);
+	if (error)
 		fprintf(stderr, "goro: check: cannot write the report to %s: %s\n",
-			o->file ? o->file : "stderr", strerror(errno));
-	bad |= !filter_write(&o->check.filter, &f->sites);
+			o->file ? o->file : "stderr", strerror(error));
+	bad = error || !filter_write(&o->check.filter, &f->sites);
 	/* A test that could not be checked has not passed. */
 	bad |= f->missed && !status;
 	return failed ? GORO_FINDINGS : bad ? GORO_PARTIAL : status;
@@ -196,17 +212,14 @@ int cmd_check(int argc, char **argv)
 					.fail = CAN_FAIL,
 					.filter.command = "check" } };
 	struct check_findings findings = { 0 };
-	FILE *out = stderr;
+	struct cmd_output out;
 	int status;
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
-	if (o.file) {
-		out = fopen(o.file, "we");
-		if (!out)
-			return cmd_usage("check", "cannot write %s: %s", o.file, strerror(errno));
-	}
+	if (!cmd_output_open(&out, o.file))
+		return cmd_usage("check", "cannot write %s: %s", o.file, strerror(errno));
 	status = run_all(&o.check, &findings);
-	status = write_report(out, &o, &findings, status);
+	status = write_report(&out, &o, &findings, status);
 	check_findings_free(&findings);
 	filter_free(&o.check.filter);
 	free(o.check.allow);

@@ -4,7 +4,8 @@
  *
  * It is opened before the work, because nobody wants to learn of a wrong name afterwards, but what
  * was in it stays there until what takes its place is on the disk: that goes into a file beside it,
- * which is then renamed. What is no file of its own (a pipe, /dev/stdout) is written as it is.
+ * which is then renamed. What is no file of its own (a pipe, /dev/stdout) is written as it
+ * is, and a file that already takes our output or errors gets this behind them.
  */
 #include "cmd.h"
 
@@ -51,15 +52,35 @@ static bool open_beside(struct cmd_output *o, const struct stat *st)
 	return false;
 }
 
+/* Where the output or the errors of this command go to as well, as of /dev/stdout: or -1. */
+static int same_as_ours(const struct stat *st)
+{
+	struct stat ours;
+
+	for (int fd = 1; fd <= 2; fd++) {
+		if (!fstat(fd, &ours) && ours.st_dev == st->st_dev && ours.st_ino == st->st_ino)
+			return fd;
+	}
+	return -1;
+}
+
 bool cmd_output_begin(struct cmd_output *o)
 {
 	struct stat st;
+	int fd;
 
 	if (!o->name)
 		return true;
 	o->file = NULL;
 	if (fstat(o->fd, &st))
 		return false;
+	/* What others have written there, and will, stays: this comes behind it. */
+	fd = S_ISREG(st.st_mode) ? same_as_ours(&st) : -1;
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+		return o->file != NULL;
+	}
 	if (S_ISREG(st.st_mode) && open_beside(o, &st))
 		return true;
 	if (S_ISREG(st.st_mode) && ftruncate(o->fd, 0))

@@ -208,6 +208,28 @@ every() {
 	run 7 "$GORO" check --every 20ms --grace 30s -- "$leftover" 300 0
 }
 
+# The report takes the place of what was in the file when it is whole, and of no output of the program.
+report_file() {
+	mkdir "$scratch/kept"
+	echo before >"$scratch/kept/report"
+	ln -s report "$scratch/kept/link"
+	check 23 -o "$scratch/kept/link" -- sh -c "cp '$scratch/kept/report' '$scratch/during'; '$leftover'"
+	[ "$(cat "$scratch/during")" = before ] || fail "the report was lost before there was another"
+	grep -q 'left over' "$scratch/kept/report" || fail "no report in the file"
+	[ -L "$scratch/kept/link" ] || fail "the link is none any more"
+	echo before >"$scratch/kept/report"
+	(
+		trap '' XFSZ
+		ulimit -f 1
+		check 23 -f sarif -o "$scratch/kept/report" -- "$leftover"
+	) || exit 1
+	[ "$(cat "$scratch/kept/report")" = before ] || fail "half a report in the place of another"
+	[ "$(ls "$scratch/kept" | wc -l)" = 2 ] || fail "something is left beside it"
+	"$GORO" check -o /dev/stdout -- sh -c "echo mine; '$leftover'" >"$report" 2>"$err"
+	head -1 "$report" | grep -q '^mine$' || fail "the report is in the place of the output"
+	grep -q 'left over' "$report" || fail "no report behind the output"
+}
+
 # A warning that the program writes about itself is a finding, though it comes to no harm.
 lock_order() {
 	check 3 -- "$ORDERS"
