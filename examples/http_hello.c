@@ -11,11 +11,10 @@
  * there as a whole within the patience, so a client that dribbles a byte a second gets nowhere.
  *
  * SIGINT and SIGTERM cancel a context. All that waits hangs on it: nobody is accepted any more,
- *idle connections are closed, requests that have begun are answered, and then main() returns. The
+ * idle connections are closed, requests that have begun are answered, and then main() returns. The
  * second signal ends the program at once.
  *
- * The parser is Joyent's http_parser (Debian: libhttp-parser-dev), which Node.js lived on for
- *years.
+ * The parser is Joyent's http_parser (Debian: libhttp-parser-dev), once that of Node.js.
  */
 #include <http_parser.h>
 #include <signal.h>

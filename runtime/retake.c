@@ -9,9 +9,9 @@
  *
  * and we: lost_p = ASKED; membarrier(); if (in_runtime) give up, else what it has is ours.
  * membarrier makes every running thread of the process execute a full fence, so one of the two sees
- * the other. A worker that meets ASKED waits until we have decided; in_runtime is 0 then, for it
- *has not begun yet, so that we get the better of one that calls in a loop, too. No signal, no
- *atomic instruction in enter(), and none for what only the owner of a P does.
+ * the other. A worker that meets ASKED waits until we have decided. in_runtime is 0 then: it has
+ * not begun yet, and so we get the better of one that calls in a loop, too. No signal, no atomic
+ * instruction in enter(), and none for what only the owner of a P does.
  */
 #include "schedule.h"
 

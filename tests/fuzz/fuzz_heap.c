@@ -3,9 +3,9 @@
  * fuzz_heap.c - glibc's heap, damaged: an arena that lies, chunks of no size, lists that lead in a
  * circle, maps that are not what they were.
  *
- * It begins as one of the recordings of tests/profiler/heaps (first byte; with its top bit set it
- *is read twice). What follows are changes, each of something that the recording has: kind (1 byte),
- * line of 64 bytes (2), offset in it (1), and then of
+ * It begins as one of the recordings of tests/profiler/heaps: the first byte says which, and by its
+ * top bit that it is read twice. What follows are changes, each of something that the recording
+ * has: kind (1 byte), line of 64 bytes (2), offset in it (1), and then of
  *	kind 0	how many bytes (1 byte, up to 16), the bytes
  *	kind 1	what to add to the word there (2 bytes, signed)
  *	kind 2	line and offset (3 bytes) of the word to put there, and what to add to it (2)

@@ -4,13 +4,14 @@
  * program executes between two breakpoints it is, frame by frame, what was called and has not
  * returned.
  *
- *	test_steps PROGRAM [ARGUMENT]	PROGRAM is tests/targets/steps.c, compiled and linked in
- *some way
+ *	test_steps PROGRAM [ARGUMENT]
+ *
+ * PROGRAM is tests/targets/steps.c, compiled and linked in some way.
  *
  * What was called is known without unwind data: the program is executed step by step, and whenever
  * the address of the next instruction is pushed, that was a call; its frame is there until the
- *stack pointer has passed it. The switches between stacks, the stubs of dynamic linking, the C
- *library's assembly and the making of threads are all on the way.
+ * stack pointer has passed it. The switches between stacks, the stubs of dynamic linking, the C
+ * library's assembly and the making of threads are all on the way.
  */
 #include <elf.h>
 #include <errno.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * storm - a program that nobody can look at for long: it becomes another one every few
- *milliseconds, and in between makes children, threads and maps as fast as it can. Its 20 leaks are
- *true.
+ * storm - a program that nobody can look at for long: every few milliseconds it becomes another
+ * one, and in between makes children, threads and maps as fast as it can. Its 20 leaks are true.
  *
  *	storm [GENERATION]
  */

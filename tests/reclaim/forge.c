@@ -2,9 +2,15 @@
 /*
  * forge.c - asks a program to unwind what nobody has proved.
  *
- *	forge lies PID     what must not be: goroutines that are not as is said, records that are
- *none, main. Ends with 0 when each was refused forge truth PID    all that wait but main. For
- *builds in whose memory nothing can be proved, and a program in which all of them are stuck
+ *	forge lies PID
+ *
+ * asks for what must not be: goroutines that are not as is said, records that are none, main. Ends
+ * with 0 when each was refused.
+ *
+ *	forge truth PID
+ *
+ * asks for all that wait but main: for builds in whose memory nothing can be proved, and a program
+ * in which all of them are stuck.
  */
 #include <stdio.h>
 #include <stdlib.h>
