@@ -4,8 +4,9 @@
  * of every shape. Each one writes down the way it went, so that tests/profiler/test_maze.c can hold
  * what an unwinder finds against what happened.
  *
- *	maze SEED FILE		a line for each: its id and the functions, outermost first; then
- *"done"
+ *	maze SEED FILE
+ *
+ * FILE gets a line for each: its id and the functions, outermost first; then "done".
  *
  * Compiled as C++ it has some more shapes: maze.cc.
  */
