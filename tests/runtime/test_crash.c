@@ -185,19 +185,20 @@ static void on_the_scheduler(void)
 {
 	const struct goro_field *fields = (const void *)(uintptr_t)goro_introspect.fields;
 	const uint64_t *ms = (const void *)(uintptr_t)goro_introspect.ms;
-	volatile uint32_t *tid;
+	volatile uint32_t *tids[2];
+	bool first;
 
 	check_parked(go(receiver, goro_chan_make(0, 0)), GORO_REASON_CHAN_RECV);
 	goro_sleep(GORO_MILLISECOND);
 	check_eventually(__atomic_load_n(&goro_introspect.m_count, __ATOMIC_ACQUIRE) > 1);
 	for (int i = 0; i < 2; i++) {
-		tid = (void *)(uintptr_t)(ms[i] + fields[GORO_FIELD_m_tid].offset);
-		check_eventually(*tid);
-		if (*tid != (uint32_t)gettid())
-			break;
+		tids[i] = (void *)(uintptr_t)(ms[i] + fields[GORO_FIELD_m_tid].offset);
+		check_eventually(*tids[i]);
 	}
+	/* From here on we stay where we are. */
+	first = *tids[0] != (uint32_t)gettid();
 	usleep(300000); /* any time is right, but then it has nothing to do */
-	syscall(SYS_tgkill, getpid(), *tid, SIGSEGV);
+	syscall(SYS_tgkill, getpid(), *tids[first ? 0 : 1], SIGSEGV);
 	usleep(10000000);
 }
 
