@@ -398,6 +398,11 @@ static struct goro_error *load(struct core_file *core, Elf *elf, const char *pat
 				      "core file %s is of a machine with another word size or "
 				      "byte order",
 				      path);
+	if (eh.e_machine != EM_X86_64 && eh.e_machine != EM_AARCH64)
+		return goro_error_new(GORO_UNSUPPORTED,
+				      "core file %s is of a machine that goro does not know (ELF "
+				      "machine %u): it knows x86-64 and AArch64",
+				      path, eh.e_machine);
 	core->machine = eh.e_machine;
 	if (elf_getphdrnum(elf, &n) < 0 || n == 0 || !gelf_getphdr(elf, 0, &ph))
 		return cut_short(core, path, "its program headers are");
@@ -415,9 +420,13 @@ static struct goro_error *load(struct core_file *core, Elf *elf, const char *pat
 			err = load_notes(core, &ph, path);
 	}
 	drop_overlaps(core);
-	if (!err && (!core->nsegments || !core->nmappings))
-		err = damaged(path, core->nsegments ? "it does not say which files were mapped"
-						    : "it holds no memory");
+	if (!err && !core->nsegments)
+		err = damaged(path, "it holds no memory");
+	if (!err && !core->nmappings)
+		err = goro_error_new(GORO_UNSUPPORTED,
+				     "core file %s does not say which files were mapped (NT_FILE), "
+				     "as core files of Linux and of gdb do",
+				     path);
 	core->lists_all = !err && lists_all(core, &eh);
 	return err;
 }

@@ -88,6 +88,11 @@ static void examine_unwinding(struct doctor *d, const struct goro_snapshot *s,
 		c->fix = strdup("the frames of this program cannot be trusted: please report it "
 				"with the program");
 		d->status = GORO_PARTIAL;
+	} else if (cmp->without_reference && !cmp->compared) {
+		c = add(d, "unwinding", s->truncated ? DOCTOR_WARNING : DOCTOR_OK,
+			"%zu stacks by our unwinder alone, for libunwind has no tables; %" PRIu32
+			" are cut short",
+			cmp->without_reference, s->truncated);
 	} else {
 		c = add(d, "unwinding", s->truncated ? DOCTOR_WARNING : DOCTOR_OK,
 			"our unwinder and libunwind agree on %zu stacks; %zu needed libunwind, "

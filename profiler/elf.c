@@ -230,6 +230,13 @@ static struct module *module_of(struct modules *ms, const struct target_map *map
 	return NULL;
 }
 
+/* Between segments that are further apart than pages are big, nothing may be accessed: the kernel
+ * and ld.so leave maps of the file there, an emulator maps of nothing. */
+static bool is_hole(const struct target_map *map)
+{
+	return !map->inode && !map->readable && !map->writable && !map->executable;
+}
+
 /* What the maps of the file around maps->v[i] span. */
 static void span(const struct target_maps *maps, size_t i, struct module *m)
 {
@@ -238,10 +245,15 @@ static void span(const struct target_maps *maps, size_t i, struct module *m)
 	while (a > 0 && (maps->v[a - 1].inode == 0 || same_file(m, &maps->v[a - 1])) &&
 	       maps->v[a - 1].hi == maps->v[a].lo && maps->v[a].offset != 0)
 		a--;
-	while (b + 1 < maps->n && same_file(m, &maps->v[b + 1]) && maps->v[b + 1].offset != 0)
+	while (b + 1 < maps->n &&
+	       (same_file(m, &maps->v[b + 1])
+			? maps->v[b + 1].offset != 0
+			: is_hole(&maps->v[b + 1]) && maps->v[b + 1].lo == maps->v[b].hi))
 		b++;
 	while (a < i && !same_file(m, &maps->v[a]))
 		a++;
+	while (b > i && !same_file(m, &maps->v[b]))
+		b--;
 	m->lo = maps->v[a].lo;
 	m->hi = maps->v[b].hi;
 }

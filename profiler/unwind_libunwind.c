@@ -5,7 +5,8 @@
  * libunwind's remote interface asks for memory, registers and unwind tables through callbacks; here
  * these are answered from the copied stack and from the target's read-only pages. There is no
  * ptrace in it. Its one bad habit on x86-64 is to guess by frame pointer where it finds no table;
- * such a step is noticed (the table callback failed) and thrown away.
+ * such a step is noticed (the table callback failed) and thrown away. It knows the registers of the
+ * processor that it was built for and of no other: a core file from elsewhere has no tables for it.
  */
 #include "unwind.h"
 
@@ -249,6 +250,9 @@ static bool use_module(struct unwind_reference *ref, struct module *m)
 	return true;
 }
 
+/* The linker puts it at our own ELF header. */
+extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
+
 static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info, int need,
 			  void *arg)
 {
@@ -256,7 +260,8 @@ static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t
 	const struct module_text *text = modules_find_text(ref->modules, ip);
 	int status = -UNW_ENOINFO;
 
-	if (text && text->module && use_module(ref, text->module))
+	if (text && text->module && text->module->machine == __ehdr_start.e_machine &&
+	    use_module(ref, text->module))
 		status = search_unwind_table(space, ip, &ref->info, info, need, arg);
 	if (status < 0)
 		ref->no_table = true;

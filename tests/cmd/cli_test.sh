@@ -553,6 +553,9 @@ core_files() {
 	run 5 "$GORO" dump "$core"
 	has "$err" "cut short"
 	same "$(wc -l <"$err")" 1
+	printf '\363\0' | dd of="$core" bs=1 seek=18 conv=notrunc 2>"$err"
+	run 5 "$GORO" dump "$core"
+	has "$err" "is of a machine that goro does not know (ELF machine 243)"
 	run 3 "$GORO" dump ./nothing
 	run 5 "$GORO" dump "$PROGS/abba"
 	has "$err" "is neither a core file nor a recording"
