@@ -24,6 +24,8 @@ static void write_line(struct writer *w, const struct goro_frame *f)
 		fprintf(w->out, " at %s:%" PRIu32, f->file, f->line);
 	if (f->function)
 		fprintf(w->out, " (%s)", f->function);
+	else if ((!f->file || !f->line) && f->module)
+		fprintf(w->out, " at %s+0x%" PRIx64, goro_basename(f->module), f->module_offset);
 }
 
 /* " at file:line (function)" of the first frame that is the user's. */
