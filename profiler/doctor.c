@@ -184,6 +184,8 @@ static void examine_addresses(struct doctor *d, struct goro_scope *scope,
 		f = goro_scope_symbolize(scope, snap->pcs[i], true, &n);
 		if (!e || !n)
 			continue;
+		if (m->no_split && !e->no_split)
+			e->no_split = strdup(m->no_split);
 		e->addresses++;
 		e->functions += f[n - 1].function != NULL;
 		e->lines += f[n - 1].line != 0;
@@ -196,6 +198,11 @@ static void put_module_fix(FILE *fix, const struct doctor_module *m, bool core)
 	if (!m->has_file && m->no_file == ESTALE)
 		fprintf(fix, "%s: the file there is not the one that ran%s\n", m->path,
 			core ? ": put that one in its place" : "");
+	else if (m->no_split)
+		fprintf(fix,
+			"%s: what is inlined is not known: %s, which says so, is not "
+			"there (packages, .dwp, are not read)\n",
+			m->path, m->no_split);
 	else if (!m->has_file)
 		fprintf(fix, "%s: its file cannot be opened%s%s\n", m->path, m->no_file ? ": " : "",
 			m->no_file ? strerror(m->no_file) : "");
@@ -216,7 +223,7 @@ static void examine_symbols(struct doctor *d, bool core)
 		addresses += d->modules[i].addresses;
 		functions += d->modules[i].functions;
 		lines += d->modules[i].lines;
-		nameless |= !d->modules[i].lines;
+		nameless |= !d->modules[i].lines || d->modules[i].no_split;
 	}
 	c = add(d, "symbols", nameless || functions < addresses ? DOCTOR_WARNING : DOCTOR_OK,
 		"of %zu addresses %zu have a function and %zu a line", addresses, functions, lines);
@@ -226,7 +233,7 @@ static void examine_symbols(struct doctor *d, bool core)
 	for (size_t i = 0; fix && i < d->nmodules; i++) {
 		const struct doctor_module *m = &d->modules[i];
 
-		if (m->lines && m->functions == m->addresses)
+		if (m->lines && m->functions == m->addresses && !m->no_split)
 			continue; /* assembly has no lines */
 		put_module_fix(fix, m, core);
 	}
@@ -331,7 +338,9 @@ void doctor_free(struct doctor *d)
 		free(d->checks[i].text);
 		free(d->checks[i].fix);
 	}
-	for (size_t i = 0; i < d->nmodules; i++)
+	for (size_t i = 0; i < d->nmodules; i++) {
 		free(d->modules[i].path);
+		free(d->modules[i].no_split);
+	}
 	free(d->modules);
 }

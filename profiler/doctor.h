@@ -20,11 +20,12 @@ struct doctor_check {
 /* An executable or library in which goroutines stand. */
 struct doctor_module {
 	char *path;
-	char build_id[41];		    /* "" for none */
-	bool has_file;			    /* it could be opened */
-	int no_file;			    /* errno: why it could not */
-	bool has_unwind;		    /* .eh_frame or .debug_frame */
-	bool has_debug;			    /* .debug_info in the file itself */
+	char build_id[41]; /* "" for none */
+	bool has_file;	   /* it could be opened */
+	int no_file;	   /* errno: why it could not */
+	bool has_unwind;   /* .eh_frame or .debug_frame */
+	bool has_debug;	   /* .debug_info in the file itself */
+	char *no_split;	   /* a .dwo that it names and that is not there; or NULL */
 	size_t addresses, functions, lines; /* of the stacks: in it, with a name, with a line */
 };
 

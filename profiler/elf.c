@@ -24,6 +24,7 @@ static void module_free(struct module *m)
 	elf_end(m->elf);
 	if (m->fd >= 0)
 		close(m->fd);
+	free(m->no_split);
 	free(m->path);
 	free(m);
 }

@@ -28,7 +28,8 @@ struct module {
 
 	struct cfi_table *eh_frame, *debug_frame; /* see unwind.c; made at the first use */
 	bool eh_frame_tried, debug_frame_tried;
-	bool seen; /* by the refresh that runs */
+	char *no_split; /* a .dwo that it names and that is not there; or NULL */
+	bool seen;	/* by the refresh that runs */
 };
 
 /* One executable map of a module, or of nothing (code made at run time). */

@@ -299,20 +299,30 @@ static Dwarf_Die *find_unit(Dwfl_Module *mod, uint64_t pc, Dwarf_Addr *bias)
 
 /*
  * With -gsplit-dwarf the program has its lines, and a file for each unit (.dwo) the functions. The
- * unit itself, if that file is not there.
+ * unit itself, if that file is not there. All of them in one package (.dwp) is what libdw reads
+ * from 0.191 on; before, lines and the symbol table remain.
  */
-static Dwarf_Die with_functions(Dwarf_Die *cu)
+static Dwarf_Die with_functions(struct module *m, Dwarf_Die *cu)
 {
 	Dwarf_Die split = { 0 };
+	Dwarf_Attribute attr;
+	const char *name;
 	uint8_t kind = 0;
 
-	if (dwarf_cu_info(cu->cu, NULL, &kind, NULL, &split, NULL, NULL, NULL) == 0 &&
-	    kind == DW_UT_skeleton && split.addr)
+	if (dwarf_cu_info(cu->cu, NULL, &kind, NULL, &split, NULL, NULL, NULL) != 0 ||
+	    kind != DW_UT_skeleton)
+		return *cu;
+	if (split.addr)
 		return split;
+	name = dwarf_formstring(dwarf_attr(cu, DW_AT_dwo_name, &attr));
+	if (!name)
+		name = dwarf_formstring(dwarf_attr(cu, DW_AT_GNU_dwo_name, &attr));
+	if (name && m && !m->no_split)
+		m->no_split = strdup(name);
 	return *cu;
 }
 
-static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
+static void look_up_dwarf(struct lookup *l, struct module *m, Dwfl_Module *mod, uint64_t pc)
 {
 	Dwarf_Addr bias;
 	Dwarf_Die *cu = find_unit(mod, pc, &bias);
@@ -322,7 +332,7 @@ static void look_up_dwarf(struct lookup *l, Dwfl_Module *mod, uint64_t pc)
 	if (!cu)
 		return;
 	l->cu = *cu;
-	l->functions = with_functions(cu);
+	l->functions = with_functions(m, cu);
 	if (line) {
 		l->file = absolute_path(l->s, dwarf_linesrc(line, NULL, NULL), &l->cu);
 		dwarf_lineno(line, &number);
@@ -395,7 +405,7 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 	if (symbol)
 		l->common.function_offset = offset + (pc - at);
 	if (mod)
-		look_up_dwarf(l, mod, at);
+		look_up_dwarf(l, m, mod, at);
 	/* Assembly has lines but no subprograms. */
 	if (l->n == 0 || l->frames[l->n - 1].inlined)
 		add_frame(l, symbol, false);

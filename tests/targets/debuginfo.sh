@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # A stripped program whose debug information lies elsewhere: does goro find it?
-#   debuginfo.sh CASE, with GORO, PROGRAM (tests/targets/park.c, with -g) and OBJCOPY in the environment
+#   debuginfo.sh CASE, with GORO, PROGRAM (tests/targets/park.c, with -g), SPLIT (inlined.c, with
+#   -gsplit-dwarf) and OBJCOPY in the environment
 set -euo pipefail
 scratch=$(mktemp -d)
 pid=
@@ -118,6 +119,26 @@ mini) # only names of functions, compressed, in .gnu_debugdata
 	start ./prog
 	"$GORO" dump $pid >out
 	grep -qE '^ +main in .*/prog\+0x[0-9a-f]+$' out || { cat out; exit 1; }
+	;;
+split-gone) # its functions are in files of their own, which are gone or in one package
+	for split in $SPLIT; do
+		LC_ALL=C sed 's/inlined\.c\.dwo/missing.c.dwo/g' "$split" >prog
+		chmod +x prog
+		start ./prog
+		"$GORO" dump $pid >out
+		grep -qE '^ +not_inlined at .*/inlined\.c:[0-9]+$' out || { cat out; exit 1; }
+		"$GORO" doctor $pid >out
+		grep -qE '^warning +symbols ' out || { cat out; exit 1; }
+		grep -qE '/prog: what is inlined is not known: .*missing\.c\.dwo, which says so, is not' out ||
+			{ cat out; exit 1; }
+		kill $pid
+		wait $pid 2>/dev/null || :
+		start "$split"
+		"$GORO" doctor $pid >out
+		grep -qE '^ok +symbols ' out || { cat out; exit 1; }
+		kill $pid
+		wait $pid 2>/dev/null || :
+	done
 	;;
 unknown) # compressed in a way that libdw may not know: then functions remain
 	"$OBJCOPY" --compress-debug-sections=zstd "$PROGRAM" prog 2>/dev/null ||
