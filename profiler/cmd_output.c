@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "beside.h"
 
 bool cmd_output_open(struct cmd_output *o, const char *name)
 {
@@ -27,22 +28,14 @@ bool cmd_output_open(struct cmd_output *o, const char *name)
 	return o->fd >= 0;
 }
 
-/* A file beside it, with its permissions; false: there can be none, so it is written itself. */
+/* False: there can be none beside it, so it is written itself. */
 static bool open_beside(struct cmd_output *o, const struct stat *st)
 {
-	char *real = realpath(o->name, NULL);
-	int fd;
+	int fd = beside_open(o->name, st, &o->beside);
 
-	if (!real || asprintf(&o->beside, "%s.XXXXXX", real) < 0)
-		o->beside = NULL;
-	free(real);
-	fd = o->beside ? mkostemp(o->beside, O_CLOEXEC) : -1;
-	if (fd >= 0 && fchmod(fd, st->st_mode & 0777) == 0 &&
-	    (fchown(fd, st->st_uid, st->st_gid) == 0 || st->st_uid == geteuid())) {
-		o->file = fdopen(fd, "w");
-		if (o->file)
-			return true;
-	}
+	o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (o->file)
+		return true;
 	if (fd >= 0) {
 		close(fd);
 		unlink(o->beside);
@@ -50,18 +43,6 @@ static bool open_beside(struct cmd_output *o, const struct stat *st)
 	free(o->beside);
 	o->beside = NULL;
 	return false;
-}
-
-/* Where the output or the errors of this command go to as well, as of /dev/stdout: or -1. */
-static int same_as_ours(const struct stat *st)
-{
-	struct stat ours;
-
-	for (int fd = 1; fd <= 2; fd++) {
-		if (!fstat(fd, &ours) && ours.st_dev == st->st_dev && ours.st_ino == st->st_ino)
-			return fd;
-	}
-	return -1;
 }
 
 bool cmd_output_begin(struct cmd_output *o)
@@ -75,7 +56,7 @@ bool cmd_output_begin(struct cmd_output *o)
 	if (fstat(o->fd, &st))
 		return false;
 	/* What others have written there, and will, stays: this comes behind it. */
-	fd = S_ISREG(st.st_mode) ? same_as_ours(&st) : -1;
+	fd = S_ISREG(st.st_mode) ? beside_our_output(&st) : -1;
 	if (fd >= 0) {
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		o->file = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -105,12 +86,8 @@ int cmd_output_end(struct cmd_output *o, bool good)
 	}
 	good = good && !error;
 	if (o->beside && good) {
-		char *real = realpath(o->name, NULL);
-
-		if (!real || rename(o->beside, real))
-			error = errno;
+		error = beside_take_place(o->beside, o->name);
 		good = !error;
-		free(real);
 	}
 	if (o->beside && !good)
 		unlink(o->beside);

@@ -18,7 +18,8 @@ struct options {
 };
 
 static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0, "Write to FILE, which is overwritten", 0 },
+	{ "output", 'o', "FILE", 0,
+	  "Write to FILE; what was in it stays until the first look is done", 0 },
 	{ "interval", 'i', "SECONDS", 0, "From one look to the next (default 1; or 100ms, 1m ...)",
 	  0 },
 	{ "duration", 'd', "SECONDS", 0,

@@ -393,7 +393,8 @@ int64_t goro_scope_tick_time(struct goro_scope *scope, size_t tick); /* CLOCK_RE
 /*
  * Snapshots of one scope, in the order of their times, into a file that needs neither the process
  * nor its programs to be read. Each tick is written before the call returns; if the recorder dies,
- * the file is good up to the last of them. The file is overwritten when it is opened.
+ * the file is good up to the last of them. What was in the file before stays until the first tick
+ * is whole.
  */
 struct goro_recorder;
 

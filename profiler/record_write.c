@@ -2,6 +2,9 @@
 /*
  * record_write.c - the writer of recordings; see record.h.
  *
+ * What was in the file stays there until the first tick is whole: that goes into a file beside it,
+ * which then takes its place and grows there. What is no file of its own is written as it is.
+ *
  * A tick and the names that it needs go out in one write(), so that a reader of the growing file
  * finds either all of it or a piece that it can tell. Nothing is flushed to the disk: the file
  * survives the death of the recorder, not that of the machine.
@@ -10,9 +13,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
+#include "beside.h"
 #include "record.h"
 #include "record_names.h"
 
@@ -23,6 +28,9 @@ struct goro_recorder {
 	struct record_names names;
 	int fd;
 	char *path;
+	char *beside; /* the file that is written until it takes the place of `path`; or NULL */
+	bool created; /* there was none, and nothing is in it yet */
+	bool old;     /* it is written itself, and what was in it is there yet */
 	uint64_t bytes, ticks;
 	uint64_t whole_size, change_size; /* of the last whole tick, and of those since */
 	struct record_tick last;
@@ -196,6 +204,11 @@ static bool end_block(struct block *b, enum record_kind kind, struct packer *res
 	return true;
 }
 
+static struct goro_error *cannot_write(const char *path)
+{
+	return goro_error_new(GORO_PARTIAL, "cannot write %s: %s", path, strerror(errno));
+}
+
 static struct goro_error *write_all(struct goro_recorder *r, const uint8_t *bytes, size_t n)
 {
 	while (n) {
@@ -203,9 +216,10 @@ static struct goro_error *write_all(struct goro_recorder *r, const uint8_t *byte
 
 		if (done < 0 && errno == EINTR)
 			continue;
+		if (done == 0)
+			errno = ENOSPC;
 		if (done <= 0)
-			return goro_error_new(GORO_PARTIAL, "cannot write %s: %s", r->path,
-					      strerror(done ? errno : ENOSPC));
+			return cannot_write(r->path);
 		bytes += done;
 		n -= (size_t)done;
 		r->bytes += (uint64_t)done;
@@ -261,6 +275,32 @@ static bool remember(struct goro_recorder *r, struct record_tick *now)
 	return true;
 }
 
+/* Before the first tick. */
+static struct goro_error *begin_file(struct goro_recorder *r)
+{
+	static const uint8_t head[16] = RECORD_MAGIC "\1";
+
+	if (r->old && ftruncate(r->fd, 0))
+		return cannot_write(r->path);
+	r->old = false;
+	return write_all(r, head, sizeof head);
+}
+
+/* Behind it. */
+static struct goro_error *show_file(struct goro_recorder *r)
+{
+	int error = r->beside ? beside_take_place(r->beside, r->path) : 0;
+
+	if (error) {
+		errno = error;
+		return cannot_write(r->path);
+	}
+	free(r->beside);
+	r->beside = NULL;
+	r->created = false;
+	return NULL;
+}
+
 struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_snapshot *snap)
 {
 	uint32_t *stacks = calloc(snap->nstacks + 1, sizeof *stacks);
@@ -277,8 +317,12 @@ struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_
 	if (!stacks || !make_rest(snap, &now.rest) || !add_names(r, stacks) ||
 	    !make_blocks(r, &now, &out))
 		err = &goro_enomem;
+	if (!err && !r->ticks)
+		err = begin_file(r);
 	if (!err)
 		err = write_all(r, out.bytes, out.n);
+	if (!err && !r->ticks)
+		err = show_file(r);
 	pack_free(&out);
 	free(stacks);
 	forget(&r->last); /* of which a part was taken over */
@@ -292,10 +336,32 @@ struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* Nothing that is there is changed yet. */
+static struct goro_error *open_file(struct goro_recorder *r)
+{
+	struct stat st;
+	int fd;
+
+	r->fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+	r->created = r->fd >= 0;
+	if (r->created)
+		return NULL;
+	r->fd = open(r->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (r->fd < 0 || fstat(r->fd, &st))
+		return cannot_write(r->path);
+	r->old = S_ISREG(st.st_mode);
+	fd = r->old && beside_our_output(&st) < 0 ? beside_open(r->path, &st, &r->beside) : -1;
+	if (fd >= 0) {
+		close(r->fd);
+		r->fd = fd;
+		r->old = false;
+	}
+	return NULL;
+}
+
 struct goro_error *goro_recorder_open(struct goro_recorder **ret, struct goro_scope *scope,
 				      const char *path)
 {
-	static const uint8_t head[16] = RECORD_MAGIC "\1";
 	struct goro_recorder *r = calloc(1, sizeof *r);
 	struct goro_error *err;
 
@@ -308,9 +374,7 @@ struct goro_error *goro_recorder_open(struct goro_recorder **ret, struct goro_sc
 		goro_recorder_close(r);
 		return &goro_enomem;
 	}
-	r->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-	err = r->fd < 0 ? goro_error_new(GORO_PARTIAL, "cannot write %s: %s", path, strerror(errno))
-			: write_all(r, head, sizeof head);
+	err = open_file(r);
 	if (err) {
 		goro_recorder_close(r);
 		return err;
@@ -330,8 +394,13 @@ void goro_recorder_close(struct goro_recorder *r)
 		return;
 	record_names_free(&r->names);
 	forget(&r->last);
+	if (r->beside)
+		unlink(r->beside);
+	if (r->created)
+		unlink(r->path);
 	if (r->fd >= 0)
 		close(r->fd);
+	free(r->beside);
 	free(r->path);
 	free(r);
 }

@@ -484,6 +484,46 @@ recordings() {
 	run 2 "$GORO" record $$
 }
 
+record_on_full_disk() { # record_on_full_disk FILE - nothing can be written but to pipes
+	(trap '' XFSZ && ulimit -f 0 && exec "$GORO" record "$pid" -o "$1" --duration 0) 2>&1 |
+		cat >"$err"
+	same "${PIPESTATUS[0]}" 6
+}
+
+# What was recorded before stays until the first look of the next recording is in its file.
+recording_stays() {
+	start never
+	eventually goroutines_reach 7
+	cd "$scratch" || fail "no scratch"
+	run 0 "$GORO" record "$pid" -o old --duration 0
+	cp old copy
+	chmod 640 old
+	ln -s old link
+	for name in old link; do
+		run 3 "$GORO" record no-such-process -o "$name"
+		run 5 "$GORO" record $$ -o "$name"
+		record_on_full_disk "$name"
+		has "$err" "cannot write $name: File too large"
+		cmp copy "$name" >"$out" || fail "the old recording is not what it was"
+	done
+	run 5 "$GORO" record $$ -o new
+	[ ! -e new ] || fail "a file is left of no recording"
+	record_on_full_disk new
+	[ ! -e new ] || fail "a file is left of no recording"
+
+	run 0 "$GORO" record "$pid" -o link --duration 0
+	! cmp copy old >"$out" || fail "the old recording is still there"
+	[ -L link ] || fail "the link was replaced"
+	same "$(stat -c %a old)" 640
+	run 0 "$GORO" dump old
+	# In a pipe, and where our own output goes to anyway, there is nothing to replace.
+	"$GORO" record "$pid" -o /dev/stdout --duration 0 2>"$err" | cat >piped
+	"$GORO" record "$pid" -o /dev/stdout --duration 0 >direct 2>"$err"
+	run 0 "$GORO" dump piped
+	run 0 "$GORO" dump direct
+	same "$(echo *.*)" '*.*'
+}
+
 # The recorder dies by SIGKILL, and a file that was cut is good up to its last whole tick.
 recorder_is_killed() {
 	start grow
