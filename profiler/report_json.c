@@ -87,11 +87,11 @@ json_t *report_json_hex(uint64_t value)
 
 json_t *report_json_frame(const struct goro_frame *f)
 {
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o}", "function",
+	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:b}", "function",
 			 report_json_string(f->function), "file", report_json_string(f->file),
 			 "line", f->line ? json_integer(f->line) : json_null(), "inlined",
 			 f->inlined, "module", report_json_string(f->module), "pc",
-			 report_json_hex(f->pc));
+			 report_json_hex(f->pc), "runtime", f->runtime);
 }
 
 static void add_crash(json_t *head, const struct goro_crash *c)

@@ -91,16 +91,28 @@ static json_t *location(const json_t *frame, const char *message)
 	return all;
 }
 
+static bool is_runtime(const json_t *frame)
+{
+	return json_is_true(json_object_get(frame, "runtime"));
+}
+
+/* As in text: what is the runtime's own is not the program's bug. */
 static json_t *stacks(const struct site *s)
 {
 	const json_t *list = json_object_get(json_object_get(s->details, "stack"), "frames");
 	json_t *frames = json_array();
+	size_t n = json_array_size(list), shown = 0;
 
-	for (size_t i = 0; i < json_array_size(list); i++) {
+	for (size_t i = 0; i < n; i++)
+		shown += !is_runtime(json_array_get(list, i));
+	for (size_t i = 0; i < n; i++) {
 		const json_t *frame = json_array_get(list, i);
-		json_t *one = json_pack("{s:o}", "location", location(frame, NULL));
 		const char *module = json_string_value(json_object_get(frame, "module"));
+		json_t *one;
 
+		if (shown && is_runtime(frame))
+			continue;
+		one = json_pack("{s:o}", "location", location(frame, NULL));
 		if (module)
 			json_object_set_new(one, "module",
 					    report_json_string(goro_basename(module)));

@@ -252,16 +252,18 @@ static void dump_as_json(void **state)
 	       "\n"
 	       "\"stacks\":[\n"
 	       "{\"id\":0,\"complete\":true,\"frames\":[{\"function\":\"goro_chan_recv\","
-	       "\"file\":null,\"line\":null,\"inlined\":false,\"module\":null,\"pc\":\"0x100\"},"
-	       "{\"function\":\"pop\",\"file\":\"/src/a \\u001Bb.c\",\"line\":7,\"inlined\":true,"
-	       "\"module\":\"/bin/fake\",\"pc\":\"0x200\"},{\"function\":\"work\",\"file\":"
-	       "\"/src/a.c\",\"line\":12,\"inlined\":false,\"module\":\"/bin/fake\",\"pc\":"
-	       "\"0x200\"}]},\n"
+	       "\"file\":null,\"line\":null,\"inlined\":false,\"module\":null,\"pc\":\"0x100\","
+	       "\"runtime\":true},{\"function\":\"pop\",\"file\":\"/src/a \\u001Bb.c\","
+	       "\"line\":7,\"inlined\":true,\"module\":\"/bin/fake\",\"pc\":\"0x200\","
+	       "\"runtime\":false},{\"function\":\"work\",\"file\":\"/src/a.c\",\"line\":12,"
+	       "\"inlined\":false,\"module\":\"/bin/fake\",\"pc\":\"0x200\","
+	       "\"runtime\":false}]},\n"
 	       "{\"id\":1,\"complete\":true,\"frames\":[{\"function\":null,\"file\":null,\"line\":"
-	       "null,\"inlined\":false,\"module\":\"/lib/\\\"x\\\".so\",\"pc\":\"0x300\"}]},\n"
+	       "null,\"inlined\":false,\"module\":\"/lib/\\\"x\\\".so\",\"pc\":\"0x300\","
+	       "\"runtime\":false}]},\n"
 	       "{\"id\":2,\"complete\":false,\"frames\":[{\"function\":null,\"file\":null,"
 	       "\"line\":null,\"inlined\":false,\"module\":\"/lib/\\\"x\\\".so\",\"pc\":"
-	       "\"0x300\"}]}]}\n");
+	       "\"0x300\",\"runtime\":false}]}]}\n");
 }
 
 static void waits_as_text(void **state)

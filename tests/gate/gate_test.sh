@@ -348,6 +348,8 @@ sarif() {
 	same "$(json $result.locations.0.physicalLocation.artifactLocation.uri)" tests/cmd/progs/leftover.c
 	same "$(json $result.locations.0.physicalLocation.artifactLocation.uriBaseId)" SRCROOT
 	same "$(json $result.locations.0.physicalLocation.region.startLine)" "$line"
+	same "$(json $result.stacks.0.frames)" 1
+	same "$(json $result.stacks.0.frames.0.location.logicalLocations.0.name)" wait_for_ever
 	same "$(json $result.relatedLocations.0.logicalLocations.0.name)" main
 	same "$(json runs.0.originalUriBaseIds.SRCROOT.uri)" "file://$ROOT/"
 	same "$(json runs.0.invocations.0.exitCode)" 23
