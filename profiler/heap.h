@@ -27,6 +27,7 @@ struct heap_area {
 	uint32_t *pages;
 	uint64_t *start, *mark;
 	uint32_t *covers;
+	bool borrowed; /* `start` and `covers` are those of the same area a moment ago */
 	size_t nchunks, nfree;
 	uint64_t
 		*walked; /* `mark` as the walk left it, for one in the same memory later; or NULL */
@@ -61,8 +62,6 @@ struct heap {
 #define HEAP_PAGE    4096u
 
 struct heap_how {
-	const struct facts_range *skip; /* memory that is certainly not its */
-	size_t nskip;
 	uint64_t most; /* bytes to copy at most; GORO_PARTIAL when it is not enough */
 	/* Where they go, which must outlive the heap. NULL: the heap has its own. */
 	struct sparse_store *store;
@@ -70,12 +69,31 @@ struct heap_how {
 	const struct heap *past;
 };
 
+/* What the first step of a look at a heap leaves for the second. */
+struct heap_search {
+	struct heap *h;
+	struct target *t;
+	const struct target_maps *maps;
+	const struct heap_how *how;
+	const struct facts_range *skip; /* memory that is certainly not its */
+	size_t nskip;
+	uint64_t main_arena;
+	uint64_t sbrk_base, mmapped_mem, found;
+	uint32_t n_mmaps;
+	bool have_par, lost; /* lost: some of its memory could not be made sense of */
+};
+
 /*
  * Find glibc's heap. Memory that is gone meanwhile (in a target that runs) is as if it were of no
- * known allocator.
+ * known allocator. The first step copies and walks its areas, which is what takes time; it uses
+ * nothing of the target but own_pages(), sparse() and read(), so where these may be used by several
+ * threads it can be done beside other work. The second says what of the rest is its as well;
+ * nothing of `skip` is. Whoever calls the first calls heap_free(), also after an error.
  */
-struct goro_error *heap_read(struct heap *h, struct target *t, const struct target_maps *maps,
-			     const struct heap_how *how);
+struct goro_error *heap_read_areas(struct heap_search *s, struct heap *h, struct target *t,
+				   const struct target_maps *maps, const struct heap_how *how);
+struct goro_error *heap_read_rest(struct heap_search *s, const struct facts_range *skip,
+				  size_t nskip);
 void heap_free(struct heap *h);
 
 /* The first granule of the chunk that address lies in, or UINT32_MAX. */
@@ -124,6 +142,12 @@ static inline void heap_set(uint64_t *map, uint64_t i)
 {
 	map[i / 64] |= 1ull << i % 64;
 }
+
+/*
+ * Room for a bitmap of an area, all zero and not yet to be had for nothing: it will be written all
+ * over, and memory that is read before that is given out twice. Free with free(). NULL: no memory.
+ */
+uint64_t *heap_bitmap(const struct heap_area *a);
 
 /* Copy the pages of [lo, hi) that are the target's own to `to`, which is zero. */
 struct goro_error *heap_load(struct target *t, uint64_t lo, uint64_t hi, uint8_t *to);

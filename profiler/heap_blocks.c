@@ -26,9 +26,9 @@ static uint64_t known_until(const struct heap_search *s, uint64_t at)
 		if (at >= s->h->areas[i].lo && at < s->h->areas[i].hi)
 			return s->h->areas[i].hi;
 	}
-	for (size_t i = 0; i < s->how->nskip; i++) {
-		if (at >= s->how->skip[i].lo && at < s->how->skip[i].hi)
-			return s->how->skip[i].hi;
+	for (size_t i = 0; i < s->nskip; i++) {
+		if (at >= s->skip[i].lo && at < s->skip[i].hi)
+			return s->skip[i].hi;
 	}
 	return 0;
 }

@@ -461,26 +461,36 @@ static void say_what_is_unknown(const struct heap_search *s)
 		snprintf(h->note, sizeof h->note, "some of the heap could not be walked");
 }
 
-struct goro_error *heap_read(struct heap *h, struct target *t, const struct target_maps *maps,
-			     const struct heap_how *how)
+struct goro_error *heap_read_areas(struct heap_search *s, struct heap *h, struct target *t,
+				   const struct target_maps *maps, const struct heap_how *how)
 {
-	struct heap_search s = { .h = h, .t = t, .maps = maps, .how = how };
 	struct goro_error *err;
 
 	*h = (struct heap){ 0 };
-	err = search_modules(&s);
-	if (!err && s.main_arena)
-		err = add_arenas(&s);
-	if (!err && s.main_arena && s.have_par)
-		err = heap_find_blocks(&s);
-	if (err) {
-		heap_free(h);
+	*s = (struct heap_search){ .h = h, .t = t, .maps = maps, .how = how };
+	err = search_modules(s);
+	if (!err && s->main_arena)
+		err = add_arenas(s);
+	if (!err)
+		heap_mark_tcaches(h);
+	return err;
+}
+
+struct goro_error *heap_read_rest(struct heap_search *s, const struct facts_range *skip,
+				  size_t nskip)
+{
+	struct heap *h = s->h;
+	struct goro_error *err = NULL;
+
+	s->skip = skip;
+	s->nskip = nskip;
+	if (s->main_arena && s->have_par)
+		err = heap_find_blocks(s);
+	if (err)
 		return err;
-	}
-	heap_mark_tcaches(h);
-	h->state =
-		(struct facts_range){ s.main_arena, s.main_arena ? s.main_arena + ARENA_SIZE : 0 };
-	say_what_is_unknown(&s);
+	h->state = (struct facts_range){ s->main_arena,
+					 s->main_arena ? s->main_arena + ARENA_SIZE : 0 };
+	say_what_is_unknown(s);
 	return NULL;
 }
 

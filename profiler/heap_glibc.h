@@ -11,17 +11,6 @@
 enum { PREV_INUSE = 1, IS_MMAPPED = 2, NON_MAIN = 4, FLAGS = 7 };
 enum { MIN_CHUNK = 32, NFASTBINS = 10 };
 
-struct heap_search {
-	struct heap *h;
-	struct target *t;
-	const struct target_maps *maps;
-	const struct heap_how *how;
-	uint64_t main_arena;
-	uint64_t sbrk_base, mmapped_mem, found;
-	uint32_t n_mmaps;
-	bool have_par, lost; /* lost: some of its memory could not be made sense of */
-};
-
 static inline uint64_t heap_word(const uint8_t *at)
 {
 	uint64_t v;

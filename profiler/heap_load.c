@@ -8,6 +8,8 @@
 #include "heap_glibc.h"
 #include "two.h"
 
+enum { LINE = 64 }; /* of the cache */
+
 #define WORTH_TWO (UINT64_C(8) << 20) /* bytes to copy */
 
 struct goro_error *heap_load_run(struct target *t, uint64_t lo, uint64_t hi, uint8_t *to)
@@ -60,6 +62,14 @@ void *heap_map(size_t size)
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+uint64_t *heap_bitmap(const struct heap_area *a)
+{
+	const size_t size = heap_bitmap_words(a) * sizeof(uint64_t);
+	uint64_t *bits = aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
+
+	return bits ? memset(bits, 0, size) : NULL;
 }
 
 /* ---- what chunks are in ------------------------------------------------------------------------
@@ -156,9 +166,11 @@ void heap_area_free(struct heap_area *a)
 {
 	sparse_close(&a->own);
 	free(a->pages);
-	free(a->start);
+	if (!a->borrowed) {
+		free(a->start);
+		free(a->covers);
+	}
 	free(a->mark);
-	free(a->covers);
 	free(a->walked);
 	*a = (struct heap_area){ 0 };
 }
@@ -166,7 +178,6 @@ void heap_area_free(struct heap_area *a)
 struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, uint64_t lo,
 				  uint64_t hi)
 {
-	uint64_t bits = (hi - lo) / HEAP_GRANULE + 64;
 	struct sparse_store *store = s->how->store;
 
 	*a = (struct heap_area){ .lo = lo, .hi = hi, .its = { lo, hi } };
@@ -175,8 +186,8 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 		return goro_error_new(GORO_PARTIAL,
 				      "its heap of more than %llu MiB does not fit in our memory",
 				      (unsigned long long)(s->how->most >> 20));
-	a->start = calloc(bits / 64 + 1, sizeof *a->start);
-	a->mark = calloc(bits / 64 + 1, sizeof *a->mark);
+	a->start = heap_bitmap(a);
+	a->mark = heap_bitmap(a);
 	a->covers = calloc((hi - lo) / HEAP_PAGE + 2, sizeof *a->covers);
 	if (!a->start || !a->mark || !a->covers)
 		return &goro_enomem;

@@ -122,9 +122,12 @@ static bool walk_as_before(struct heap_area *a, const struct heap_area *past)
 	if (!past->walked || !a->words.pages || a->words.words != past->words.words ||
 	    memcmp(a->words.pages, past->words.pages, npages * sizeof *a->words.pages))
 		return false;
-	memcpy(a->start, past->start, heap_bitmap_words(a) * sizeof *a->start);
+	free(a->start);
+	free(a->covers);
+	a->start = past->start;
+	a->covers = past->covers;
+	a->borrowed = true;
 	memcpy(a->mark, past->walked, heap_bitmap_words(a) * sizeof *a->mark);
-	memcpy(a->covers, past->covers, (npages + 1) * sizeof *a->covers);
 	a->first = past->first;
 	a->top = past->top;
 	a->nchunks = past->nchunks;
@@ -145,8 +148,11 @@ bool heap_area_walk(const struct heap_search *s, struct heap_area *a, uint64_t f
 		return true;
 	a->asked = top;
 	a->fence = fence;
-	a->walked = malloc(heap_bitmap_words(a) * sizeof *a->walked);
-	if (a->walked)
-		memcpy(a->walked, a->mark, heap_bitmap_words(a) * sizeof *a->walked);
+	a->walked = calloc(heap_bitmap_words(a), sizeof *a->walked);
+	/* Where nothing is free it takes no room. */
+	for (size_t w = 0; a->walked && w < heap_bitmap_words(a); w++) {
+		if (a->mark[w])
+			a->walked[w] = a->mark[w];
+	}
 	return true;
 }

@@ -22,6 +22,7 @@
 
 #include "goro_introspect.h"
 #include "reach.h"
+#include "reach_ahead.h"
 #include "reach_skip.h"
 
 #define TRIES	   8
@@ -54,10 +55,33 @@ static bool somebody_waits(const struct goro_snapshot *snap)
 	return false;
 }
 
+/* Room for copies, if there is any; the filter does not take what the view will need. */
+static struct sparse_store *store_for(struct proof *p, const struct target_frozen *stopped)
+{
+	return p->store.words && (stopped || !p->tight) ? &p->store : NULL;
+}
+
+/*
+ * Begin to read its heap. Beside other work: not where a look at goroutines says anew which of the
+ * memory is cold (contract.c), as in a core file, which is its own view.
+ */
+static struct goro_error *read_ahead(struct proof *p, const struct target_frozen *stopped,
+				     struct reach_ahead **ret)
+{
+	struct target *t = stopped ? stopped->memory : p->scope->target;
+	const struct heap_how how = {
+		.most = p->most,
+		.store = store_for(p, stopped),
+		.past = stopped ? &p->guess.heap : NULL,
+	};
+
+	return reach_ahead_begin(ret, t, &how, !stopped || t != p->scope->target);
+}
+
 /* Run on one view of the target; `stopped`: the view, or NULL for the target as it runs. */
 static struct goro_error *run(struct proof *p, const struct target_frozen *stopped,
-			      const struct goro_snapshot *snap, struct stuck *stuck,
-			      struct reach *ret)
+			      struct reach_ahead *ahead, const struct goro_snapshot *snap,
+			      struct stuck *stuck, struct reach *ret)
 {
 	struct target *t = stopped ? stopped->memory : p->scope->target;
 	struct reader *reader = p->scope->reader;
@@ -69,12 +93,12 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.nthreads = stopped ? stopped->nthreads : 0,
 		.kept = stopped ? stopped->kept : NULL,
 		.nkept = stopped ? stopped->nkept : 0,
+		.ahead = ahead,
 		.snap = snap,
 		.facts = &facts,
 		.never = never,
 		.guess = stopped ? &p->guess : NULL,
-		.store = p->store.words && (stopped || !p->tight) ? &p->store : NULL,
-		.most = p->most,
+		.store = store_for(p, stopped),
 		.why = p->opt->why,
 	};
 	struct goro_error *err = never ? NULL : &goro_enomem;
@@ -191,6 +215,7 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 	struct target_frozen view = { .memory = t };
 	const bool moving = reach_skips("view");
 	struct reach r = { 0 };
+	struct reach_ahead *ahead = NULL;
 	struct stuck *stuck = NULL;
 	struct goro_error *err;
 
@@ -203,15 +228,18 @@ static struct goro_error *stop_and_prove(struct proof *p, bool last, bool *again
 		p->ret->pause_ns = view.pause_ns;
 	p->ret->stops += !t->file;
 	p->ret->copied |= view.copied;
-	err = scope_read(p->scope, view.memory, &frozen);
+	err = read_ahead(p, &view, &ahead);
+	if (!err)
+		err = scope_read(p->scope, view.memory, &frozen);
 	if (!err && !(stuck = calloc(frozen->ng + 1, sizeof *stuck)))
 		err = &goro_enomem;
 	if (!err)
-		err = run(p, &view, frozen, stuck, &r);
+		err = run(p, &view, ahead, frozen, stuck, &r);
 	if (!err && r.busy && !last)
 		*again = true;
 	else if (!err)
 		err = conclude(p, frozen, stuck, &r);
+	reach_ahead_free(ahead);
 	reach_free(&r);
 	free(stuck);
 	goro_snapshot_free(frozen);
@@ -285,9 +313,13 @@ static struct goro_error *prove(struct proof *p)
 
 	if (!p->opt->why) {
 		struct stuck *stuck = calloc(p->snap->ng + 1, sizeof *stuck);
+		struct reach_ahead *ahead = NULL;
 		struct reach r = { 0 };
 
-		err = stuck ? run(p, NULL, p->snap, stuck, &r) : &goro_enomem;
+		err = stuck ? read_ahead(p, NULL, &ahead) : &goro_enomem;
+		if (!err)
+			err = run(p, NULL, ahead, p->snap, stuck, &r);
+		reach_ahead_free(ahead);
 		free(stuck);
 		again = err || r.nleaked || r.busy;
 		if (!err && !again) {

@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "heap.h"
+#include "reach_ahead.h"
 #include "reach_roots.h"
 #include "reach_run.h"
 #include "reach_skip.h"
@@ -156,8 +157,10 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 		return &goro_enomem;
 	reach_choose_candidates(r, roots);
 	/* Nobody waits for what could be out of reach: there is nothing to find. */
-	if (!r->ret->ncandidates && !r->view->why)
+	if (!r->ret->ncandidates && !r->view->why) {
+		reach_guess_free(&r->ret->guess);
 		return r->no_memory ? &goro_enomem : NULL;
+	}
 	err = reach_search_roots(r, roots);
 	if (!err) {
 		reach_guess_search(r);
@@ -165,10 +168,11 @@ static struct goro_error *mark(struct run *r, const struct roots *roots)
 	}
 	if (!err && r->view->guess && somebody_is_left(r))
 		err = reach_search_unaligned(r);
-	if (!err) {
-		reach_guess_make(r);
+	reach_sweep_free(r);
+	if (!err && !reach_guess_make(r))
+		err = &goro_enomem;
+	if (!err)
 		err = measure(r);
-	}
 	if (!err && r->view->why && !reach_find_chain(r))
 		err = &goro_enomem;
 	return err;
@@ -179,7 +183,6 @@ static void run_free(struct run *r)
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		free(r->watched ? r->watched[i] : NULL);
 		free(r->live ? r->live[i] : NULL);
-		free(r->pending ? r->pending[i] : NULL);
 		free(r->suspects ? r->suspects[i] : NULL);
 		free(r->again ? r->again[i] : NULL);
 	}
@@ -190,8 +193,7 @@ static void run_free(struct run *r)
 	zones_free(&r->zones);
 	free(r->watched);
 	free(r->live);
-	free(r->pending);
-	free(r->parts);
+	reach_sweep_free(r);
 	free(r->suspects);
 	free(r->again);
 	free(r->block_marked);
@@ -210,30 +212,24 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 {
 	struct run r = { .view = view,
 			 .ret = ret,
-			 .wide = reach_skips("small") || reach_skips("behind") ? 1 : REACH_WIDE };
-	const struct heap_how how = { .skip = view->facts->opaque,
-				      .nskip = view->facts->nopaque,
-				      .most = view->most,
-				      .store = view->store,
-				      .past = view->guess ? &view->guess->heap : NULL };
-	struct target_maps maps;
+			 .wide = reach_skips("small") || reach_skips("behind") ||
+						 reach_skips("mail")
+					 ? 1
+					 : REACH_WIDE };
 	struct roots roots = { 0 };
-	struct goro_error *err;
+	struct goro_error *err = NULL;
 
 	*ret = (struct reach){ 0 };
-	err = view->t->ops->maps(view->t, &maps);
-	if (err)
-		return err;
 	if (!allocate(&r))
 		err = &goro_enomem;
 	if (!err)
-		err = heap_read(&r.heap, view->t, &maps, &how);
+		err = reach_ahead_end(view->ahead, view->facts, &r.heap);
 	if (!err) {
 		memcpy(ret->note, r.heap.note, sizeof ret->note);
 		ret->busy = r.heap.busy;
 	}
 	if (!err)
-		err = roots_find(&roots, view, &maps, &r.heap);
+		err = roots_find(&roots, view, &view->ahead->maps, &r.heap);
 	/*
 	 * Where no object of the heap is known all of them are in use, and only what lies on stacks
 	 * can be out of reach. Another allocator's address space can be terabytes
@@ -248,7 +244,6 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 	}
 	run_free(&r);
 	roots_free(&roots);
-	target_maps_free(&maps);
 	if (err)
 		reach_free(ret);
 	return err;

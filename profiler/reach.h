@@ -36,12 +36,12 @@ struct reach_view {
 	size_t nthreads;
 	const uint64_t *kept; /* words that the kernel keeps for it */
 	size_t nkept;
+	struct reach_ahead *ahead;	  /* its heap */
 	const struct goro_snapshot *snap; /* of this very view */
 	const struct facts *facts;
 	const bool *never; /* by index: proved already that it can never go on; NULL: none */
 	const struct reach_guess *guess; /* or NULL */
 	struct sparse_store *store;	 /* for copies, as long as there is a guess; or NULL */
-	uint64_t most;			 /* bytes of our memory to use, about */
 	uint64_t why;			 /* a goroutine whose chain is wanted, or 0 */
 };
 

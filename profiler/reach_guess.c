@@ -58,10 +58,9 @@ bool reach_guess_begin(struct run *r)
 		const struct heap_area *a = &r->heap.areas[i];
 		struct reach_guessed *to = &g->areas[g->nareas++];
 
-		to->used = malloc(heap_bitmap_words(a) * sizeof *to->used);
-		to->dead = malloc(heap_bitmap_words(a) * sizeof *to->dead);
+		to->used = heap_bitmap(a);
 		to->odd = calloc((a->hi - a->lo) / HEAP_PAGE / 64 + 1, sizeof *to->odd);
-		if (!to->used || !to->dead || !to->odd)
+		if (!to->used || !to->odd)
 			return false;
 		for (size_t w = 0; w < heap_bitmap_words(a); w++)
 			to->used[w] = a->start[w] & ~a->mark[w];
@@ -69,22 +68,31 @@ bool reach_guess_begin(struct run *r)
 	return true;
 }
 
-void reach_guess_make(struct run *r)
+bool reach_guess_make(struct run *r)
 {
 	struct reach_guess *g = &r->ret->guess;
 
 	if (!g->areas)
-		return;
+		return true;
 	for (size_t i = 0; i < g->nareas; i++) {
 		const struct heap_area *a = &r->heap.areas[i];
 
-		for (size_t w = 0; w < heap_bitmap_words(a); w++)
-			g->areas[i].dead[w] = g->areas[i].used[w] & ~a->mark[w];
+		g->areas[i].dead = calloc(heap_bitmap_words(a), sizeof(uint64_t));
+		if (!g->areas[i].dead)
+			return false;
+		/* Few are, and what is not written to takes no room. */
+		for (size_t w = 0; w < heap_bitmap_words(a); w++) {
+			const uint64_t dead = g->areas[i].used[w] & ~a->mark[w];
+
+			if (dead)
+				g->areas[i].dead[w] = dead;
+		}
 	}
 	for (size_t i = 0; i < r->heap.nblocks; i++) {
 		if (!r->block_marked[i])
 			g->blocks[g->nblocks++] = r->heap.blocks[i].lo;
 	}
+	return true;
 }
 
 void reach_guess_keep(struct run *r)
@@ -186,7 +194,7 @@ static bool mark_area(struct run *r, size_t i)
 	const struct reach_guessed *guessed = find_guessed(r->view->guess, a->lo, &then);
 	const size_t nguessed = guessed ? heap_bitmap_words(then) : 0;
 
-	r->live[i] = malloc(n * sizeof **r->live);
+	r->live[i] = heap_bitmap(a);
 	r->suspects[i] = calloc(npages / 64 + 2, sizeof **r->suspects);
 	r->again[i] = calloc(npages / 64 + 2, sizeof **r->again);
 	if (!r->live[i] || !r->suspects[i] || !r->again[i])

@@ -27,11 +27,6 @@ static void push(struct run *r, struct todo what)
 
 void reach_push_object(struct run *r, uint32_t area, uint32_t granule)
 {
-	if (r->sweeping) {
-		heap_set(r->pending[area], granule);
-		r->npending++;
-		return;
-	}
 	push(r, (struct todo){ ZONE_AREA, area, granule });
 	r->nobjects++;
 }

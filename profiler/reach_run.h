@@ -3,7 +3,7 @@
  * reach_run.h - one search for what nothing can reach: what the files reach*.c share.
  *
  * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
- * reach_search.c goes through the words of what was marked (reach_sweep.c where that
+ * reach_search.c goes through the words of what was marked (reach_sweep*.c where that
  * is much, reach_stacks.c for goroutines, reach_unaligned.c where they begin at odd addresses),
  * reach_chain.c says why somebody can be woken. reach.c is
  * the order in which they do it, and says why that is a proof.
@@ -92,11 +92,8 @@ struct run {
 	unsigned first_ahead, nahead;
 	struct seen seen[REACH_SEEN];
 	unsigned next_seen;
-	size_t wide;   /* so many of them are searched by address */
-	bool sweeping; /* then these take the list's place, a bit for each object of an area: */
-	uint64_t **pending;
-	size_t npending;
-	struct parts *parts; /* reach_sweep.c's */
+	size_t wide;	     /* so many of them are searched by address */
+	struct field *field; /* reach_sweep.c's */
 	bool retaining;	     /* the second phase: nobody becomes alive any more */
 	bool no_memory;
 	uint8_t *window;
@@ -118,6 +115,12 @@ void reach_wake_watchers(struct run *r, uint64_t key);
 /* Mark what v points to, if that is anything; it was found at `at`. */
 void reach_visit(struct run *r, uint64_t v, uint64_t at);
 
+/* The address that a word is where setjmp() disguised it. */
+static inline uint64_t reach_undisguise(const struct run *r, uint64_t word)
+{
+	return (word >> 17 | word << 47) ^ r->guard;
+}
+
 /*
  * The same for a word, and what it may mean as an address. Programs count or keep flags in the 16
  * bits that no address needs. And glibc's setjmp() stores the frame and the stack pointer (the
@@ -131,7 +134,7 @@ static inline void reach_word(struct run *r, uint64_t word, uint64_t at)
 	if (plain - r->zones.lo < r->zones.span)
 		reach_visit(r, plain, at);
 	if ((word & 0x1ffff) == r->disguise)
-		reach_visit(r, (word >> 17 | word << 47) ^ r->guard, at);
+		reach_visit(r, reach_undisguise(r, word), at);
 }
 
 /* Mark what still waits for that. False: there was nothing. */
@@ -149,6 +152,7 @@ void reach_mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at);
 
 /* Search the list's objects, and most of what they lead to, by address. */
 void reach_sweep(struct run *r);
+void reach_sweep_free(struct run *r);
 
 /* ---- reach_search.c ---------------------------------------------------------------------------
  */
@@ -184,16 +188,22 @@ struct goro_error *reach_search_stacks(struct run *r);
 
 /* Before anything is marked, and once all is. False: no memory. */
 bool reach_guess_begin(struct run *r);
-void reach_guess_make(struct run *r);
+bool reach_guess_make(struct run *r);
 /* In the end: the heap goes with it, less what it does not need. */
 void reach_guess_keep(struct run *r);
 /* A word of an object at `at`: is its page one that cannot be skipped later? */
 static inline void reach_guess_note(struct run *r, size_t area, uint64_t at, uint64_t word)
 {
 	const struct heap_area *a = &r->heap.areas[area];
+	const uint64_t page = (at - a->lo) / HEAP_PAGE;
+	uint64_t *odd;
 
-	if (r->ret->guess.areas && word >= REACH_SMALL && word - a->lo >= a->hi - a->lo)
-		heap_set(r->ret->guess.areas[area].odd, (at - a->lo) / HEAP_PAGE);
+	if (!r->ret->guess.areas || word < REACH_SMALL || word - a->lo < a->hi - a->lo)
+		return;
+	odd = &r->ret->guess.areas[area].odd[page / 64];
+	/* Two threads may be at it: reach_sweep_two.c. */
+	if (!(__atomic_load_n(odd, __ATOMIC_RELAXED) >> page % 64 & 1))
+		__atomic_fetch_or(odd, UINT64_C(1) << page % 64, __ATOMIC_RELAXED);
 }
 /* Before candidates are chosen: mark all but what was guessed. False: no memory. */
 bool reach_guess_mark(struct run *r);

@@ -39,7 +39,8 @@ void target_absent_set(struct target *t, struct goro_cold_arena *v, size_t n)
 	uint64_t end = 0;
 	size_t kept = 0;
 
-	target_absent_free(t);
+	if (t->absent.v)
+		target_absent_free(t);
 	if (n)
 		qsort(v, n, sizeof *v, by_lo);
 	for (size_t i = 0; i < n; i++) {
@@ -49,13 +50,15 @@ void target_absent_set(struct target *t, struct goro_cold_arena *v, size_t n)
 		end = v[i].hi;
 		v[kept++] = v[i];
 	}
-	t->absent = (struct target_absent){ v, kept };
+	/* Others may read meanwhile, of what is not in arenas. */
+	t->absent.v = v;
+	__atomic_store_n(&t->absent.n, kept, __ATOMIC_RELEASE);
 }
 
 /* The first arena that ends above the address; maybe it begins above it, too. */
 static size_t find(const struct target *t, uint64_t address)
 {
-	size_t lo = 0, hi = t->absent.n;
+	size_t lo = 0, hi = __atomic_load_n(&t->absent.n, __ATOMIC_ACQUIRE);
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -70,16 +73,16 @@ static size_t find(const struct target *t, uint64_t address)
 
 bool target_absent_touches(const struct target *t, uint64_t lo, uint64_t hi)
 {
-	size_t i = find(t, lo);
+	size_t n = __atomic_load_n(&t->absent.n, __ATOMIC_ACQUIRE), i = n ? find(t, lo) : 0;
 
-	return i < t->absent.n && t->absent.v[i].lo < hi;
+	return i < n && t->absent.v[i].lo < hi;
 }
 
 static const struct goro_cold_arena *arena_of(const struct target *t, uint64_t address)
 {
-	size_t i = find(t, address);
+	size_t n = __atomic_load_n(&t->absent.n, __ATOMIC_ACQUIRE), i = n ? find(t, address) : 0;
 
-	return i < t->absent.n && t->absent.v[i].lo <= address ? &t->absent.v[i] : NULL;
+	return i < n && t->absent.v[i].lo <= address ? &t->absent.v[i] : NULL;
 }
 
 static bool raw(struct target *t, const struct target_absent_ops *ops, uint64_t address, void *to,

@@ -204,7 +204,7 @@ static bool page_there(struct target *t, uint64_t address, void *to, size_t len)
 
 	if (mem < 0 || pread(mem, to, len, (off_t)address) != (ssize_t)len)
 		return false;
-	t->bytes_read += len;
+	__atomic_fetch_add(&t->bytes_read, len, __ATOMIC_RELAXED);
 	return true;
 }
 

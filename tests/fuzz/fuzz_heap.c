@@ -229,14 +229,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (size_t n; size >= CHANGE; data += n, size -= n)
 		n = change(&r, data, size);
-	err = heap_read(&h, &r.target, &r.maps, &how);
+	err = heap_recording_read(&h, &r, &how);
 	if (err) {
 		goro_error_free(err);
 		return 0;
 	}
 	check(&r, &h);
 	if (twice) {
-		err = heap_read(&again, &r.target, &r.maps, &how);
+		err = heap_recording_read(&again, &r, &how);
 		must(!err);
 		check_same(&h, &again);
 		heap_free(&again);

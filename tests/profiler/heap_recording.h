@@ -5,6 +5,7 @@
 #ifndef GORO_TEST_HEAP_RECORDING_H
 #define GORO_TEST_HEAP_RECORDING_H
 
+#include "heap.h"
 #include "target.h"
 
 enum {
@@ -35,5 +36,19 @@ struct heap_recording {
 
 /* False: it is no recording, or too big. Nothing is to be freed. */
 bool heap_recording_load(struct heap_recording *r, const char *path);
+
+/* Its heap, in both steps. */
+static inline struct goro_error *heap_recording_read(struct heap *h, struct heap_recording *r,
+						     const struct heap_how *how)
+{
+	struct heap_search search;
+	struct goro_error *err = heap_read_areas(&search, h, &r->target, &r->maps, how);
+
+	if (!err)
+		err = heap_read_rest(&search, NULL, 0);
+	if (err)
+		heap_free(h);
+	return err;
+}
 
 #endif /* GORO_TEST_HEAP_RECORDING_H */

@@ -64,7 +64,7 @@ static void test_recording(void **state)
 
 	assert_true(heap_recording_load(&rec, *state));
 	assert_true(rec.npieces > 100);
-	err = heap_read(&h, &rec.target, &rec.maps, &how);
+	err = heap_recording_read(&h, &rec, &how);
 	assert_null(err);
 	assert_string_equal(h.note, "");
 	assert_false(h.busy);
