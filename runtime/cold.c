@@ -262,7 +262,7 @@ void goro_cold_init(const char *setting)
 void goro_cold_start(void)
 {
 	static const char dropped[] = "goro: GORO_COLD is left out: not in a fork()ed child\n";
-	int err = goro_cold.after ? os_thread_start(goro_cold_handler, NULL, true) : 0;
+	int err = goro_cold.after ? goro_thread_start(goro_cold_handler, NULL, true) : 0;
 
 	if (goro_cold.dropped)
 		os_write(2, dropped, sizeof(dropped) - 1);

@@ -129,7 +129,7 @@ static void m_main(void *arg)
 
 int goro_m_start_thread(struct m *mp)
 {
-	return os_thread_start(m_main, mp, false);
+	return goro_thread_start(m_main, mp, false);
 }
 
 /* A record stays in the table for ever; who looks sees by its thread, 0, that it is free. */

@@ -353,7 +353,7 @@ static void at_exit(void)
 	int64_t until = goro_now() + 10 * GORO_SECOND;
 
 	if (sched.forked || !atomic_load(&held.pending) ||
-	    os_thread_start(say_the_rest, NULL, false))
+	    goro_thread_start(say_the_rest, NULL, false))
 		return;
 	while (atomic_load(&held.pending) && goro_now() < until)
 		os_sleep(GORO_MILLISECOND);

@@ -430,7 +430,7 @@ void goro_reclaim_start(void)
 		return;
 	}
 	snprintf(reclaim.socket, sizeof(reclaim.socket), GORO_RECLAIM_SOCKET "=%s", name);
-	if (os_thread_start(reclaimer, NULL, true)) {
+	if (goro_thread_start(reclaimer, NULL, true)) {
 		say("cannot start a thread: nothing is reclaimed");
 		os_close(reclaim.ear);
 		return;

@@ -27,7 +27,7 @@
 #include "report.h"
 #include "switch.h"
 
-enum { EXIT_STATUS = 2, STACK_SIZE = 2 * 1024 * 1024, HANGS_MAX = 4 };
+enum { EXIT_STATUS = 2, HANGS_MAX = 4 };
 
 /* How long a try may be silent; libdw may have much to read, malloc waits for its lock or does not.
  */
@@ -188,13 +188,6 @@ static void freeze(void)
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
-static struct {
-	struct g stack; /* only its stack and where it was left */
-	const struct report *what;
-	struct san_fiber from;
-	uintptr_t from_sp;
-} writer;
-
 /* A size that no thread keeps for itself. */
 static void probe_malloc(void *unused)
 {
@@ -204,8 +197,10 @@ static void probe_malloc(void *unused)
 	free(p);
 }
 
-static void write_all(const struct report *r)
+static void write_all(void *arg)
 {
+	const struct report *r = arg;
+
 	os_report_begin(on_trouble);
 	if (r->others)
 		freeze();
@@ -217,35 +212,8 @@ static void write_all(const struct report *r)
 	os_report_end();
 }
 
-static void on_big_stack(void *unused)
-{
-	(void)unused;
-	san_after_switch(&writer.stack.san);
-	write_all(writer.what);
-	san_before_switch(&writer.stack.san, &writer.from, 0, 0, 0);
-	context_switch(&writer.stack.sp, writer.from_sp);
-	__builtin_unreachable();
-}
-
 void goro_report_write(const struct report *r)
 {
-	struct g *to = &writer.stack;
-	void *stack;
-
-	if (level == REPORT_NONE)
-		return;
-	stack = os_reserve(STACK_SIZE);
-	if (!stack) {
-		write_all(r);
-		return;
-	}
-	writer.what = r;
-	san_fiber_of_thread(&writer.from);
-	to->stack_lo = (uintptr_t)stack;
-	to->stack_hi = to->stack_lo + STACK_SIZE;
-	san_fiber_create(&to->san);
-	goro_g_prepare_stack(to, to->stack_hi, on_big_stack);
-	san_before_switch(&writer.from, &to->san, to->stack_lo, to->stack_hi, 0);
-	context_switch(&writer.from_sp, to->sp);
-	san_after_switch(&writer.from);
+	if (level != REPORT_NONE && !goro_aside(write_all, (void *)r))
+		write_all((void *)r);
 }

@@ -403,6 +403,15 @@ static inline void leave(struct m *mp)
 	atomic_store_explicit(&mp->in_runtime, 0, memory_order_release);
 }
 
+/* ---- aside.c -----------------------------------------------------------------------------------
+ */
+
+/* Call fn on a stack of its own of 2 MiB; it must not park. False: no memory for one. */
+bool goro_aside(void (*fn)(void *), void *arg);
+
+/* os_thread_start(), so that the thread has nothing of who starts it. 0, or -errno. */
+int goro_thread_start(void (*fn)(void *), void *arg, bool block_signals);
+
 /* ---- spin locks --------------------------------------------------------------------------------
  */
 

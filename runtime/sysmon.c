@@ -235,7 +235,7 @@ void goro_sysmon_start(void)
 		int err;
 
 		goro_sanitizer_check();
-		err = os_thread_start(sysmon, NULL, true);
+		err = goro_thread_start(sysmon, NULL, true);
 		if (err)
 			goro_throw("cannot start a thread: error %d; "
 				   "is the limit on processes (ulimit -u, pids.max) reached?",
