@@ -352,9 +352,10 @@ struct blocking_call {
 /*
  * The goroutine is parked; its call runs here, on the thread's own stack, which is the bigger one.
  * in_runtime stays set, so sysmon leaves us alone. There is no m for the call to find: it must not
- * come back into the runtime, and is told so.
+ * come back into the runtime, and is told so. Not inlined: `call` lies on the goroutine's stack,
+ * and must not stay behind in a register of the loop's.
  */
-static void run_blocking(struct m *mp, struct g *gp)
+static noinline void run_blocking(struct m *mp, struct g *gp)
 {
 	struct blocking_call *call = gp->wait_object;
 
