@@ -19,6 +19,7 @@
 #define MAX_CHUNK_LEN 65536u
 #define MAX_RECORDS   (1u << 24)
 #define MAX_TABLE     65536u
+#define MAX_TEXT      (1u << 20) /* of one file of the runtime */
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
@@ -237,6 +238,25 @@ static struct goro_error *load_reasons(struct contract *c, struct target *t)
 	return err;
 }
 
+/* It only hides frames, so what makes no sense is left out. */
+static struct goro_error *load_text(struct contract *c, struct target *t)
+{
+	size_t n = c->raw.text_range_count < CONTRACT_TEXT ? c->raw.text_range_count
+							   : CONTRACT_TEXT;
+	struct goro_error *err;
+	bool ok;
+
+	c->ntext = 0;
+	if (n == 0 || c->raw.text_range_size != sizeof *c->text)
+		return NULL;
+	err = target_read_at(t, c->raw.text_ranges, c->text, n * sizeof *c->text, &ok);
+	for (size_t i = 0; !err && ok && i < n; i++) {
+		if (c->text[i].lo < c->text[i].hi && c->text[i].hi - c->text[i].lo <= MAX_TEXT)
+			c->text[c->ntext++] = c->text[i];
+	}
+	return err;
+}
+
 /* Memory of its that is not where its addresses say. */
 static struct goro_error *load_cold(struct contract *c, struct target *t)
 {
@@ -305,6 +325,8 @@ struct goro_error *contract_load(struct contract *c, struct target *t, uint64_t 
 		err = load_fields(c, t);
 	if (!err)
 		err = load_reasons(c, t);
+	if (!err)
+		err = load_text(c, t);
 	if (!err)
 		err = load_cold(c, t);
 	if (!err)

@@ -14,11 +14,15 @@
 #include "target.h"
 #include "unwind.h"
 
+#define CONTRACT_TEXT 256
+
 struct contract {
 	uint64_t address;
 	struct goro_introspect raw; /* what this program does not have is 0 */
 	struct goro_field fields[GORO_NFIELDS];
 	struct goro_name reasons[256];
+	struct goro_text_range text[CONTRACT_TEXT]; /* of the runtime, as far as it was told */
+	size_t ntext;
 	struct unwind_layout layout;
 };
 

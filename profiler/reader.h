@@ -66,7 +66,9 @@ struct reader {
 	char runtime[32];   /* "goro 0.1.0" */
 	int64_t goroutines; /* when it was probed; -1: unknown */
 	int workers;
-	uint64_t runtime_pc; /* some address in the runtime's code */
+	uint64_t runtime_pc;			    /* some address in the runtime's code */
+	const struct goro_text_range *runtime_text; /* all of it, as far as the program says */
+	size_t nruntime_text;
 };
 
 /* Programs that run on libgoro: they publish the contract of goro_introspect.h. */

@@ -165,6 +165,8 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 	r->base.goroutines = count_goroutines(&r->contract, t);
 	r->base.workers = (int)r->contract.raw.m_count;
 	r->base.runtime_pc = r->contract.raw.entry_lo;
+	r->base.runtime_text = r->contract.text;
+	r->base.nruntime_text = r->contract.ntext;
 	*ret = &r->base;
 	return NULL;
 }

@@ -117,6 +117,9 @@ struct goro_error *goro_scope_open_target(struct goro_scope **ret, struct target
 		scope->symbolizer = symbolizer_new(&scope->modules, scope->reader->runtime_pc);
 		if (!scope->unwinder || !scope->symbolizer)
 			err = &goro_enomem;
+		else
+			symbolizer_runtime_text(scope->symbolizer, scope->reader->runtime_text,
+						scope->reader->nruntime_text);
 	}
 	if (err) {
 		goro_scope_close(scope);

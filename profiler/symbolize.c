@@ -7,7 +7,8 @@
  * the function; where there is none either, module and offset remain.
  *
  * What belongs to the runtime is told by the name (its public functions begin with goro_) or by
- * the directory of the source file (its static functions do not), or by its being in libgoro.so.
+ * the directory of the source file (its static functions do not), or by its being in libgoro.so;
+ * what has no name, by where it lies.
  */
 #include "symbolize.h"
 
@@ -19,6 +20,7 @@
 #include <unistd.h>
 #include "debuginfo.h"
 #include "demangle.h"
+#include "goro_introspect.h"
 
 #define MAX_INLINES 64
 #define MAX_NESTING 256 /* of functions and blocks */
@@ -42,6 +44,8 @@ struct symbolizer {
 	uint64_t runtime_pc;
 	const char *runtime_directory; /* of its sources; NULL: not known */
 	const char *runtime_library;   /* its path, if it is one */
+	const struct goro_text_range *runtime_text;
+	size_t nruntime_text;
 };
 
 /* ---- strings --------------------------------------------------------------------------------- */
@@ -349,8 +353,20 @@ static bool in_directory(const char *file, const char *directory)
 	       !strchr(file + len + 1, '/');
 }
 
-static bool is_runtime(const struct symbolizer *s, const struct goro_frame *f)
+static bool is_in_runtime(const struct symbolizer *s, uint64_t pc)
 {
+	for (size_t i = 0; i < s->nruntime_text; i++) {
+		if (pc >= s->runtime_text[i].lo && pc < s->runtime_text[i].hi)
+			return true;
+	}
+	return false;
+}
+
+/* at: where the instruction is that the frame is in. */
+static bool is_runtime(const struct symbolizer *s, const struct goro_frame *f, uint64_t at)
+{
+	if (!f->function && is_in_runtime(s, at))
+		return true;
 	if (f->function && strncmp(f->function, "goro_", 5) == 0)
 		return true;
 	if (s->runtime_library && f->module == s->runtime_library)
@@ -413,7 +429,7 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 	if (!l->frames[l->n - 1].function)
 		l->frames[l->n - 1].function = keep_name(l->s, symbol);
 	for (size_t i = 0; i < l->n; i++)
-		l->frames[i].runtime = is_runtime(s, &l->frames[i]);
+		l->frames[i].runtime = is_runtime(s, &l->frames[i], at);
 	if (urls)
 		*urls = first;
 }
@@ -557,6 +573,12 @@ struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc)
 	s->runtime_pc = runtime_pc;
 	learn_runtime(s);
 	return s;
+}
+
+void symbolizer_runtime_text(struct symbolizer *s, const struct goro_text_range *v, size_t n)
+{
+	s->runtime_text = v;
+	s->nruntime_text = n;
 }
 
 void symbolizer_free(struct symbolizer *s)

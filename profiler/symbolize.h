@@ -16,6 +16,11 @@ struct symbolizer;
 struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc);
 void symbolizer_free(struct symbolizer *s);
 
+/* Where the runtime's functions are: they are known by that where they have no names. The ranges
+ * live longer than the symbolizer looks anything up. */
+struct goro_text_range;
+void symbolizer_runtime_text(struct symbolizer *s, const struct goro_text_range *v, size_t n);
+
 /* One that knows nothing but what it is told. Told again, the last word counts. */
 struct symbolizer *symbolizer_new_told(void);
 bool symbolizer_tell(struct symbolizer *s, uint64_t pc, bool is_return,

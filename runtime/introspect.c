@@ -117,6 +117,11 @@ __asm__(".pushsection .note.goro, \"a\", @note\n\t"
 
 extern char goro_entry[], goro_entry_end[];
 
+/* Of text_range.h, by the linker; both NULL without it. */
+#define TEXT_RANGES __attribute__((weak, visibility("hidden")))
+extern const struct goro_text_range __start_goro_text[] TEXT_RANGES;
+extern const struct goro_text_range __stop_goro_text[] TEXT_RANGES;
+
 static uint64_t addr(const volatile void *p)
 {
 	return (uint64_t)(uintptr_t)p;
@@ -170,6 +175,9 @@ void goro_introspect_init(void)
 	c->entry_hi = addr(goro_entry_end);
 	c->region_size = sizeof(struct goro_region);
 	c->current_g = addr(current_g);
+	c->text_ranges = addr(__start_goro_text);
+	c->text_range_count = (uint32_t)(__stop_goro_text - __start_goro_text);
+	c->text_range_size = sizeof(struct goro_text_range);
 	/* Release: whoever sees the cookie sees all of the above. */
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);

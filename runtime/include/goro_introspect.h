@@ -375,6 +375,19 @@ struct goro_introspect {
 	 */
 	char reclaim_socket[16];
 	uint64_t reclaimed;
+
+	/*
+	 * Where the runtime's functions are, as far as it was told: so a reader knows them in a
+	 * program without names, too.
+	 */
+	uint64_t text_ranges; /* struct goro_text_range[text_range_count] */
+	uint32_t text_range_count;
+	uint32_t text_range_size; /* sizeof(struct goro_text_range) */
+};
+
+/* Addresses [lo, hi): a file's functions, but for what the compiler holds for unlikely. */
+struct goro_text_range {
+	uint64_t lo, hi;
 };
 
 /*

@@ -83,10 +83,25 @@ container-build-id)
 		mv prog /mnt && exec /mnt/prog'
 	named
 	;;
-nowhere)
+nowhere) # the runtime's frames are hidden all the same, and no others
 	rm prog.debug
+	start "$PROGRAM"
+	"$GORO" dump $pid >with_names
+	kill $pid
+	wait $pid 2>/dev/null || :
 	start ./prog
 	nameless
+	"$GORO" dump $pid >without
+	for file in with_names without; do
+		grep -E '^ +(goroutine [0-9]+ \[|.* (at|in) )' $file | grep -vE 'started by|\(inlined\)' |
+			sed -E 's/\+0x.*|:[0-9]+$//; s/^ +(goroutine [0-9]+ \[[^],]+).*/\1/
+				s/^ +.* (at|in) .*/  frame/' >$file.frames
+	done
+	grep -q frame without.frames
+	diff with_names.frames without.frames
+	"$GORO" leaks $pid >out || [ $? = 23 ]
+	grep -qE '^  goroutine 6 waits in chan receive \(nil chan\) at prog\+0x[0-9a-f]+, which' out ||
+		{ cat out; exit 1; }
 	;;
 compressed) # in both ways that there were first
 	for way in zlib zlib-gnu; do
