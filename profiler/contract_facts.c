@@ -349,7 +349,9 @@ struct goro_error *contract_read_facts(const struct contract *c, struct target *
 	bool all = true;
 
 	*f = (struct facts){ .record_size = c->raw.g_size,
-			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset };
+			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset,
+			     .sleep_entry = c->raw.sleep_entry,
+			     .machine = c->raw.machine };
 	err = read_regions(c, t, f);
 	if (!err)
 		err = contract_read_workers(c, t, &f->workers, &f->nworkers, &all);

@@ -28,6 +28,9 @@ struct facts {
 	struct facts_worker *workers;
 	size_t nworkers;
 
+	uint64_t sleep_entry; /* of the function that a goroutine sleeps in; 0: not known */
+	uint32_t machine;     /* ELF e_machine */
+
 	/* By index in the snapshot. */
 	bool *queued;	      /* it is in the queue of each object that it waits for */
 	uint64_t *locals;     /* its own values: a pointer, or 0 */

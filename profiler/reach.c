@@ -11,14 +11,15 @@
  * root as well. Who is left when nothing is left to do waits for what nobody has.
  *
  * Why that is sound. Whoever wakes a goroutine must have a pointer to what it waits for, or to
- * something that leads there. All pointers of the view are looked at but those in four places, of
+ * something that leads there. All pointers of the view are looked at but those in five places, of
  * which each is shown to be harmless: (1) dead stack below a stack pointer; (2) free chunks; (3)
  * stacks and records of goroutines that wait, which become roots if the goroutine can be woken; (4)
  * the runtime's own memory, where wait queues, timers and values of goroutines are known and looked
- * at. So is what the kernel has of the program's at that moment (target_process_kept.c). What is
- * not understood is a root, or keeps the goroutine alive: memory of an unknown allocator, a wait
- * that time or the kernel can end, a goroutine that is in none of its object's queues (it was just
- * taken out to be woken), a stack that is not where stacks are.
+ * at; (5) the frame of a function whose code will do nothing for ever but sleep, unless something
+ * points into it (reach_asleep.c). So is what the kernel has of the program's at that moment
+ * (target_process_kept.c). What is not understood is a root, or keeps the goroutine alive: memory
+ * of an unknown allocator, a wait that time or the kernel can end, a goroutine that is in none of
+ * its object's queues (it was just taken out to be woken), a stack that is not where stacks are.
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
@@ -111,6 +112,9 @@ static bool make_zones(struct run *r, const struct roots *roots)
 					(struct zone){ roots->from[i], snap->g[i].stack_hi,
 						       ZONE_STACK, (uint32_t)i });
 	}
+	for (size_t i = 0; i < r->nframes; i++)
+		ok &= zones_add(&r->zones, (struct zone){ r->frames[i].lo, r->frames[i].hi,
+							  ZONE_FRAMES, (uint32_t)i });
 	return ok && zones_finish(&r->zones);
 }
 
@@ -139,12 +143,13 @@ static bool somebody_is_left(const struct run *r)
 	return false;
 }
 
-static struct goro_error *mark(struct run *r, const struct roots *roots)
+static struct goro_error *mark(struct run *r, const struct target_maps *maps,
+			       const struct roots *roots)
 {
 	struct goro_error *err;
 
 	r->from = roots->from;
-	if (!make_zones(r, roots))
+	if (!reach_find_asleep(r, maps, roots) || !make_zones(r, roots))
 		return &goro_enomem;
 	/* Not of one that runs: to read what is cold there brings it back, for the proof too. */
 	if (reach_skips("cold") && r->view->nthreads)
@@ -202,6 +207,7 @@ static void run_free(struct run *r)
 	free(r->alive);
 	free(r->searched);
 	free(r->stacks);
+	free(r->frames);
 	free(r->batch);
 	free(r->todo);
 	free(r->window);
@@ -240,7 +246,7 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 		goro_error_free(err);
 		err = NULL;
 	} else if (!err) {
-		err = mark(&r, &roots);
+		err = mark(&r, &view->ahead->maps, &roots);
 	}
 	run_free(&r);
 	roots_free(&roots);

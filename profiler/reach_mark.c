@@ -9,7 +9,7 @@
 
 #include "reach_skip.h"
 
-static void push(struct run *r, struct todo what)
+void reach_push(struct run *r, struct todo what)
 {
 	if (r->ntodo == r->todo_cap) {
 		size_t cap = r->todo_cap ? r->todo_cap * 2 : 4096;
@@ -27,7 +27,7 @@ static void push(struct run *r, struct todo what)
 
 void reach_push_object(struct run *r, uint32_t area, uint32_t granule)
 {
-	push(r, (struct todo){ ZONE_AREA, area, granule });
+	reach_push(r, (struct todo){ ZONE_AREA, area, granule });
 	r->nobjects++;
 }
 
@@ -155,7 +155,7 @@ static void mark_block(struct run *r, const struct zone *z, uint64_t at)
 	r->block_marked[z->index] = true;
 	if (r->view->why)
 		note_origin(r, z->lo, word_here(r, at));
-	push(r, (struct todo){ .kind = ZONE_BLOCK, .index = z->index });
+	reach_push(r, (struct todo){ .kind = ZONE_BLOCK, .index = z->index });
 	reach_wake_watchers(r, z->lo);
 }
 
@@ -170,6 +170,13 @@ static void mark_stack(struct run *r, const struct zone *z, uint64_t at)
 	r->stacks[r->nstacks++] = z->index;
 }
 
+static void mark_frames(struct run *r, const struct zone *z, uint64_t at)
+{
+	if (r->view->why && !r->frames[z->index].marked)
+		note_origin(r, z->lo, word_here(r, at));
+	reach_mark_frames(r, z->index);
+}
+
 void reach_visit(struct run *r, uint64_t v, uint64_t at)
 {
 	const struct zone *z = zones_find(&r->zones, v);
@@ -182,6 +189,8 @@ void reach_visit(struct run *r, uint64_t v, uint64_t at)
 		reach_mark_object(r, z->index, v, at);
 	else if (z->kind == ZONE_BLOCK)
 		mark_block(r, z, at);
+	else if (z->kind == ZONE_FRAMES)
+		mark_frames(r, z, at);
 	else
 		mark_stack(r, z, at);
 }

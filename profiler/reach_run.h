@@ -5,6 +5,7 @@
  * reach_candidates.c says who waits for what, reach_mark.c marks what a word points to,
  * reach_search.c goes through the words of what was marked (reach_sweep*.c where that
  * is much, reach_stacks.c for goroutines, reach_unaligned.c where they begin at odd addresses),
+ * reach_asleep.c finds frames that are out of use,
  * reach_chain.c says why somebody can be woken. reach.c is
  * the order in which they do it, and says why that is a proof.
  */
@@ -46,6 +47,14 @@ struct seen {
 	uint32_t area;
 };
 
+/* Of a goroutine that will only sleep: what of its stack is used by nobody, if nothing leads there.
+ */
+struct frames {
+	uint64_t lo, hi;
+	uint32_t g;
+	bool marked;
+};
+
 /* For the chain: who was marked from where. */
 struct origin {
 	uint64_t key;
@@ -85,6 +94,9 @@ struct run {
 	size_t nstacks, nsearched;
 	struct reach_batch *batch; /* reach_stacks.c's */
 
+	struct frames *frames;
+	size_t nframes;
+
 	struct todo *todo;
 	size_t ntodo, todo_cap;
 	size_t nobjects; /* of them in areas */
@@ -112,6 +124,8 @@ struct run {
 void reach_search_goroutine(struct run *r, uint32_t g);
 /* Who waits for what begins at key can be woken. */
 void reach_wake_watchers(struct run *r, uint64_t key);
+/* Have something searched. */
+void reach_push(struct run *r, struct todo what);
 /* Mark what v points to, if that is anything; it was found at `at`. */
 void reach_visit(struct run *r, uint64_t v, uint64_t at);
 
@@ -182,6 +196,15 @@ struct goro_error *reach_search_unaligned(struct run *r);
 bool reach_stacks_room(struct run *r);
 /* The next of r->stacks, many at once. */
 struct goro_error *reach_search_stacks(struct run *r);
+
+/* ---- reach_asleep.c ---------------------------------------------------------------------------
+ */
+
+/* Before zones are made: take the frames that are out of use away from stacks. False: no memory. */
+bool reach_find_asleep(struct run *r, const struct target_maps *maps, const struct roots *roots);
+/* Something points there. */
+void reach_mark_frames(struct run *r, uint32_t index);
+struct goro_error *reach_search_frames(struct run *r, uint32_t index);
 
 /* ---- reach_guess.c ----------------------------------------------------------------------------
  */

@@ -148,6 +148,8 @@ struct goro_error *reach_drain(struct run *r)
 		} else if (next_todo(r, &t)) {
 			if (t.kind == ZONE_AREA)
 				search_area(r, &t);
+			else if (t.kind == ZONE_FRAMES)
+				err = reach_search_frames(r, t.index);
 			else
 				err = search_block(r, t.index);
 		} else if (r->nsearched < r->nstacks) {

@@ -193,6 +193,8 @@ static bool is_left(const struct run *r, uint64_t v)
 	const struct heap_area *a;
 	uint32_t g;
 
+	if (z && z->kind == ZONE_FRAMES)
+		return !r->frames[z->index].marked;
 	if (!z || z->kind != ZONE_AREA)
 		return z && !(z->kind == ZONE_BLOCK ? r->block_marked : r->searched)[z->index];
 	a = &r->heap.areas[z->index];

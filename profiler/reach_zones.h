@@ -13,12 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum zone_kind { ZONE_AREA, ZONE_BLOCK, ZONE_STACK };
+enum zone_kind { ZONE_AREA, ZONE_BLOCK, ZONE_STACK, ZONE_FRAMES };
 
 struct zone {
 	uint64_t lo, hi;
 	enum zone_kind kind;
-	uint32_t index; /* of the area, the block, the goroutine */
+	uint32_t index; /* of the area, the block, the goroutine, the frames */
 };
 
 struct zones {

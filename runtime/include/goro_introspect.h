@@ -383,6 +383,10 @@ struct goro_introspect {
 	uint64_t text_ranges; /* struct goro_text_range[text_range_count] */
 	uint32_t text_range_count;
 	uint32_t text_range_size; /* sizeof(struct goro_text_range) */
+
+	/* The function in which goroutines wait with the reason SLEEP: goro_sleep(). It takes a
+	 * number, returns nothing, and ends in no other way than by return. */
+	uint64_t sleep_entry;
 };
 
 /* Addresses [lo, hi): a file's functions, but for what the compiler holds for unlikely. */

@@ -32,6 +32,70 @@ static void in_sleeper(void)
 	}
 }
 
+/* It sleeps, and sleeps, and some day it does not. */
+static void counts(void *arg)
+{
+	void *volatile chan = *(void **)arg;
+
+	*(void **)arg = NULL;
+	for (uint64_t n = 0;;) {
+		goro_sleep(GORO_MILLISECOND);
+		if (++n == UINT64_C(1) << 62)
+			goro_chan_close(chan);
+	}
+}
+
+static void in_counter(void)
+{
+	static void *slots[NCHANS];
+
+	for (int i = 0; i < NCHANS; i++) {
+		slots[i] = new_chan();
+		go(counts, &slots[i]);
+	}
+}
+
+/* One that will only sleep has no use for its variable any more; but another one has. */
+struct loan {
+	void *chan;
+	void *volatile *variable; /* of the one who sleeps */
+};
+
+static void lends(void *arg)
+{
+	struct loan *loan = arg;
+	void *volatile chan = loan->chan;
+
+	loan->chan = NULL;
+	loan->variable = &chan;
+	for (;;)
+		goro_sleep(GORO_SECOND);
+}
+
+static void borrows(void *arg)
+{
+	void *volatile *volatile variable = *(void *volatile **)arg;
+
+	*(void **)arg = NULL;
+	goro_sleep(100000 * GORO_SECOND);
+	goro_chan_close(*variable);
+}
+
+static void in_lender(void)
+{
+	static struct loan loans[NCHANS];
+
+	for (volatile int i = 0; i < NCHANS; i++) {
+		loans[i].chan = new_chan();
+		go(lends, &loans[i]);
+	}
+	for (int i = 0; i < NCHANS; i++) {
+		while (!__atomic_load_n(&loans[i].variable, __ATOMIC_ACQUIRE))
+			goro_sleep(GORO_MILLISECOND);
+		go(borrows, &loans[i].variable);
+	}
+}
+
 struct on_cold_stack {
 	void *chan;
 	volatile void *where; /* it lies, on a stack */
@@ -129,11 +193,14 @@ static void has_frame(void *arg)
 		go(waiters[i], &f);
 	goro_waitgroup_wait(&f.parked);
 	goro_waitgroup_done(arg);
-	for (;;) {
+	while (goro_now()) {
 		goro_sleep(GORO_SECOND);
 		forget();
-		__asm__ volatile("" : "+m"(f));
 	}
+	goro_waitgroup_done(&f.group);
+	goro_mutex_unlock(&f.mutex);
+	goro_rwmutex_unlock(&f.rwmutex);
+	goro_sema_release(&f.sema, 1);
 }
 
 static void in_frame(void)
@@ -244,6 +311,8 @@ static void in_chain(void)
 
 const struct place places_of_parked[] = {
 	{ "sleeper", in_sleeper },
+	{ "counter", in_counter },
+	{ "lender", in_lender },
 	{ "timer", in_timer },
 	{ "local", in_local },
 	{ "blocking_call", in_blocking_call },
