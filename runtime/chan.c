@@ -271,12 +271,26 @@ enum goro_try goro_chan_try_recv(goro_chan *c, void *elem)
 	return got;
 }
 
+/* They are awake, and whoever has room runs them; c->lock is held, and given up meanwhile. */
+static noinline void wake_first(struct m *mp, goro_chan *c, struct g_pile *woken)
+{
+	unlock(&c->lock);
+	goro_ready_pile(mp, woken);
+	woken->n = 0;
+	woken->first = NULL;
+	lock(&c->lock);
+}
+
 /*
  * Empty q; the operations did not happen. From the end, which is the way that the waiters point. A
  * crowd is no longer in any cache: each step would wait for memory, and the address of the next one
  * is in the one before. That was a third of the time of waking 100,000.
+ *
+ * It is half of the time yet. So other workers begin with those who are out of it while we go on.
+ * Nobody new comes to wait, for c is closed; nobody may free c while others wait; and when the last
+ * ones are made runnable we are done with it.
  */
-static void drain(struct waitq *q, struct g_pile *woken)
+static void drain(struct m *mp, goro_chan *c, struct waitq *q, struct g_pile *woken)
 {
 	struct goro_waiter *w;
 
@@ -291,6 +305,8 @@ static void drain(struct waitq *q, struct g_pile *woken)
 			sel->fired = w;
 		w->ok = false;
 		goro_pile_add(woken, w->g);
+		if (unlikely(woken->n == PILE_MANY) && !sched.solo && q->last)
+			wake_first(mp, c, woken);
 	}
 }
 
@@ -311,8 +327,8 @@ void goro_chan_close(goro_chan *c)
 	__atomic_store_n(&c->closed, 1, __ATOMIC_RELAXED);
 	woken.n = 0;
 	woken.first = NULL;
-	drain(&c->recvq, &woken);
-	drain(&c->sendq, &woken);
+	drain(mp, c, &c->recvq, &woken);
+	drain(mp, c, &c->sendq, &woken);
 	unlock(&c->lock);
 	if (woken.n)
 		goro_ready_pile(mp, &woken);

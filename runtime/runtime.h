@@ -51,8 +51,9 @@
 #define P_BIAS_ROWS  8u
 #define P_TURN	     61u /* picks between two looks at the global queue */
 #define TOMB_MAX     256u
-#define CROWD_AHEAD  8u
+#define CROWD_AHEAD  16u
 #define PILE_FEW     64u
+#define PILE_MANY    2048u
 
 /* A word that others write is not 0; what follows comes after. */
 static inline bool is_set(const _Atomic uint32_t *word)
