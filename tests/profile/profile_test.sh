@@ -72,6 +72,31 @@ cpu_by() { # cpu_by WAY
 cpu_by_perf() { cpu_by perf; }
 cpu_by_ptrace() { cpu_by ptrace; }
 
+# Where perf events are forbidden, as in most containers, ptrace takes their place unasked.
+forbidden() { # forbidden CALLS COMMAND.. - its status
+	"$FORBID" "$@" >"$out" 2>"$err" </dev/null
+	local status=$?
+	[ $status != 77 ] || skip "$(cat "$err")"
+	return $status
+}
+
+cpu_without_perf() {
+	local status
+	start
+	forbidden perf_event_open "$GORO" profile -r 200 -d 2 -f folded "$pid"
+	status=$?
+	[ $status != 4 ] || skip "ptrace is not permitted here either: $(cat "$err")"
+	same $status 0
+	has "$err" "by ptrace"
+	matches "$out" '(^|;)(heavy|light|crunch)'
+	forbidden perf_event_open "$GORO" profile --how perf -d 1 "$pid"
+	same $? 4
+	matches "$err" '^goro: profile: perf events are not permitted here: .*perf_event_paranoid'
+	forbidden perf_event_open,ptrace "$GORO" profile -d 1 "$pid"
+	same $? 4
+	same "$(wc -l <"$err")" 1
+}
+
 # Threads that the program made: one is none of the runtime's, one is a goroutine, and one becomes
 # one while we look.
 threads_by() { # threads_by WAY

@@ -2,7 +2,8 @@
 """trace.py FILE PID FUNCTION - a trace in the trace event format, with runs of FUNCTION.
 
 The rules are those of the published "Trace Event Format": a complete event (X) has ts and dur, and
-those of one thread nest or do not overlap.
+those of one thread nest or do not overlap. Perfetto's own reader is in no registry: the package that
+PyPI has loads trace_processor_shell from elsewhere when it is first used.
 """
 import json
 import sys
