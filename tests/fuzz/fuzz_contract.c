@@ -6,7 +6,7 @@
  * offset (2 bytes, times 8 or 1), how many bytes (1 byte, up to 16), the bytes. Those whose
  * segment byte has its top bit set are changed only after the second look; the third one is then
  * made out of that. If the first byte of all has bit 5 set, the program keeps books of its heap,
- * which are read as well.
+ * which are read as well. What a proof and a sampler ask of a reader is asked, too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "facts.h"
 #include "fake.h"
 #include "scope.h"
 
@@ -54,6 +55,76 @@ static void check_books(const struct goro_snapshot *snap)
 	}
 }
 
+static bool count_birth(const struct reader_birth *b, void *arg)
+{
+	size_t *n = arg;
+
+	if (!b->record)
+		abort();
+	return ++*n < 100000;
+}
+
+/* What the fake lacks and a reader asks for on behalf of a proof: regions, and the latest fields.
+ */
+static void make_newer(struct fake *f)
+{
+	const uint64_t regions = FAKE_BASE + 0x6000;
+	const struct goro_region some[] = {
+		{ FAKE_RECORDS, FAKE_RECORDS + 64, GORO_REGION_OPAQUE, 0 },
+		{ FAKE_STACKS, FAKE_STACKS + 64, GORO_REGION_ROOT, 0 },
+		{ FAKE_STACKS + 128, 0, GORO_REGION_KEEP, 0 },
+	};
+	uint16_t at = 0;
+
+	memcpy(fake_at(f, regions), some, sizeof some);
+	f->contract->regions = regions;
+	f->contract->region_count = sizeof some / sizeof *some;
+	f->contract->region_size = sizeof *some;
+	for (int i = GORO_FIELD_g_name; i < GORO_NFIELDS; i++, at += 8)
+		f->fields[i] = (struct goro_field){ at % 184, 8 };
+}
+
+/* Every word of the answers is used, so that one that lies beyond them is seen. */
+static uint64_t sum_of(const struct goro_snapshot *snap, const struct facts *f)
+{
+	uint64_t sum = f->record_size + f->record_wait;
+
+	for (size_t i = 0; i < f->nopaque; i++)
+		sum += f->opaque[i].lo + f->opaque[i].hi;
+	for (size_t i = 0; i < f->nroots; i++)
+		sum += f->roots[i].lo + f->roots[i].hi;
+	for (size_t i = 0; i < f->nworkers; i++)
+		sum += f->workers[i].sp + f->workers[i].curg;
+	for (size_t i = 0; i < snap->ng; i++)
+		sum += f->queued[i] + (f->locals ? f->locals[i] : 0);
+	return sum;
+}
+
+static void ask(struct goro_scope *scope, const struct goro_snapshot *snap)
+{
+	const struct reader_ops *ops = scope->reader->ops;
+	char labels[READER_LABELS];
+	struct facts facts = { 0 };
+	struct goro_error *err;
+	volatile uint64_t sum;
+	uint64_t count;
+	size_t n = 0;
+
+	goro_error_free(ops->threads(scope->reader, scope->target));
+	goro_error_free(ops->births(scope->reader, scope->target, count_birth, &n, &count));
+	for (size_t i = 0; i < snap->ng && i < 32; i++) {
+		ops->labels(scope->reader, scope->target, snap->g[i].record, snap->g[i].id, labels);
+		if (strlen(labels) >= sizeof labels)
+			abort();
+	}
+	err = ops->facts(scope->reader, scope->target, snap, &facts);
+	if (!err)
+		sum = sum_of(snap, &facts);
+	(void)sum;
+	facts_free(&facts);
+	goro_error_free(err);
+}
+
 static void look(struct goro_scope *scope)
 {
 	struct goro_verdicts *v = NULL;
@@ -71,6 +142,7 @@ static void look(struct goro_scope *scope)
 				abort();
 		}
 		check_books(snap);
+		ask(scope, snap);
 		err = goro_scope_judge(scope, snap, NULL, &v);
 		goro_verdicts_free(v);
 		goro_snapshot_free(snap);
@@ -86,6 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size && data[0] & 0x20)
 		fake_keep_books(f);
+	make_newer(f);
 	damage(f, data, size, false);
 	err = goro_scope_open_target(&scope, &f->target); /* closing the target frees the fake */
 	if (err) {
