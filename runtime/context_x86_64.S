@@ -142,13 +142,15 @@ goro_entry_end:
 
 /*
  * bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *) [rcx])
+ * goro_wait_int() is the same for an int.
  * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in
  * here are the same for all that waits, so that they are foretold right whoever else ran meanwhile.
  */
 	.p2align 4
-	.globl	goro_wait
-	.hidden	goro_wait
+	.globl	goro_wait, goro_wait_int
+	.hidden	goro_wait, goro_wait_int
 	.type	goro_wait, @function
+goro_wait_int:
 goro_wait:
 	.cfi_startproc
 	subq	$8, %rsp

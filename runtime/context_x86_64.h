@@ -121,8 +121,7 @@ static __always_inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp
  */
 extern bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *))
 	__attribute__((visibility("hidden")));
-extern int goro_wait_int(struct m *mp, void *a, void *b,
-			 int (*fn)(struct m *, void *, void *)) __asm__("goro_wait")
+extern int goro_wait_int(struct m *mp, void *a, void *b, int (*fn)(struct m *, void *, void *))
 	__attribute__((visibility("hidden")));
 
 /* What was stored before is seen before what is stored after. (Not a C11 fence: gcc has none for
