@@ -363,10 +363,15 @@ struct goro_case {
 	{                               \
 		(c), (to), false, false \
 	}
-#define goro_send_case(c, from)                  \
-	{                                        \
-		(c), (void *)(from), true, false \
+#define goro_send_case(c, from)                       \
+	{                                             \
+		(c), GORO_UNCONST_(from), true, false \
 	}
+#ifdef __cplusplus
+#define GORO_UNCONST_(p) const_cast<void *>(static_cast<const void *>(p))
+#else
+#define GORO_UNCONST_(p) (void *)(p)
+#endif
 
 /* Returns the index of the case that was done. Blocks until one can be. */
 GORO_API int goro_select(struct goro_case *cases, int n);
