@@ -220,6 +220,15 @@ static void test_list(void **state)
 
 /* ---- lies ------------------------------------------------------------------------------------ */
 
+/* Our own: on a busy machine any time may pass. Who only waits for ever is seen by ctest. */
+static int64_t processor_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 static void survive(const char *const argv[])
 {
 	pid_t pid = program_start(argv);
@@ -230,7 +239,7 @@ static void survive(const char *const argv[])
 
 	/* Until it has written its lies there is nothing to see. */
 	do {
-		start = now_ns();
+		start = processor_ns();
 		err = goro_scope_open_pid(&scope, pid);
 		if (!err || !strstr(err->message, "has no goro runtime") || now_ns() > deadline)
 			break;
@@ -249,7 +258,7 @@ static void survive(const char *const argv[])
 		assert_true(snap->bad_records > 0 || snap->ng == 0);
 		assert_true(snap->bytes_read < 1ull << 30);
 	}
-	assert_true(now_ns() - start < DEADLINE_NS / 2);
+	assert_true(processor_ns() - start < DEADLINE_NS / 2);
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
 	program_stop(pid);
