@@ -130,9 +130,15 @@ int cmd_metrics(int argc, char **argv)
 	int status, pid;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open(o.target, &job.scope, &snap);
+	err = cmd_open_target(o.target, NULL, &job.scope);
 	if (err)
 		return cmd_fail("metrics", err);
+	goro_scope_be_thrifty(job.scope, true);
+	err = goro_scope_snapshot(job.scope, &snap);
+	if (err) {
+		goro_scope_close(job.scope);
+		return cmd_fail("metrics", err);
+	}
 	pid = snap->pid;
 	goro_snapshot_free(snap);
 	if (o.listen) {

@@ -117,7 +117,7 @@ static void print_finding(const struct call *c, const struct goro_snapshot *snap
 	struct goro_frame site;
 	size_t n = 0;
 
-	for (size_t i = 0; i < f->n; i++) {
+	for (size_t i = 0; i < f->nmembers; i++) {
 		if (done[f->members[i]]) {
 			g = &snap->g[f->members[i]];
 			n++;

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "order.h"
+#include "proved.h"
 
 static bool can_join(const struct snapshot_builder *b, const struct goro_info *g)
 {
 	const struct goro_snapshot *s = b->snap;
 
-	if (g->id == b->single_out || (b->members && !member_fits(s, g)))
+	if (g->id == b->single_out || proved_has(b->proved, g->id) ||
+	    (b->members && !member_fits(s, g)))
 		return false;
 	return g->state == GORO_STATE_WAITING && g->wait_class != GORO_CLASS_NEVER &&
 	       g->wait_class != GORO_CLASS_MUTEX && g->wait_class != GORO_CLASS_RWMUTEX &&
@@ -116,8 +118,10 @@ static bool join(struct snapshot_builder *b, struct goro_info *one, const struct
 							   .g = UINT32_MAX,
 							   .oldest_wait_ns = one->wait_ns,
 							   .stack_resident = one->stack_resident,
+							   .id = one->id,
 							   .record = one->record,
 							   .stack_lo = one->stack_lo,
+							   .wait_object = one->wait_object,
 						   });
 		if (!one->crowd)
 			return false;
@@ -168,9 +172,10 @@ void crowd_join(struct snapshot_builder *b, size_t first, size_t first_wait)
 		s->nwaits = first_wait;
 }
 
-static uint64_t id_of(const void *ids, size_t i)
+static uint64_t id_of(const void *ctx, const void *id)
 {
-	return ((const uint64_t *)ids)[i];
+	(void)ctx;
+	return *(const uint64_t *)id;
 }
 
 /* Only owners of locks are asked for. */
@@ -184,33 +189,25 @@ static bool is_asked(const struct goro_snapshot *s)
 	return false;
 }
 
-static void sort(struct snapshot_builder *b, void *v, size_t size, size_t n, order_key_fn *key)
-{
-	uint32_t *order = order_by(n, key, v);
-
-	if (order)
-		order_apply(v, size, order, n);
-	else
-		b->no_memory = true;
-	free(order);
-}
-
 /* What damaged memory says twice is there once, and who stood for others, too. */
 static void drop_odd(struct goro_snapshot *s)
 {
 	size_t kept = 0, g = 0;
+	uint64_t last = 0;
 
 	for (size_t i = 0; i < s->nmembers; i++) {
 		const struct goro_member *m = &s->members[i];
+		uint64_t id = member_id(s, m);
 
-		while (g < s->ng && s->g[g].id < m->id)
+		while (g < s->ng && s->g[g].id < id)
 			g++;
-		if ((kept && s->members[kept - 1].id == m->id) ||
-		    (g < s->ng && s->g[g].id == m->id) || s->crowds[m->crowd - 1].g == UINT32_MAX) {
+		if ((kept && last == id) || (g < s->ng && s->g[g].id == id) ||
+		    s->crowds[m->crowd - 1].g == UINT32_MAX) {
 			s->crowds[m->crowd - 1].n--;
 			s->bad_records++;
 		} else {
 			s->members[kept++] = *m;
+			last = id;
 		}
 	}
 	s->nmembers = kept;
@@ -227,9 +224,9 @@ void crowd_end(struct snapshot_builder *b)
 			s->crowds[s->g[i].crowd - 1].g = (uint32_t)i;
 	}
 	if (s->ncrowd_ids && !b->no_memory && is_asked(s))
-		sort(b, s->crowd_ids, sizeof *s->crowd_ids, s->ncrowd_ids, id_of);
+		order_in_place(s->crowd_ids, sizeof *s->crowd_ids, s->ncrowd_ids, id_of, NULL);
 	if (s->nmembers && !b->no_memory)
-		sort(b, s->members, sizeof *s->members, s->nmembers, member_id);
+		order_in_place(s->members, sizeof *s->members, s->nmembers, member_id, s);
 	drop_odd(s);
 }
 
@@ -238,7 +235,7 @@ bool crowd_has(const struct goro_snapshot *snap, uint64_t id)
 	size_t lo = 0, hi = snap->ncrowd_ids;
 
 	if (snap->nmembers)
-		return member_find(snap, id) || goro_snapshot_find(snap, id);
+		return member_exists(snap, id) || goro_snapshot_find(snap, id);
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 

@@ -10,7 +10,7 @@
  * Who waits for a lock or for ever, holds locks, is locked to a thread or has a name is never part
  * of a crowd: verdicts are about these, and rest on the ids of all (waitgraph.c).
  *
- * Where each is to be told (JSON, Go's form), what it has to itself is kept of each, 56 bytes: the
+ * Where each is to be told (JSON, Go's form), what it has to itself is kept of each, 40 bytes: the
  * rest it has in common with the one that stands for it (member.c).
  *
  * Rejected: to write the report while reading, which each format would do anew, and in no order;

@@ -70,7 +70,7 @@ static void write_cycle(struct writer *w, const struct goro_finding *f)
 	uint32_t start = f->members[0], at, lines = 0, all = 0;
 
 	/* No loop is longer than the finding, so that many steps end inside one. */
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->nmembers; i++)
 		start = w->stuck[start].cause;
 	at = start;
 	do {
@@ -82,7 +82,7 @@ static void write_cycle(struct writer *w, const struct goro_finding *f)
 	} while (at != start);
 	if (lines > MOST_LINES)
 		fprintf(w->out, "and so on: %" PRIu32 " goroutines in a ring\n", lines);
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->nmembers; i++)
 		all += w->stuck[f->members[i]].cycle == w->stuck[start].cycle;
 	if (all > lines)
 		fprintf(w->out, "%" PRIu32 " more goroutines close rings with these\n",
@@ -276,9 +276,14 @@ static void write_suspicion(struct writer *w, const struct goro_finding *f,
 			text_duration(age, (uint64_t)(w->snap->time - site->since)));
 		return;
 	}
-	for (size_t i = 0; i < f->n; i++) {
-		if (w->snap->g[f->members[i]].wait_ns > oldest)
-			oldest = w->snap->g[f->members[i]].wait_ns;
+	for (size_t i = 0; i < f->nmembers; i++) {
+		const struct goro_info *g = &w->snap->g[f->members[i]];
+		uint64_t waits = g->crowd && w->snap->nmembers
+					 ? w->snap->crowds[g->crowd - 1].oldest_wait_ns
+					 : g->wait_ns;
+
+		if (waits > oldest)
+			oldest = waits;
 	}
 	fprintf(w->out, "has not moved for %s (the threshold is %s)\n", text_duration(age, oldest),
 		text_duration(limit, opt->suspect_age_ns));

@@ -109,6 +109,8 @@ static bool eval(const struct node *n, const struct goro_names *names, const str
 size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, bool *keep)
 {
 	size_t kept = 0, room = names->snap->nstacks;
+	struct goro_walk walk = { .snap = names->snap };
+	const struct goro_info *g;
 	struct node *nodes = f->nodes;
 
 	if (names->nspawns > room)
@@ -116,9 +118,11 @@ size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, 
 	for (size_t i = 0; i < f->nnodes; i++)
 		if (nodes[i].kind == NODE_TEST)
 			nodes[i].memo = calloc(room + 1, 1); /* without it: slower */
-	for (size_t i = 0; i < names->snap->ng; i++) {
-		keep[i] = eval(f->root, names, &names->snap->g[i]);
-		kept += keep[i];
+	while ((g = goro_snapshot_next(&walk))) {
+		bool yes = eval(f->root, names, g);
+
+		keep[goro_walk_place(&walk)] = yes;
+		kept += yes;
 	}
 	for (size_t i = 0; i < f->nnodes; i++) {
 		free(nodes[i].memo);

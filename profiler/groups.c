@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * groups.c - goroutines that share a spawn site, a stack or a state.
+ *
+ * Those of a crowd share all three: who stands for them is sorted, and they are only counted.
  */
 #include "goro_introspect.h"
-#include "profiler.h"
+#include "member.h"
 
 #include <stdlib.h>
+#include "order.h"
 
-struct member {
-	uint64_t key;
-	uint32_t index;
-};
-
-static uint64_t key_of(const struct goro_info *g, enum goro_group_key by)
+uint64_t goro_group_key_of(const struct goro_info *g, enum goro_group_key by)
 {
 	switch (by) {
 	case GORO_BY_SPAWN:
@@ -27,9 +25,27 @@ static uint64_t key_of(const struct goro_info *g, enum goro_group_key by)
 	}
 }
 
+/* One of snap->g. */
+struct head {
+	uint64_t key;
+	uint32_t index, weight;
+};
+
+struct grouping {
+	const struct goro_snapshot *snap;
+	const bool *keep;
+	struct head *heads;
+	size_t nheads;
+	struct goro_group *groups;
+	size_t n;
+	uint32_t *group_of; /* by index in snap->g */
+	uint64_t *waits;    /* group by group */
+	size_t *waits_end;  /* by group: of those that are there so far */
+};
+
 static int by_key(const void *a, const void *b)
 {
-	const struct member *x = a, *y = b;
+	const struct head *x = a, *y = b;
 
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
@@ -46,13 +62,6 @@ static int by_size(const void *a, const void *b)
 	return (x->members[0] > y->members[0]) - (x->members[0] < y->members[0]);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* What damaged memory claims does not become a small number. */
 static uint64_t plus(uint64_t a, uint64_t b)
 {
@@ -67,70 +76,156 @@ void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h)
 	sum->total_objects = plus(sum->total_objects, h->total_objects);
 }
 
-static bool fill(struct goro_group *group, const struct goro_snapshot *snap,
-		 const struct member *members, size_t n, uint64_t *waits)
+/* Those of whom anybody is kept, by key. */
+static bool find_heads(struct grouping *s, enum goro_group_key key)
 {
-	*group = (struct goro_group){ .key = members[0].key, .nmembers = n };
-	group->members = calloc(n, sizeof *group->members);
-	if (!group->members)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		const struct goro_info *g = &snap->g[members[i].index];
-		const struct goro_crowd *crowd = g->crowd ? &snap->crowds[g->crowd - 1] : NULL;
+	const struct goro_snapshot *snap = s->snap;
+	size_t n = 0;
 
-		group->members[i] = members[i].index;
-		group->n += crowd ? crowd->n : 1;
-		group->stack_resident += crowd ? crowd->stack_resident : g->stack_resident;
-		if (snap->heap)
-			goro_heap_add(&group->heap, &snap->heap[members[i].index]);
-		if (g->verdict > group->verdict)
-			group->verdict = g->verdict;
-		waits[i] = crowd ? crowd->oldest_wait_ns : g->wait_ns;
+	s->heads = calloc(snap->ng + 1, sizeof *s->heads);
+	if (!s->heads)
+		return false;
+	for (size_t i = 0; i < snap->ng; i++) {
+		bool unlisted = snap->g[i].crowd && !snap->nmembers;
+
+		s->heads[i] = (struct head){ goro_group_key_of(&snap->g[i], key), (uint32_t)i,
+					     !s->keep || s->keep[i] };
+		if (unlisted && s->heads[i].weight)
+			s->heads[i].weight = snap->crowds[snap->g[i].crowd - 1].n;
 	}
-	qsort(waits, n, sizeof *waits, by_value);
-	group->median_wait_ns = waits[n / 2];
-	group->oldest_wait_ns = waits[n - 1];
+	for (size_t i = 0; i < snap->nmembers; i++) {
+		if (!s->keep || s->keep[snap->ng + i])
+			s->heads[snap->crowds[snap->members[i].crowd - 1].g].weight++;
+	}
+	for (size_t i = 0; i < snap->ng; i++) {
+		if (s->heads[i].weight)
+			s->heads[n++] = s->heads[i];
+	}
+	s->nheads = n;
+	if (n)
+		qsort(s->heads, n, sizeof *s->heads, by_key);
 	return true;
 }
 
-struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group_key key, size_t *n)
+static bool begin_group(struct grouping *s, const struct head *heads, size_t n)
 {
-	struct member *members = calloc(snap->ng + 1, sizeof *members);
-	uint64_t *waits = calloc(snap->ng + 1, sizeof *waits);
-	struct goro_group *groups = NULL;
-	size_t count = 0, made = 0;
-	bool ok = members && waits;
+	struct goro_group *g = &s->groups[s->n];
 
-	*n = 0;
-	for (size_t i = 0; ok && i < snap->ng; i++)
-		members[i] = (struct member){ key_of(&snap->g[i], key), (uint32_t)i };
-	if (ok && snap->ng)
-		qsort(members, snap->ng, sizeof *members, by_key);
-	for (size_t i = 0; ok && i < snap->ng; i++)
-		count += i == 0 || members[i].key != members[i - 1].key;
-	if (ok)
-		groups = calloc(count + 1, sizeof *groups);
-	ok = groups != NULL;
-	for (size_t i = 0, j; ok && i < snap->ng; i = j) {
-		for (j = i + 1; j < snap->ng && members[j].key == members[i].key; j++)
+	*g = (struct goro_group){ .key = heads[0].key, .nmembers = n };
+	g->members = calloc(n, sizeof *g->members);
+	g->weights = calloc(n, sizeof *g->weights);
+	s->n++;
+	for (size_t i = 0; g->members && g->weights && i < n; i++) {
+		g->members[i] = heads[i].index;
+		g->weights[i] = heads[i].weight;
+		g->n += heads[i].weight;
+		s->group_of[heads[i].index] = (uint32_t)s->n - 1;
+	}
+	return g->members && g->weights;
+}
+
+static bool begin_groups(struct grouping *s)
+{
+	size_t count = 0, all = 0;
+	bool ok;
+
+	for (size_t i = 0; i < s->nheads; i++)
+		count += i == 0 || s->heads[i].key != s->heads[i - 1].key;
+	s->groups = calloc(count + 1, sizeof *s->groups);
+	s->waits_end = calloc(count + 1, sizeof *s->waits_end);
+	s->group_of = calloc(s->snap->ng + 1, sizeof *s->group_of);
+	ok = s->groups && s->waits_end && s->group_of;
+	for (size_t i = 0, j; ok && i < s->nheads; i = j) {
+		for (j = i + 1; j < s->nheads && s->heads[j].key == s->heads[i].key; j++)
 			;
-		ok = fill(&groups[made], snap, members + i, j - i, waits);
-		made += ok;
+		ok = begin_group(s, s->heads + i, j - i);
 	}
-	free(members);
-	free(waits);
-	if (!ok) {
-		goro_groups_free(groups, made);
-		return NULL;
+	for (size_t i = 0; ok && i < s->n; i++) {
+		s->waits_end[i] = all;
+		all += s->snap->nmembers ? s->groups[i].n : s->groups[i].nmembers;
 	}
-	qsort(groups, made, sizeof *groups, by_size);
-	*n = made;
-	return groups;
+	s->waits = ok ? calloc(all + 1, sizeof *s->waits) : NULL;
+	return s->waits;
+}
+
+/* One goroutine, or one that stands for a crowd of which only the oldest is known. */
+static void add(struct grouping *s, uint32_t index, const struct goro_info *g)
+{
+	uint32_t at = s->group_of[index];
+	struct goro_group *group = &s->groups[at];
+	const struct goro_crowd *crowd = s->snap->nmembers || !s->snap->g[index].crowd
+						 ? NULL
+						 : &s->snap->crowds[s->snap->g[index].crowd - 1];
+
+	s->waits[s->waits_end[at]++] = crowd ? crowd->oldest_wait_ns : g->wait_ns;
+	group->stack_resident += crowd ? crowd->stack_resident : g->stack_resident;
+	if (s->snap->heap)
+		goro_heap_add(&group->heap, &s->snap->heap[index]);
+	if (g->verdict > group->verdict)
+		group->verdict = g->verdict;
+}
+
+static void add_all(struct grouping *s)
+{
+	struct goro_walk w = { .snap = s->snap };
+	const struct goro_info *g;
+
+	while ((g = goro_snapshot_next(&w))) {
+		uint32_t place = goro_walk_place(&w);
+
+		if (!s->keep || s->keep[place])
+			add(s, (uint32_t)(member_like(s->snap, place) - s->snap->g), g);
+	}
+}
+
+static uint64_t itself(const void *ctx, const void *wait)
+{
+	(void)ctx;
+	return *(const uint64_t *)wait;
+}
+
+static void end_groups(struct grouping *s)
+{
+	uint64_t *v = s->waits;
+
+	for (size_t i = 0; i < s->n; i++) {
+		size_t n = (size_t)(s->waits + s->waits_end[i] - v);
+
+		order_in_place(v, sizeof *v, n, itself, NULL);
+		s->groups[i].median_wait_ns = v[n / 2];
+		s->groups[i].oldest_wait_ns = v[n - 1];
+		v += n;
+	}
+	if (s->n)
+		qsort(s->groups, s->n, sizeof *s->groups, by_size);
+}
+
+struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group_key key,
+			       const bool *keep, size_t *n)
+{
+	struct grouping s = { .snap = snap, .keep = keep };
+	bool ok = find_heads(&s, key) && begin_groups(&s);
+
+	if (ok) {
+		add_all(&s);
+		end_groups(&s);
+	}
+	free(s.heads);
+	free(s.group_of);
+	free(s.waits);
+	free(s.waits_end);
+	*n = ok ? s.n : 0;
+	if (ok)
+		return s.groups;
+	goro_groups_free(s.groups, s.n);
+	return NULL;
 }
 
 void goro_groups_free(struct goro_group *groups, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(groups[i].members);
+		free(groups[i].weights);
+	}
 	free(groups);
 }

@@ -12,17 +12,23 @@
 #include "goro_introspect.h"
 #include "verdict.h"
 
-struct member { /* a goroutine that waited at the last look */
-	uint64_t id;
-	uint64_t spawn_pc;
-	uint32_t park_seq;
+/*
+ * Who waited at the last look: id and park_seq in a word, by rising id, for there may be a million.
+ * What is too long for that is cut: after that many parks one may be taken for not woken.
+ */
+#define PARK_BITS 24
+
+struct site {
+	struct growth_site is;
+	uint64_t now;  /* of it wait at this look */
+	uint64_t kept; /* of these, were not woken since the last */
 };
 
 struct goro_growth {
-	struct growth_site *sites; /* by rising spawn_pc */
+	struct site *sites; /* by rising spawn_pc */
 	size_t nsites;
-	struct member *members; /* by rising id */
-	size_t nmembers;
+	uint64_t *waited;
+	size_t nwaited;
 };
 
 void growth_free(struct goro_growth *growth)
@@ -30,120 +36,134 @@ void growth_free(struct goro_growth *growth)
 	if (!growth)
 		return;
 	free(growth->sites);
-	free(growth->members);
+	free(growth->waited);
 	free(growth);
 }
 
-static int by_spawn_pc(const void *a, const void *b)
+/* The first site of a pc that is not less. */
+static size_t place_of(const struct goro_growth *growth, uint64_t spawn_pc)
 {
-	const struct growth_site *x = a, *y = b;
+	size_t lo = 0, hi = growth->nsites;
 
-	return (x->spawn_pc > y->spawn_pc) - (x->spawn_pc < y->spawn_pc);
-}
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
 
-static struct growth_site *find_site(const struct goro_growth *growth, uint64_t spawn_pc)
-{
-	struct growth_site key = { .spawn_pc = spawn_pc };
-
-	if (!growth || !growth->nsites)
-		return NULL;
-	return bsearch(&key, growth->sites, growth->nsites, sizeof key, by_spawn_pc);
+		if (growth->sites[mid].is.spawn_pc < spawn_pc)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 const struct growth_site *growth_site(const struct goro_growth *growth, uint64_t spawn_pc)
 {
-	return find_site(growth, spawn_pc);
+	size_t at = growth ? place_of(growth, spawn_pc) : 0;
+
+	return growth && at < growth->nsites && growth->sites[at].is.spawn_pc == spawn_pc
+		       ? &growth->sites[at].is
+		       : NULL;
 }
 
-static int by_value(const void *a, const void *b)
+/* The site of a goroutine that waits; NULL: out of memory. */
+static struct site *site_of(struct goro_growth *growth, uint64_t spawn_pc)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	size_t at = place_of(growth, spawn_pc);
+	struct site *more;
 
-	return (x > y) - (x < y);
+	if (at < growth->nsites && growth->sites[at].is.spawn_pc == spawn_pc)
+		return &growth->sites[at];
+	more = reallocarray(growth->sites, growth->nsites + 1, sizeof *more);
+	if (!more)
+		return NULL;
+	growth->sites = more;
+	for (size_t i = growth->nsites++; i > at; i--)
+		more[i] = more[i - 1];
+	more[at] = (struct site){ .is.spawn_pc = spawn_pc };
+	return &more[at];
 }
 
-/* pcs[] has one entry per waiting goroutine, by rising value. */
-static bool count_sites(struct goro_growth *now, const uint64_t *pcs, size_t n)
+static uint64_t word_of(const struct goro_info *g)
 {
-	for (size_t i = 0; i < n; i++)
-		now->nsites += !i || pcs[i] != pcs[i - 1];
-	now->sites = calloc(now->nsites + 1, sizeof *now->sites);
-	now->nsites = 0;
-	for (size_t i = 0; now->sites && i < n; i++) {
-		if (!i || pcs[i] != pcs[i - 1])
-			now->sites[now->nsites++] = (struct growth_site){ .spawn_pc = pcs[i] };
-		now->sites[now->nsites - 1].count++;
-	}
-	return now->sites != NULL;
+	return g->id << PARK_BITS | (g->park_seq & ((1u << PARK_BITS) - 1));
 }
 
-static struct goro_growth *count(const struct goro_snapshot *snap)
+/* Count who waits, and who of these did at the last look and was not woken since. */
+static bool count(struct goro_growth *growth, const struct goro_snapshot *snap)
 {
-	struct goro_growth *now = calloc(1, sizeof *now);
-	uint64_t *pcs = calloc(snap->ng + 1, sizeof *pcs);
-	size_t n = 0;
-	bool ok;
+	struct goro_walk w = { .snap = snap };
+	const struct goro_info *g;
+	struct site *site = NULL;
+	size_t at = 0;
 
-	if (now)
-		now->members = calloc(snap->ng + 1, sizeof *now->members);
-	ok = now && now->members && pcs;
-	for (size_t i = 0; ok && i < snap->ng; i++) {
-		const struct goro_info *g = &snap->g[i];
+	while ((g = goro_snapshot_next(&w))) {
+		uint64_t word = word_of(g);
 
 		if (!verdict_may_suspect(g))
 			continue;
-		now->members[n] = (struct member){ g->id, g->spawn_pc, g->park_seq };
-		pcs[n++] = g->spawn_pc;
+		while (at < growth->nwaited && growth->waited[at] < word)
+			at++;
+		if (!site || site->is.spawn_pc != g->spawn_pc)
+			site = site_of(growth, g->spawn_pc);
+		if (!site)
+			return false;
+		site->now++;
+		site->kept += at < growth->nwaited && growth->waited[at] == word;
 	}
-	if (ok) {
-		now->nmembers = n;
-		qsort(pcs, n, sizeof *pcs, by_value);
-		ok = count_sites(now, pcs, n);
-	}
-	free(pcs);
-	if (ok)
-		return now;
-	growth_free(now);
-	return NULL;
+	return true;
 }
 
-/* A member that is gone or has parked again was woken: its site starts anew. */
-static void forget_woken(struct goro_growth *before, const struct goro_snapshot *snap)
+/* What was counted, in the place of what was. A site of which nobody waits is forgotten. */
+static size_t conclude(struct goro_growth *growth, const struct goro_snapshot *snap)
 {
-	for (size_t i = 0; i < before->nmembers; i++) {
-		const struct member *m = &before->members[i];
-		const struct goro_info *g = goro_snapshot_find(snap, m->id);
-		struct growth_site *site;
+	size_t kept = 0, all = 0;
 
-		if (g && g->state == GORO_STATE_WAITING && g->park_seq == m->park_seq)
-			continue;
-		site = find_site(before, m->spawn_pc);
-		if (site)
-			site->count = UINT64_MAX; /* nothing is more than that */
+	for (size_t i = 0; i < growth->nsites; i++) {
+		struct site s = growth->sites[i];
+		struct growth_site *is = &s.is;
+
+		/* Of those that waited before, none was woken, and there are more. */
+		if (is->count && s.kept == is->count && s.now > is->count) {
+			is->streak++;
+		} else {
+			is->streak = 0;
+			is->first_count = s.now;
+			is->since = snap->time;
+		}
+		is->count = s.now;
+		s.now = s.kept = 0;
+		all += is->count;
+		if (is->count)
+			growth->sites[kept++] = s;
 	}
+	growth->nsites = kept;
+	return all;
+}
+
+static bool remember(struct goro_growth *growth, const struct goro_snapshot *snap, size_t n)
+{
+	uint64_t *v = reallocarray(growth->waited, n + 1, sizeof *v);
+	struct goro_walk w = { .snap = snap };
+	const struct goro_info *g;
+
+	if (!v)
+		return false;
+	growth->waited = v;
+	growth->nwaited = 0;
+	while ((g = goro_snapshot_next(&w)))
+		if (verdict_may_suspect(g))
+			v[growth->nwaited++] = word_of(g);
+	return true;
 }
 
 bool growth_look(struct goro_growth **growth, const struct goro_snapshot *snap)
 {
-	struct goro_growth *before = *growth;
-	struct goro_growth *now = count(snap);
+	struct goro_growth *g = *growth ? *growth : calloc(1, sizeof *g);
 
-	*growth = now;
-	if (now && before)
-		forget_woken(before, snap);
-	for (size_t i = 0; now && i < now->nsites; i++) {
-		struct growth_site *site = &now->sites[i];
-		const struct growth_site *old = find_site(before, site->spawn_pc);
-
-		if (old && site->count > old->count) {
-			site->streak = old->streak + 1;
-			site->first_count = old->first_count;
-			site->since = old->since;
-		} else {
-			site->first_count = site->count;
-			site->since = snap->time;
-		}
-	}
-	growth_free(before);
-	return now != NULL;
+	*growth = g;
+	if (g && count(g, snap) && remember(g, snap, conclude(g, snap)))
+		return true;
+	growth_free(g);
+	*growth = NULL;
+	return false;
 }

@@ -132,7 +132,7 @@ static void weigh(const struct goro_snapshot *snap, struct goro_verdicts *v)
 	for (size_t i = 0; i < v->n; i++) {
 		struct goro_finding *f = &v->findings[i];
 
-		for (size_t k = 0; f->verdict == GORO_VERDICT_LEAKED && k < f->n; k++) {
+		for (size_t k = 0; f->verdict == GORO_VERDICT_LEAKED && k < f->nmembers; k++) {
 			f->stack_bytes += snap->g[f->members[k]].stack_resident;
 			f->heap_bytes += v->reach.retains ? v->reach.retains[f->members[k]] : 0;
 		}

@@ -19,7 +19,7 @@ static enum site_kind kind_of(const struct goro_finding *f)
 static void add(struct sites *sites, struct goro_scope *scope, const struct goro_snapshot *snap,
 		const struct goro_finding *f)
 {
-	sites_add(sites, scope, snap, kind_of(f), f->members, f->n, f->evidence);
+	sites_add(sites, scope, snap, kind_of(f), f->members, f->nmembers, f->evidence);
 }
 
 static bool counts(struct filter *filter, struct goro_scope *scope,
@@ -40,7 +40,7 @@ static void forget(struct goro_snapshot *snap, struct goro_verdicts *v, struct g
 	v->leaked -= f->verdict == GORO_VERDICT_LEAKED ? f->n : 0;
 	v->likely -= f->verdict == GORO_VERDICT_LIKELY ? f->n : 0;
 	v->suspect -= f->verdict == GORO_VERDICT_SUSPECT ? f->n : 0;
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->nmembers; i++)
 		snap->g[f->members[i]].finding = UINT32_MAX;
 	free(f->members);
 	free(f->evidence);
@@ -60,7 +60,7 @@ void leaks_filter(struct filter *filter, struct goro_scope *scope, struct goro_s
 			forget(snap, v, f);
 			continue;
 		}
-		for (size_t k = 0; k < f->n; k++)
+		for (size_t k = 0; k < f->nmembers; k++)
 			snap->g[f->members[k]].finding = (uint32_t)kept;
 		v->findings[kept++] = *f;
 	}

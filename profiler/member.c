@@ -3,19 +3,22 @@
  * member.c - see member.h.
  *
  * Goroutines that wait for one reason at one place differ in who they are, since when they wait and
- * what for, and in their stack: that is 56 bytes, as addresses are told from one of their crowd and
- * the parent from the id. What is too big or too odd for them, such as a stack of more than 256 MB,
- * is no member.
+ * what for, and in their stack: that is 40 bytes, as ids and addresses are told from one of their
+ * crowd and the parent from the id. Those who wait with other depths of stack are other crowds.
+ * What is too big or too odd, such as a stack of more than 256 MB, is no member.
  *
- * Rejected: the same for all goroutines of all snapshots. A monitor changes few of them from look
- * to look where they are, and finds one by its index; a list is made, written and thrown away.
+ * Rejected: the same for all goroutines of all snapshots. A monitor of some thousands changes few
+ * of them from look to look where they are; of a million it keeps two looks, the one on show and
+ * the next, and has no room for three.
  */
 #include "member.h"
 
 #define PAGE 4096u
 #define WORD 8u
 
-_Static_assert(sizeof(struct goro_member) == 56, "a million of them are 56 MB");
+#define AGE 56 /* bits of a duration: two years */
+
+_Static_assert(sizeof(struct goro_member) == 40, "a million of them are 40 MB");
 
 static bool is_pages(uint64_t bytes)
 {
@@ -42,8 +45,7 @@ bool member_fits(const struct goro_snapshot *snap, const struct goro_info *g)
 	return waits_for_one(snap, g) && g->stack_hi > g->stack_lo &&
 	       is_pages(g->stack_hi - g->stack_lo) && is_pages(g->stack_resident) &&
 	       is_pages(g->stack_peak) && g->stack_used == g->stack_hi - g->sp &&
-	       g->stack_used % WORD == 0 && g->stack_used / WORD <= UINT16_MAX &&
-	       g->m_id <= UINT16_MAX && g->parent != g->id &&
+	       g->wait_ns >> AGE == 0 && g->parent != g->id &&
 	       (!g->parent || is_near(g->parent, g->id, 1));
 }
 
@@ -62,52 +64,80 @@ bool member_near(const struct goro_snapshot *snap, const struct goro_info *one,
 {
 	const struct goro_crowd *crowd = one->crowd ? &snap->crowds[one->crowd - 1] : NULL;
 
-	return waits_alike(snap, one, g) &&
+	return waits_alike(snap, one, g) && one->stack_used == g->stack_used &&
+	       one->stack_hi - one->stack_lo == g->stack_hi - g->stack_lo &&
+	       one->m_id >> 8 == g->m_id >> 8 && is_near(g->id, crowd ? crowd->id : one->id, 1) &&
 	       is_near(g->record, crowd ? crowd->record : one->record, WORD) &&
+	       is_near(g->wait_object, crowd ? crowd->wait_object : one->wait_object, WORD) &&
 	       is_near(g->stack_lo, crowd ? crowd->stack_lo : one->stack_lo, PAGE);
+}
+
+/* By how many units. */
+static int32_t by(uint64_t to, uint64_t from, uint64_t unit)
+{
+	return (int32_t)((int64_t)(to - from) / (int64_t)unit);
+}
+
+static uint64_t from(uint64_t base, int32_t by, uint64_t unit)
+{
+	return base + (uint64_t)((int64_t)by * (int64_t)unit);
 }
 
 struct goro_member member_of(const struct goro_info *g, const struct goro_crowd *crowd,
 			     uint32_t number)
 {
 	return (struct goro_member){
-		.id = g->id,
-		.parent = g->parent ? (int32_t)(g->parent - g->id) : 0,
 		.wait_ns = g->wait_ns,
-		.wait_object = g->wait_object,
-		.record = (int32_t)((int64_t)(g->record - crowd->record) / (int64_t)WORD),
-		.stack_lo = (int32_t)((int64_t)(g->stack_lo - crowd->stack_lo) / (int64_t)PAGE),
+		.m_id = (uint8_t)g->m_id,
+		.id = by(g->id, crowd->id, 1),
+		.record = by(g->record, crowd->record, WORD),
+		.stack_lo = by(g->stack_lo, crowd->stack_lo, PAGE),
+		.wait_object = by(g->wait_object, crowd->wait_object, WORD),
+		.parent = g->parent ? by(g->parent, g->id, 1) : 0,
 		.crowd = number,
 		.park_seq = g->park_seq,
-		.stack_words = (uint16_t)(g->stack_used / WORD),
-		.stack_pages = (uint16_t)((g->stack_hi - g->stack_lo) / PAGE),
 		.resident_pages = (uint16_t)(g->stack_resident / PAGE),
 		.peak_pages = (uint16_t)(g->stack_peak / PAGE),
-		.m_id = (uint16_t)g->m_id,
 	};
+}
+
+static uint64_t id_of(const struct goro_snapshot *snap, const struct goro_member *m)
+{
+	return from(snap->crowds[m->crowd - 1].id, m->id, 1);
+}
+
+/* Of a crowd that is suspected by age, those are that are old enough. */
+static void acquit_young(const struct goro_snapshot *snap, struct goro_info *g)
+{
+	if (g->proof != GORO_PROOF_AGE || g->wait_ns > snap->suspect_age_ns)
+		return;
+	g->verdict = GORO_VERDICT_OK;
+	g->proof = GORO_PROOF_NONE;
+	g->finding = UINT32_MAX;
 }
 
 static void tell(const struct goro_snapshot *snap, const struct goro_member *m,
 		 struct goro_info *ret)
 {
 	const struct goro_crowd *crowd = &snap->crowds[m->crowd - 1];
+	const struct goro_info *like = &snap->g[crowd->g];
 
-	*ret = snap->g[crowd->g];
+	*ret = *like;
 	ret->crowd = 0;
 	ret->member = true;
-	ret->id = m->id;
-	ret->parent = m->parent ? m->id + (uint64_t)(int64_t)m->parent : 0;
+	ret->id = id_of(snap, m);
+	ret->parent = m->parent ? from(ret->id, m->parent, 1) : 0;
 	ret->wait_ns = m->wait_ns;
-	ret->wait_object = m->wait_object;
-	ret->record = crowd->record + (uint64_t)((int64_t)m->record * (int64_t)WORD);
+	ret->wait_object = from(crowd->wait_object, m->wait_object, WORD);
+	ret->record = from(crowd->record, m->record, WORD);
 	ret->park_seq = m->park_seq;
-	ret->m_id = m->m_id;
-	ret->stack_lo = crowd->stack_lo + (uint64_t)((int64_t)m->stack_lo * (int64_t)PAGE);
-	ret->stack_hi = ret->stack_lo + (uint64_t)m->stack_pages * PAGE;
-	ret->stack_used = (uint64_t)m->stack_words * WORD;
+	ret->m_id = (like->m_id & ~0xffu) | m->m_id;
+	ret->stack_lo = from(crowd->stack_lo, m->stack_lo, PAGE);
+	ret->stack_hi = ret->stack_lo + (like->stack_hi - like->stack_lo);
 	ret->sp = ret->stack_hi - ret->stack_used;
 	ret->stack_resident = (uint64_t)m->resident_pages * PAGE;
 	ret->stack_peak = (uint64_t)m->peak_pages * PAGE;
+	acquit_young(snap, ret);
 }
 
 const struct goro_info *goro_snapshot_at(const struct goro_snapshot *snap, uint32_t place,
@@ -121,7 +151,18 @@ const struct goro_info *goro_snapshot_at(const struct goro_snapshot *snap, uint3
 		return &snap->g[place];
 	*room = snap->g[place];
 	room->crowd = 0;
+	acquit_young(snap, room);
 	return room;
+}
+
+size_t goro_snapshot_count(const struct goro_snapshot *snap)
+{
+	return snap->ng + snap->ncrowd_ids + snap->nmembers;
+}
+
+size_t goro_snapshot_weight(const struct goro_snapshot *snap, const struct goro_info *g)
+{
+	return g->crowd ? snap->crowds[g->crowd - 1].n : 1;
 }
 
 struct goro_wait goro_snapshot_wait(const struct goro_snapshot *snap, const struct goro_info *g,
@@ -143,7 +184,7 @@ const struct goro_info *member_like(const struct goro_snapshot *snap, uint32_t p
 
 uint64_t member_id_at(const struct goro_snapshot *snap, uint32_t place)
 {
-	return place < snap->ng ? snap->g[place].id : snap->members[place - snap->ng].id;
+	return place < snap->ng ? snap->g[place].id : id_of(snap, &snap->members[place - snap->ng]);
 }
 
 const struct goro_info *goro_snapshot_next(struct goro_walk *w)
@@ -155,7 +196,7 @@ const struct goro_info *goro_snapshot_next(struct goro_walk *w)
 
 	if (!g && !m)
 		return NULL;
-	if (m && (!g || m->id < g->id))
+	if (m && (!g || id_of(s, m) < g->id))
 		w->place = (uint32_t)(s->ng + w->member++);
 	else
 		w->place = (uint32_t)w->g++;
@@ -167,24 +208,40 @@ uint32_t goro_walk_place(const struct goro_walk *w)
 	return w->place;
 }
 
-uint64_t member_id(const void *members, size_t i)
+uint64_t member_id(const void *snapshot, const void *member)
 {
-	return ((const struct goro_member *)members)[i].id;
+	return id_of(snapshot, member);
 }
 
-const struct goro_member *member_find(const struct goro_snapshot *snap, uint64_t id)
+/* The place of a member, or snap->ng + snap->nmembers. */
+static size_t find(const struct goro_snapshot *snap, uint64_t id)
 {
 	size_t lo = 0, hi = snap->nmembers;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (snap->members[mid].id == id)
-			return &snap->members[mid];
-		if (snap->members[mid].id < id)
+		if (id_of(snap, &snap->members[mid]) < id)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return NULL;
+	if (lo < snap->nmembers && id_of(snap, &snap->members[lo]) != id)
+		lo = snap->nmembers;
+	return snap->ng + lo;
+}
+
+bool member_exists(const struct goro_snapshot *snap, uint64_t id)
+{
+	return find(snap, id) < snap->ng + snap->nmembers;
+}
+
+const struct goro_info *goro_snapshot_get(const struct goro_snapshot *snap, uint64_t id,
+					  struct goro_info *room)
+{
+	const struct goro_info *g = goro_snapshot_find(snap, id);
+	size_t place = g ? (size_t)(g - snap->g) : find(snap, id);
+
+	return place < snap->ng + snap->nmembers ? goro_snapshot_at(snap, (uint32_t)place, room)
+						 : NULL;
 }

@@ -22,10 +22,9 @@ struct goro_member member_of(const struct goro_info *g, const struct goro_crowd 
 const struct goro_info *member_like(const struct goro_snapshot *snap, uint32_t place);
 uint64_t member_id_at(const struct goro_snapshot *snap, uint32_t place);
 
-/* For order_by(). */
-uint64_t member_id(const void *members, size_t i);
+/* For order_in_place(). */
+uint64_t member_id(const void *snapshot, const void *member);
 
-/* NULL: there is none of that id. */
-const struct goro_member *member_find(const struct goro_snapshot *snap, uint64_t id);
+bool member_exists(const struct goro_snapshot *snap, uint64_t id);
 
 #endif /* GORO_MEMBER_H */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define DIGIT 11
+#define THING 512 /* the most bytes that one may have */
 
 static unsigned width(uint64_t max)
 {
@@ -130,7 +131,7 @@ uint32_t *order_by(size_t n, order_key_fn *key, const void *things)
 /* Cycle by cycle: a second array would double the memory. */
 void order_apply(void *v, size_t size, uint32_t *from, size_t n)
 {
-	unsigned char *things = v, first[512];
+	unsigned char *things = v, first[THING];
 
 	assert(size <= sizeof first);
 	for (size_t i = 0; i < n; i++) {
@@ -149,4 +150,93 @@ void order_apply(void *v, size_t size, uint32_t *from, size_t n)
 		memcpy(things + at * size, first, size);
 		from[at] = (uint32_t)at;
 	}
+}
+
+/* ---- without other memory -------------------------------------------------------------------- */
+
+struct some {
+	unsigned char *v;
+	size_t size, n;
+	order_one_fn *key;
+	const void *ctx;
+	uint64_t min;
+};
+
+static uint64_t key_at(const struct some *s, size_t i)
+{
+	return s->key(s->ctx, s->v + i * s->size) - s->min;
+}
+
+static void swap(struct some *s, size_t i, size_t j)
+{
+	unsigned char *a = s->v + i * s->size, *b = s->v + j * s->size, c[THING];
+
+	memcpy(c, a, s->size);
+	memcpy(a, b, s->size);
+	memcpy(b, c, s->size);
+}
+
+static void insert_each(struct some *s)
+{
+	for (size_t i = 1; i < s->n; i++) {
+		for (size_t j = i; j && key_at(s, j - 1) > key_at(s, j); j--)
+			swap(s, j - 1, j);
+	}
+}
+
+/* By the byte from bit `at` on, each into its place; then what has that byte alike by the next. */
+static void sort_bytes(struct some *s, unsigned at)
+{
+	size_t next[256], end[256] = { 0 }, sum = 0;
+
+	if (s->n <= 16) {
+		insert_each(s);
+		return;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		end[key_at(s, i) >> at & 255]++;
+	for (unsigned d = 0; d < 256; d++) {
+		next[d] = sum;
+		sum += end[d];
+		end[d] = sum;
+	}
+	for (unsigned d = 0; d < 256; d++) {
+		while (next[d] < end[d]) {
+			unsigned of = key_at(s, next[d]) >> at & 255;
+
+			if (of == d)
+				next[d]++;
+			else
+				swap(s, next[d], next[of]++);
+		}
+	}
+	for (unsigned d = 0; at && d < 256; d++) {
+		struct some part = *s;
+		size_t from = d ? end[d - 1] : 0;
+
+		part.v += from * s->size;
+		part.n = end[d] - from;
+		sort_bytes(&part, at - 8);
+	}
+}
+
+void order_in_place(void *v, size_t size, size_t n, order_one_fn *key, const void *ctx)
+{
+	struct some s = { .v = v, .size = size, .n = n, .key = key, .ctx = ctx };
+	uint64_t min = UINT64_MAX, max = 0, last = 0;
+	bool sorted = true;
+
+	assert(size <= THING);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t k = key_at(&s, i);
+
+		sorted &= k >= last;
+		last = k;
+		min = k < min ? k : min;
+		max = k > max ? k : max;
+	}
+	if (sorted)
+		return;
+	s.min = min;
+	sort_bytes(&s, (width(max - min) - 1) / 8 * 8);
 }

@@ -23,4 +23,10 @@ uint32_t *order_by(size_t n, order_key_fn *key, const void *things);
  */
 void order_apply(void *v, size_t size, uint32_t *from, size_t n);
 
+/* The number of one thing. */
+typedef uint64_t order_one_fn(const void *ctx, const void *thing);
+
+/* Bring things into the order of their numbers where they are, without other memory; not stable. */
+void order_in_place(void *v, size_t size, size_t n, order_one_fn *key, const void *ctx);
+
 #endif /* GORO_ORDER_H */

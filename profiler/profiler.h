@@ -146,23 +146,24 @@ struct goro_crowd {
 	uint32_t n; /* with the one that stands for them, the oldest */
 	uint32_t g; /* its index in snap->g */
 	uint64_t oldest_wait_ns;
-	uint64_t stack_resident;   /* of all */
-	uint64_t record, stack_lo; /* what its members' are told from */
+	uint64_t stack_resident; /* of all */
+	uint32_t accused;	 /* how many of them have the verdict of the one that stands */
+	/* What its members' are told from: */
+	uint64_t id, record, stack_lo, wait_object;
 };
 
 /*
  * What one of a crowd has to itself, where each is to be told: see goro_scope_list(). In the rest
- * it is as the one that stands for them. Private; 56 bytes, of which a million are 56 MB.
+ * it is as the one that stands for them. Private; 40 bytes, of which a million are 40 MB.
  */
 struct goro_member {
-	uint64_t id, wait_ns, wait_object;
-	int32_t parent;		  /* from the id; 0: none */
-	int32_t record, stack_lo; /* from the crowd's: words, pages */
-	uint32_t crowd;		  /* as of that one */
-	uint32_t park_seq;
-	uint16_t stack_words;				  /* that it uses, of 8 bytes */
-	uint16_t stack_pages, resident_pages, peak_pages; /* of 4096 bytes */
-	uint16_t m_id;
+	uint64_t wait_ns : 56, m_id : 8;     /* m_id: its lower bits */
+	int32_t id, record, stack_lo;	     /* from the crowd's: ids, words, pages */
+	int32_t wait_object;		     /* likewise: words */
+	int32_t parent;			     /* from the id; 0: none */
+	uint32_t crowd;			     /* as of that one */
+	uint32_t park_seq;		     /* as of struct goro_info */
+	uint16_t resident_pages, peak_pages; /* of 4096 bytes */
 };
 
 /* One object that a goroutine waits for. */
@@ -184,14 +185,14 @@ struct goro_stack {
 /* What is known of an object that goroutines wait for. */
 struct goro_object {
 	uint64_t address;
-	uint8_t wait_class;	      /* CHAN, MUTEX, RWMUTEX, WAITGROUP, COND */
-	bool valid;		      /* it could be read */
 	uint64_t owner;		      /* mutex: owner's id; rwmutex: writer's; 0: none */
+	uint64_t make_pc;	      /* chan: who made it */
 	uint32_t readers;	      /* rwmutex */
 	uint32_t len, cap, elem_size; /* chan; waitgroup: len = count */
-	bool closed;
-	uint64_t make_pc;  /* chan: who made it */
-	uint32_t nwaiters; /* goroutines of this snapshot that wait for it */
+	uint32_t nwaiters;	      /* goroutines of this snapshot that wait for it */
+	uint8_t wait_class;	      /* CHAN, MUTEX, RWMUTEX, WAITGROUP, COND */
+	bool valid;		      /* it could be read */
+	bool closed;		      /* chan */
 };
 
 /* A goroutine that ended while it held locks. */
@@ -265,6 +266,7 @@ struct goro_snapshot {
 	size_t ncrowd_ids;
 	struct goro_member *members; /* of crowds, by rising id; or NULL: there are ids only */
 	size_t nmembers;
+	uint64_t suspect_age_ns; /* by which it was judged */
 	struct goro_wait *waits;
 	size_t nwaits;
 	uint64_t *rlocks; /* addresses of rwmutexes */
@@ -329,8 +331,8 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
 
 /*
  * From now on snapshots of a process or a core file are summaries: goroutines without a name and
- * without locks that wait, not for a lock, for one reason at one place are one with a crowd.
- * Verdicts are the same; growth is not looked for.
+ * without locks that wait, not for a lock, for one reason at one place are one with a crowd. What
+ * is proved of them is the same; but growth and age need to know of each.
  */
 void goro_scope_summarize(struct goro_scope *scope);
 
@@ -342,9 +344,11 @@ void goro_scope_summarize(struct goro_scope *scope);
 void goro_scope_list(struct goro_scope *scope);
 void goro_scope_list_objects(struct goro_scope *scope);
 
-/* The same, but only of more than 131,072 goroutines: of fewer, time counts for more than memory.
+/*
+ * The same, but only of more than 131,072 goroutines: of fewer, time counts for more than memory.
+ * False: not any more, as before a look by which leaks are to be proved by reachability.
  */
-void goro_scope_be_thrifty(struct goro_scope *scope);
+void goro_scope_be_thrifty(struct goro_scope *scope, bool thrifty);
 
 /* The same, but this goroutine is not part of a crowd: for who tells of it alone. */
 void goro_scope_single_out(struct goro_scope *scope, uint64_t id);
@@ -370,6 +374,10 @@ const struct goro_info *goro_snapshot_next(struct goro_walk *w);
 uint32_t goro_walk_place(const struct goro_walk *w); /* of who came last */
 const struct goro_info *goro_snapshot_at(const struct goro_snapshot *snap, uint32_t place,
 					 struct goro_info *room);
+
+/* Where the one with that id is told into, if it is in a crowd; NULL: there is none. */
+const struct goro_info *goro_snapshot_get(const struct goro_snapshot *snap, uint64_t id,
+					  struct goro_info *room);
 
 /* What it waits for: k is less than g->nwaits. */
 struct goro_wait goro_snapshot_wait(const struct goro_snapshot *snap, const struct goro_info *g,
@@ -404,6 +412,7 @@ struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_
 uint64_t goro_recorder_bytes(const struct goro_recorder *r); /* written so far */
 void goro_recorder_close(struct goro_recorder *r);
 
+/* Of snap->g, where members of crowds are not. */
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id);
 const struct goro_object *goro_snapshot_object(const struct goro_snapshot *snap, uint64_t address);
 
@@ -456,21 +465,28 @@ enum goro_group_key { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE, GORO_BY_NONE 
 /* Goroutines of a snapshot that share a key. */
 struct goro_group {
 	uint64_t key;	   /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
-	uint32_t *members; /* indices into snap->g */
+	uint32_t *members; /* indices into snap->g: those who stand for it, */
+	uint32_t *weights; /* and each for how many */
 	size_t nmembers;
 	size_t n; /* goroutines: more than members if those stand for crowds */
 	uint64_t oldest_wait_ns, median_wait_ns;
 	uint64_t stack_resident;
-	struct goro_heap heap; /* of its members */
+	struct goro_heap heap; /* of all of them */
 	uint32_t verdict;      /* the worst of them */
 };
 
 void goro_heap_add(struct goro_heap *sum, const struct goro_heap *h);
 
-/* The biggest group first. Free with goro_groups_free(). */
+/*
+ * The biggest group first. Free with goro_groups_free(). keep: only of these, by place; NULL: of
+ * all. Of crowds whose members are not kept the waits are those of their oldest.
+ */
 struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group_key key,
-			       size_t *n);
+			       const bool *keep, size_t *n);
 void goro_groups_free(struct goro_group *groups, size_t n);
+
+/* By which one goroutine is in a group: the group's key. */
+uint64_t goro_group_key_of(const struct goro_info *g, enum goro_group_key key);
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
@@ -481,7 +497,8 @@ struct goro_finding {
 	uint64_t spawn_pc;
 	uint32_t stack_id;
 	uint32_t *members; /* indices into snap->g */
-	size_t n;
+	size_t nmembers;
+	size_t n;	/* goroutines: more than members if those stand for crowds */
 	char *evidence; /* lines that say why, symbolised */
 	/* LEAKED: what would be free without it. Of heap, what several share counts for one. */
 	uint64_t heap_bytes, stack_bytes;
@@ -767,7 +784,7 @@ struct goro_filter *goro_filter_parse(const char *text, char *err, size_t size);
 void goro_filter_free(struct goro_filter *f);
 const char *goro_filter_source(const struct goro_filter *f);
 
-/* Sets keep[i] for each goroutine of the snapshot; returns how many are kept. Judge it before. */
+/* Sets keep[] for each goroutine of the snapshot, by place; returns how many. Judge it before. */
 size_t goro_filter_apply(struct goro_filter *f, const struct goro_names *names, bool *keep);
 
 /* Leave goroutines, and the stacks of none, out of a snapshot. What refers to places in it (names,

@@ -82,6 +82,13 @@ bool proved_recall(const struct proved *p, const struct goro_snapshot *snap, str
 	return true;
 }
 
+bool proved_has(const struct proved *p, uint64_t id)
+{
+	const struct goro_info g = { .id = id };
+
+	return p && bsearch(&g, p->g, p->n, sizeof p->g[0], by_id);
+}
+
 void proved_free(struct proved *p)
 {
 	free(p);

@@ -24,6 +24,9 @@ struct proved *proved_keep(struct proved *old, const struct goro_snapshot *snap,
 bool proved_recall(const struct proved *p, const struct goro_snapshot *snap, struct stuck *stuck,
 		   struct goro_reach *reach);
 
+/* Is it of a goroutine of that id? p may be NULL. */
+bool proved_has(const struct proved *p, uint64_t id);
+
 void proved_free(struct proved *p);
 
 #endif /* GORO_PROVED_H */

@@ -40,7 +40,8 @@ static void save_memory(struct reader_goro *r, struct snapshot_builder *b)
 {
 	struct goro_snapshot *old;
 
-	b->summarize = b->members = b->objects = true;
+	b->summarize = true;
+	b->members = b->objects = !b->confirm;
 	while (r->home && (old = snapshot_home_take(r->home))) {
 		snapshot_forget(old);
 		goro_snapshot_free(old);

@@ -62,7 +62,7 @@ static bool add_sites(struct diff *d, struct goro_scope *scope, const struct gor
 		      bool after)
 {
 	size_t n;
-	struct goro_group *groups = goro_groups(snap, GORO_BY_SPAWN, &n);
+	struct goro_group *groups = goro_groups(snap, GORO_BY_SPAWN, NULL, &n);
 	struct site *bigger = groups ? realloc(d->sites, (d->n + n + 1) * sizeof *bigger) : NULL;
 
 	if (!bigger) {

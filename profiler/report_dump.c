@@ -57,7 +57,7 @@ static void put_summary(const struct report *r, const struct report_filter *filt
 		report_put(r->out, filter->text);
 		fputc('"', r->out);
 	}
-	states = goro_groups(s, GORO_BY_STATE, &n);
+	states = goro_groups(s, GORO_BY_STATE, NULL, &n);
 	for (size_t i = 0; states && i < n; i++)
 		fprintf(r->out, "%s %zu %s", i ? "," : ":", states[i].n,
 			goro_state_text(&s->g[states[i].members[0]]));
@@ -223,7 +223,7 @@ void report_dump_text(const struct report *r, enum goro_group_key key,
 		while ((g = goro_snapshot_next(&walk)))
 			put_one(r, g);
 	} else {
-		groups = goro_groups(r->snap, key, &n);
+		groups = goro_groups(r->snap, key, NULL, &n);
 		for (size_t i = 0; groups && i < n; i++)
 			put_group(r, &groups[i], key);
 		goro_groups_free(groups, n);

@@ -29,7 +29,7 @@ static void put_evidence(const struct report *r, const char *text)
 static void put_members(const struct report *r, const struct goro_finding *f)
 {
 	fputs(f->n == 1 ? "  goroutine" : "  goroutines", r->out);
-	for (size_t i = 0; i < f->n && i < IDS_SHOWN; i++)
+	for (size_t i = 0; i < f->nmembers && i < IDS_SHOWN; i++)
 		fprintf(r->out, "%s%" PRIu64, i ? ", " : " ", r->snap->g[f->members[i]].id);
 	if (f->n > IDS_SHOWN)
 		fprintf(r->out, " and %zu more", f->n - IDS_SHOWN);
@@ -43,7 +43,7 @@ static void put_finding(const struct report *r, const struct goro_finding *f)
 	uint64_t oldest = 0;
 	char age[TEXT_NUMBER];
 
-	for (size_t i = 0; i < f->n; i++) {
+	for (size_t i = 0; i < f->nmembers; i++) {
 		if (r->snap->g[f->members[i]].wait_ns > oldest)
 			oldest = r->snap->g[f->members[i]].wait_ns;
 	}
@@ -92,7 +92,7 @@ static json_t *finding_json(const struct report *r, const struct goro_finding *f
 	json_t *ids = json_array(), *stack = json_null(), *spawn = json_null();
 	struct goro_frame site;
 
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->nmembers; i++)
 		json_array_append_new(ids, json_integer((json_int_t)r->snap->g[f->members[i]].id));
 	if (g->stack_id != GORO_NO_STACK)
 		stack = report_json_stack(r, g->stack_id);

@@ -138,7 +138,7 @@ static void put_goroutines(struct writer *w)
 	size_t n = 0;
 
 	family(w, "go_goroutines", "gauge", NULL, "Number of goroutines that currently exist.");
-	count(w, NULL, s->ng);
+	count(w, NULL, goro_snapshot_count(s));
 	family(w, "go_threads", "gauge", NULL, "Number of OS threads created.");
 	count(w, NULL, s->threads);
 	family(w, "go_sched_gomaxprocs_threads", "gauge", "threads",
@@ -149,7 +149,7 @@ static void put_goroutines(struct writer *w)
 
 	family(w, "goro_goroutines", "gauge", NULL,
 	       "Goroutines by what they do or wait for, in Go's words.");
-	groups = goro_groups(s, GORO_BY_STATE, &n);
+	groups = goro_groups(s, GORO_BY_STATE, NULL, &n);
 	for (size_t i = 0; groups && i < n; i++)
 		tally(&states, goro_state_text(&s->g[groups[i].members[0]]), groups[i].n);
 	put_tally(w, "state", &states);
@@ -183,7 +183,7 @@ static void put_sites(struct writer *w)
 	family(w, "goro_spawn_site_goroutines", "gauge", NULL,
 	       "Goroutines by the go statement that started them; the biggest sites, and all "
 	       "others together.");
-	groups = goro_groups(w->m->snap, GORO_BY_SPAWN, &n);
+	groups = goro_groups(w->m->snap, GORO_BY_SPAWN, NULL, &n);
 	for (size_t i = 0; groups && i < n; i++) {
 		if (i < w->m->top)
 			name_site(w, &w->m->snap->g[groups[i].members[0]], site);
@@ -213,11 +213,13 @@ static void put_memory(struct writer *w)
 {
 	const struct goro_snapshot *s = w->m->snap;
 	uint64_t reserved = 0, used = 0, resident = 0;
+	struct goro_walk walk = { .snap = s };
+	const struct goro_info *g;
 
-	for (size_t i = 0; i < s->ng; i++) {
-		reserved += s->g[i].stack_hi - s->g[i].stack_lo;
-		used += s->g[i].stack_used;
-		resident += s->g[i].stack_resident;
+	while ((g = goro_snapshot_next(&walk))) {
+		reserved += g->stack_hi - g->stack_lo;
+		used += g->stack_used;
+		resident += g->stack_resident;
 	}
 	family(w, "goro_stack_bytes", "gauge", "bytes",
 	       "Bytes of goroutines' stacks: address space, in use by those that wait, in memory.");

@@ -306,6 +306,8 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 	b.members = scope->members;
 	b.objects = scope->members && scope->objects;
 	b.thrifty = scope->thrifty;
+	b.confirm = scope->confirm;
+	b.proved = scope->proved;
 	b.single_out = scope->single_out;
 	err = scope->reader->ops->read(scope->reader, t, &b);
 	if (err) {
@@ -435,10 +437,10 @@ void goro_scope_list_objects(struct goro_scope *scope)
 	pthread_mutex_unlock(&scope->lock);
 }
 
-void goro_scope_be_thrifty(struct goro_scope *scope)
+void goro_scope_be_thrifty(struct goro_scope *scope, bool thrifty)
 {
 	pthread_mutex_lock(&scope->lock);
-	scope->thrifty = true;
+	scope->thrifty = thrifty;
 	pthread_mutex_unlock(&scope->lock);
 }
 
@@ -459,8 +461,10 @@ static struct goro_error *take_summary(struct goro_scope *scope, struct goro_sna
 	pthread_mutex_lock(&scope->lock);
 	members = scope->members;
 	scope->members = false;
+	scope->confirm = true;
 	err = take(scope, ret);
 	scope->members = members;
+	scope->confirm = false;
 	pthread_mutex_unlock(&scope->lock);
 	return err;
 }

@@ -22,6 +22,7 @@ struct goro_scope {
 	struct record *record;
 	size_t tick;				   /* where it stands, from 0 */
 	bool summarize, members, objects, thrifty; /* see struct snapshot_builder */
+	bool confirm;				   /* likewise */
 	uint64_t single_out;
 
 	struct target *target;

@@ -25,6 +25,8 @@ struct snapshot_builder {
 	bool members;		     /* keep them */
 	bool objects;		     /* and what they wait for */
 	bool thrifty;		     /* all that if there are many */
+	bool confirm;		     /* but nobody will tell of this look's members */
+	const struct proved *proved; /* those are in no crowd either; or NULL */
 	uint64_t single_out;	     /* never part of a crowd */
 	bool named;		     /* some goroutine has a name or labels */
 	bool counted;		     /* snap->torn is right */

@@ -7,16 +7,6 @@
 #include <string.h>
 #include <goro_introspect.h>
 
-size_t goro_snapshot_count(const struct goro_snapshot *snap)
-{
-	return snap->ng + snap->ncrowd_ids + snap->nmembers;
-}
-
-size_t goro_snapshot_weight(const struct goro_snapshot *snap, const struct goro_info *g)
-{
-	return g->crowd ? snap->crowds[g->crowd - 1].n : 1;
-}
-
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id)
 {
 	size_t lo = 0, hi = snap->ng;

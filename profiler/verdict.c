@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "goro_introspect.h"
+#include "member.h"
 #include "verdict.h"
 
 bool verdict_may_suspect(const struct goro_info *g)
@@ -19,9 +20,32 @@ bool verdict_may_suspect(const struct goro_info *g)
 	       !(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 
+/* How many of a crowd have the verdict of who stands for it. */
+static void count_accused(struct goro_snapshot *snap)
+{
+	struct goro_walk w = { .snap = snap };
+	const struct goro_info *g;
+
+	for (size_t i = 0; i < snap->ncrowds; i++)
+		snap->crowds[i].accused = 0;
+	while (snap->ncrowds && (g = goro_snapshot_next(&w))) {
+		const struct goro_info *like = member_like(snap, goro_walk_place(&w));
+
+		if (like->crowd && g->verdict != GORO_VERDICT_OK)
+			snap->crowds[like->crowd - 1].accused++;
+	}
+}
+
+/* The age of one, or of the oldest of its crowd if each of that is known. */
+static uint64_t age_of(const struct goro_snapshot *snap, const struct goro_info *g)
+{
+	return g->crowd && snap->nmembers ? snap->crowds[g->crowd - 1].oldest_wait_ns : g->wait_ns;
+}
+
 void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,
 		 const struct goro_growth *growth, const struct goro_verdict_options *opt)
 {
+	snap->suspect_age_ns = opt->suspect_age_ns;
 	for (size_t i = 0; i < snap->ng; i++) {
 		struct goro_info *g = &snap->g[i];
 		const struct growth_site *site = growth_site(growth, g->spawn_pc);
@@ -39,11 +63,12 @@ void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,
 		} else if (site && site->streak >= GROWTH_LOOKS) {
 			g->verdict = GORO_VERDICT_LIKELY;
 			g->proof = GORO_PROOF_GROWTH;
-		} else if (opt->suspect_age_ns && g->wait_ns > opt->suspect_age_ns) {
+		} else if (opt->suspect_age_ns && age_of(snap, g) > opt->suspect_age_ns) {
 			g->verdict = GORO_VERDICT_SUSPECT;
 			g->proof = GORO_PROOF_AGE;
 		}
 	}
+	count_accused(snap);
 }
 
 /* What two goroutines of one finding have in common. */
@@ -163,16 +188,20 @@ static bool add_finding(struct goro_snapshot *snap, struct goro_verdicts *v, con
 		.spawn_pc = g->spawn_pc,
 		.stack_id = g->stack_id,
 		.members = calloc(n, sizeof *f->members),
-		.n = n,
+		.nmembers = n,
 	};
 	if (!f->members)
 		return false;
 	v->n++;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		const struct goro_info *m = &snap->g[keys[i].index];
+
 		f->members[i] = keys[i].index;
-	v->leaked += f->verdict == GORO_VERDICT_LEAKED ? n : 0;
-	v->likely += f->verdict == GORO_VERDICT_LIKELY ? n : 0;
-	v->suspect += f->verdict == GORO_VERDICT_SUSPECT ? n : 0;
+		f->n += m->crowd ? snap->crowds[m->crowd - 1].accused : 1;
+	}
+	v->leaked += f->verdict == GORO_VERDICT_LEAKED ? f->n : 0;
+	v->likely += f->verdict == GORO_VERDICT_LIKELY ? f->n : 0;
+	v->suspect += f->verdict == GORO_VERDICT_SUSPECT ? f->n : 0;
 	return true;
 }
 
@@ -196,7 +225,7 @@ struct goro_verdicts *verdict_group(struct goro_snapshot *snap, const struct stu
 	}
 	qsort(v->findings, v->n, sizeof *v->findings, by_weight);
 	for (size_t f = 0; f < v->n; f++) {
-		for (size_t i = 0; i < v->findings[f].n; i++)
+		for (size_t i = 0; i < v->findings[f].nmembers; i++)
 			snap->g[v->findings[f].members[i]].finding = (uint32_t)f;
 	}
 	free(keys);

@@ -66,9 +66,8 @@ static void take_news(struct app *a)
 		/* It was under way when the screen was frozen. */
 		feed_give_back(a->feed, news.frame);
 	} else if (news.frame) {
-		model_frame(m, news.frame);
-		feed_give_back(a->feed, m->spare);
-		m->spare = NULL;
+		feed_give_back(a->feed, model_frame(m, news.frame));
+		model_rows(m);
 		if (m->view == VIEW_PICKER) {
 			m->view = app_screen(a->opt);
 			view_new_frame(m);
@@ -100,7 +99,7 @@ static void keep_sampling(struct app *a)
 	struct goro_error *err;
 
 	if (m->view == VIEW_PROFILE && snap && snap->source == GORO_LIVE && !m->paused && !m->ended)
-		prof_run(a->prof, snap->pid, profile_mode(m), snap->ng);
+		prof_run(a->prof, snap->pid, profile_mode(m), m->frame->n);
 	else
 		prof_halt(a->prof);
 	prof_take(a->prof, &picture, &err);
@@ -278,7 +277,6 @@ int app_run(const struct app_options *opt, bool *kill_child)
 	struct feed_options fo = { opt->interval_ns, SUSPECT_AGE_NS };
 	struct term_options to = { opt->color, opt->mouse, opt->ascii };
 	struct app a = { .opt = opt };
-	struct frame *frames[2];
 	int w, h;
 
 	open_wake(a.wake);
@@ -299,9 +297,7 @@ int app_run(const struct app_options *opt, bool *kill_child)
 		goro_error_free(a.fatal);
 	}
 	*kill_child = a.kill_child;
-	model_drop_frames(&a.m, frames);
-	feed_give_back(a.feed, frames[0]);
-	feed_give_back(a.feed, frames[1]);
+	feed_give_back(a.feed, model_drop_frame(&a.m));
 	model_free(&a.m);
 	screen_free(&a.screen);
 	bool hangs = !prof_stop(a.prof);

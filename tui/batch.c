@@ -166,19 +166,14 @@ static int print_listing(const struct app_options *opt)
 
 static void drop(struct model *m, struct namer *namer)
 {
-	struct frame *frames[2];
-
-	model_drop_frames(m, frames);
-	frame_free(namer, frames[0]);
-	frame_free(namer, frames[1]);
+	frame_free(namer, model_drop_frame(m));
 }
 
 /* The profile screen's samples: of one interval, since nobody waits for more of them. */
 static struct goro_error *sample(struct model *m, struct goro_scope *scope)
 {
 	const struct goro_profile_options o = { .mode = profile_mode(m),
-						.hz = prof_rate(profile_mode(m),
-								m->frame->snap->ng),
+						.hz = prof_rate(profile_mode(m), m->frame->n),
 						.duration_ns = (uint64_t)m->interval_ns };
 	struct goro_profile_part *part;
 	struct goro_error *err;
@@ -215,9 +210,8 @@ static int run(const struct app_options *opt, struct model *m, struct goro_scope
 			putchar('\n');
 		m->now = opt->clock();
 		more = ticks ? i + 1 < ticks : f->snap->source == GORO_LIVE;
-		model_frame(m, f);
-		frame_free(namer, m->spare);
-		m->spare = NULL;
+		frame_free(namer, model_frame(m, f));
+		model_rows(m);
 		err = sample(m, scope);
 		if (err)
 			return fail(err);
@@ -252,7 +246,8 @@ int batch_run(const struct app_options *opt, unsigned long iterations)
 	m.filter = opt->filter;
 	app_apply_sort(&m, opt);
 	profile_set_mode(&m, opt->profile);
-	model_set_group_key(&m, opt->group_key);
+	if (opt->group_key != GORO_BY_NONE)
+		model_set_group_key(&m, opt->group_key);
 	namer = namer_new(scope);
 	status = run(opt, &m, scope, namer, iterations);
 	drop(&m, namer);

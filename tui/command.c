@@ -21,11 +21,7 @@ void command_list_processes(struct app *a)
 
 static void leave_target(struct app *a)
 {
-	struct frame *frames[2];
-
-	model_drop_frames(&a->m, frames);
-	feed_give_back(a->feed, frames[0]);
-	feed_give_back(a->feed, frames[1]);
+	feed_give_back(a->feed, model_drop_frame(&a->m));
 	feed_detach(a->feed);
 	a->m.view = VIEW_PICKER;
 	a->m.nback = 0;
@@ -161,10 +157,11 @@ static void neighbour(struct model *m, int step)
 {
 	struct table *t = view_table(m, VIEW_LIST);
 
+	model_list(m);
 	if (!m->frame || !t->n)
 		return;
 	for (size_t i = 0; i < t->n; i++) {
-		if (m->frame->snap->g[m->list[i]].id != m->gid)
+		if (list_key(m, i) != m->gid)
 			continue;
 		if ((step < 0 && i == 0) || (step > 0 && i + 1 == t->n))
 			return;
@@ -353,8 +350,6 @@ void command_run(struct app *a, enum command c, long arg)
 	case CMD_MARK:
 		if (m->frame)
 			model_mark(m);
-		feed_give_back(a->feed, m->spare);
-		m->spare = NULL;
 		return;
 	case CMD_PROVE:
 		return prove(a);

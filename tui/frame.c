@@ -39,9 +39,11 @@ void namer_free(struct namer *n)
 
 static void sum_up(struct frame *f)
 {
-	for (size_t i = 0; i < f->snap->ng; i++) {
-		const struct goro_info *g = &f->snap->g[i];
+	struct goro_walk w = { .snap = f->snap };
+	const struct goro_info *g;
 
+	f->n = goro_snapshot_count(f->snap);
+	while ((g = goro_snapshot_next(&w))) {
 		f->counts[goro_activity_of(g->letter)]++;
 		f->stack_resident += g->stack_resident;
 		if (g->stack_hi > g->stack_lo)
@@ -61,8 +63,11 @@ struct goro_error *frame_take(struct namer *n, const struct goro_verdict_options
 {
 	struct frame *f = xcalloc(1, sizeof(*f));
 	int64_t start = clock_now(), cpu = clock_cpu();
-	struct goro_error *err = goro_scope_snapshot(n->scope, &f->snap);
+	struct goro_error *err;
 
+	/* A million goroutines are on the screen, and the next look at them beside these. */
+	goro_scope_be_thrifty(n->scope, !opt->reach);
+	err = goro_scope_snapshot(n->scope, &f->snap);
 	if (err) {
 		free(f);
 		return err;

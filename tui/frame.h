@@ -24,6 +24,7 @@ struct frame {
 	char *judge_error;
 	bool proved; /* this one was asked for to prove leaks */
 	struct goro_names *names;
+	size_t n; /* goroutines */
 	uint32_t counts[GORO_NACTIVITIES];
 	uint64_t stack_resident, stack_reserved;
 	uint64_t heap;	   /* bytes held, by whomever; if snap->heap */

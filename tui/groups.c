@@ -21,56 +21,106 @@ void groups_free(struct model *m)
 }
 
 /* A stack's index changes from frame to frame, its hash does not. */
-static uint64_t stable_key(const struct frame *f, enum goro_group_key kind,
-			   const struct goro_group *g)
+static uint64_t stack_key(const struct frame *f, const struct goro_info *g)
 {
-	const struct goro_stack_names *s;
+	const struct goro_stack_names *s = goro_names_stack(f->names, g);
 
-	if (kind != GORO_BY_STACK || !g->n)
-		return g->key;
-	s = goro_names_stack(f->names, &f->snap->g[g->members[0]]);
 	return s ? s->hash : 0;
 }
 
-static int by_wait(const void *a, const void *b)
+static uint64_t stable_key(const struct frame *f, enum goro_group_key kind,
+			   const struct goro_group *g)
 {
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
+	return kind == GORO_BY_STACK ? stack_key(f, &f->snap->g[g->members[0]]) : g->key;
 }
 
-/* What the filter leaves of a group; the sums are made again. */
-static void thin_out(const struct frame *f, struct goro_group *g, const bool *keep)
+/* ---- the mark -------------------------------------------------------------------------------- */
+
+static int by_all_keys(const void *a, const void *b)
 {
-	size_t n = 0;
-	uint64_t *waits;
+	const struct marked *x = a, *y = b;
 
-	for (size_t i = 0; i < g->n; i++)
-		if (keep[g->members[i]])
-			g->members[n++] = g->members[i];
-	if (n == g->n)
+	for (int k = 0; k < NMARK_KEYS; k++)
+		if (x->keys[k] != y->keys[k])
+			return x->keys[k] < y->keys[k] ? -1 : 1;
+	return 0;
+}
+
+/* The frame's goroutines that the filter keeps, counted by all keys at once. */
+static void count_all(struct model *m, struct mark *mark)
+{
+	struct frame *f = m->frame;
+	struct goro_group *groups;
+	size_t n, used = 0;
+
+	mark_free(mark);
+	if (!f)
 		return;
-	g->n = n;
-	g->oldest_wait_ns = g->median_wait_ns = g->stack_resident = 0;
-	g->verdict = GORO_VERDICT_OK;
-	g->heap = (struct goro_heap){ 0 };
-	waits = xcalloc(n, sizeof(*waits));
+	mark->set = true;
+	mark->time = f->snap->time;
+	/* Those of one stack, apart by where they were started and what they do. */
+	groups = goro_groups(f->snap, GORO_BY_STACK, m->keep, &n);
+	for (size_t i = 0; i < n; i++)
+		used += groups[i].nmembers;
+	mark->v = xcalloc(used, sizeof(*mark->v));
 	for (size_t i = 0; i < n; i++) {
-		const struct goro_info *info = &f->snap->g[g->members[i]];
+		for (size_t k = 0; k < groups[i].nmembers; k++) {
+			const struct goro_info *g = &f->snap->g[groups[i].members[k]];
 
-		waits[i] = info->wait_ns;
-		g->stack_resident += info->stack_resident;
-		if (f->snap->heap)
-			goro_heap_add(&g->heap, &f->snap->heap[g->members[i]]);
-		if (info->verdict > g->verdict)
-			g->verdict = info->verdict;
+			mark->v[mark->n++] = (struct marked){
+				.keys = { [GORO_BY_SPAWN] = goro_group_key_of(g, GORO_BY_SPAWN),
+					  [GORO_BY_STACK] = stack_key(f, g),
+					  [GORO_BY_STATE] = goro_group_key_of(g, GORO_BY_STATE) },
+				.n = groups[i].weights[k],
+			};
+		}
 	}
-	if (n) {
-		qsort(waits, n, sizeof(*waits), by_wait);
-		g->oldest_wait_ns = waits[n - 1];
-		g->median_wait_ns = waits[n / 2];
+	goro_groups_free(groups, n);
+	if (!mark->n)
+		return;
+	qsort(mark->v, mark->n, sizeof(*mark->v), by_all_keys);
+	used = 0;
+	for (size_t i = 1; i < mark->n; i++) {
+		if (by_all_keys(&mark->v[used], &mark->v[i]) == 0)
+			mark->v[used].n += mark->v[i].n;
+		else
+			mark->v[++used] = mark->v[i];
 	}
-	free(waits);
+	mark->n = used + 1;
+	mark->v = xrealloc(mark->v, mark->n, sizeof(*mark->v));
+}
+
+void mark_free(struct mark *mark)
+{
+	free(mark->v);
+	*mark = (struct mark){ .n = 0 };
+}
+
+const struct mark *groups_mark(const struct model *m)
+{
+	return m->filter ? &m->mark_filtered : &m->mark;
+}
+
+void groups_set_mark(struct model *m)
+{
+	if (m->filter) {
+		bool *keep = m->keep;
+
+		count_all(m, &m->mark_filtered);
+		m->keep = NULL;
+		count_all(m, &m->mark);
+		m->keep = keep;
+	} else {
+		count_all(m, &m->mark);
+	}
+}
+
+void groups_filter_mark(struct model *m)
+{
+	if (m->filter)
+		count_all(m, &m->mark_filtered);
+	else
+		mark_free(&m->mark_filtered);
 }
 
 static int by_key(const void *a, const void *b)
@@ -80,36 +130,28 @@ static int by_key(const void *a, const void *b)
 	return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Count the marked frame's groups by the key and the filter that hold now. */
-void groups_count_mark(struct model *m)
+/* What was marked, by the key that holds now. */
+static void fill_marks(struct model *m)
 {
-	struct goro_group *groups;
-	bool *keep = NULL;
-	size_t n;
+	const struct mark *mark = groups_mark(m);
+	size_t used = 0;
 
 	free(m->marks);
-	m->marks = NULL;
-	m->nmarks = 0;
-	if (!m->mark)
-		return;
-	if (m->filter) {
-		keep = xcalloc(m->mark->snap->ng, sizeof(*keep));
-		goro_filter_apply(m->filter, m->mark->names, keep);
+	m->marks = xcalloc(mark->n, sizeof(*m->marks));
+	for (size_t i = 0; i < mark->n; i++)
+		m->marks[i] = (struct mark_row){ mark->v[i].keys[m->group_key], mark->v[i].n };
+	if (mark->n)
+		qsort(m->marks, mark->n, sizeof(*m->marks), by_key);
+	for (size_t i = 1; i < mark->n; i++) {
+		if (m->marks[used].key == m->marks[i].key)
+			m->marks[used].n += m->marks[i].n;
+		else
+			m->marks[++used] = m->marks[i];
 	}
-	groups = goro_groups(m->mark->snap, m->group_key, &n);
-	m->marks = xcalloc(n, sizeof(*m->marks));
-	for (size_t i = 0; i < n; i++) {
-		uint64_t key = stable_key(m->mark, m->group_key, &groups[i]);
-
-		if (keep)
-			thin_out(m->mark, &groups[i], keep);
-		m->marks[m->nmarks++] = (struct mark_row){ key, groups[i].n };
-	}
-	qsort(m->marks, m->nmarks, sizeof(*m->marks), by_key);
-	goro_groups_free(groups, n);
-	free(keep);
+	m->nmarks = mark->n ? used + 1 : 0;
 }
 
+/* How many were marked of one group. */
 static size_t marked(const struct model *m, uint64_t key)
 {
 	const struct mark_row want = { .key = key }, *r;
@@ -119,6 +161,8 @@ static size_t marked(const struct model *m, uint64_t key)
 	r = bsearch(&want, m->marks, m->nmarks, sizeof(want), by_key);
 	return r ? r->n : 0;
 }
+
+/* ---- the last ticks -------------------------------------------------------------------------- */
 
 static int by_track_key(const void *a, const void *b)
 {
@@ -224,29 +268,27 @@ void groups_sort(struct model *m)
 void groups_fill(struct model *m)
 {
 	struct frame *f = m->frame;
-	size_t used = 0;
 
 	groups_free(m);
 	if (!f)
 		return;
-	m->raw_groups = goro_groups(f->snap, m->group_key, &m->nraw_groups);
+	fill_marks(m);
+	m->raw_groups = goro_groups(f->snap, m->group_key, m->keep, &m->nraw_groups);
 	m->groups = xcalloc(m->nraw_groups, sizeof(*m->groups));
 	for (size_t i = 0; i < m->nraw_groups; i++) {
 		struct goro_group *g = &m->raw_groups[i];
-		struct group_row *row = &m->groups[used];
+		struct group_row *row = &m->groups[i];
 
 		row->key = stable_key(f, m->group_key, g);
-		if (m->keep)
-			thin_out(f, g, m->keep);
-		if (!g->n)
-			continue;
 		row->g = g;
-		for (size_t k = 0; k < g->n; k++)
-			row->counts[goro_activity_of(f->snap->g[g->members[k]].letter)]++;
+		for (size_t k = 0; k < g->nmembers; k++) {
+			char letter = f->snap->g[g->members[k]].letter;
+
+			row->counts[goro_activity_of(letter)] += g->weights[k];
+		}
 		row->since_mark = (int64_t)g->n - (int64_t)marked(m, row->key);
-		used++;
 	}
-	m->tables[VIEW_GROUPS].n = used;
+	m->tables[VIEW_GROUPS].n = m->nraw_groups;
 }
 
 void groups_rates(struct model *m)

@@ -16,8 +16,13 @@ void groups_track(struct model *m);
 void groups_rates(struct model *m);
 void groups_sort(struct model *m);
 
-/* Count the marked frame's groups by the key and the filter that hold now. */
-void groups_count_mark(struct model *m);
+/* The frame on show is what changes are counted from: now, or of what a new filter keeps. */
+void groups_set_mark(struct model *m);
+void groups_filter_mark(struct model *m);
+
+/* What they are counted from now. */
+const struct mark *groups_mark(const struct model *m);
+void mark_free(struct mark *mark);
 
 /* The last HISTORY values; the newest is the last. */
 void ring_push(uint32_t *ring, uint32_t *n, uint32_t value);

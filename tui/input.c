@@ -147,6 +147,7 @@ static enum input_result enter_id(struct model *m, uint64_t *id)
 	const char *p = in->text + (in->text[0] == 'g');
 	char digits[32];
 	size_t n = 0;
+	struct goro_info room;
 	char *end;
 
 	for (; *p && n + 1 < sizeof(digits); p++)
@@ -158,7 +159,7 @@ static enum input_result enter_id(struct model *m, uint64_t *id)
 		snprintf(in->error, sizeof(in->error), "a goroutine id is a number");
 		return INPUT_RESULT_NONE;
 	}
-	if (!model_goroutine(m, *id)) {
+	if (!model_goroutine(m, *id, &room)) {
 		snprintf(in->error, sizeof(in->error), "there is no goroutine %.32s", digits);
 		return INPUT_RESULT_NONE;
 	}

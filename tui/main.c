@@ -10,6 +10,7 @@
 #include <argp.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,8 @@ int main(int argc, char **argv)
 	bool kill_child = false;
 	int status;
 
+	/* What a look at a million goroutines needs goes back to the system with it. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	setlocale(LC_ALL, "");
 	argp_err_exit_status = GORO_USAGE;
 	/* In order: "gotop 12 -- true" must not be taken for "gotop -- 12 true". */

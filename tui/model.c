@@ -39,6 +39,8 @@ void model_free(struct model *m)
 	free(m->switch_rates);
 	free(m->keep);
 	free(m->marks);
+	mark_free(&m->mark);
+	mark_free(&m->mark_filtered);
 	free(m->tracks);
 	free(m->list);
 }
@@ -64,11 +66,11 @@ uint64_t finding_key(const struct frame *f, const struct goro_finding *finding)
 	return key * 0xff51afd7ed558ccdu + ((uint64_t)finding->verdict << 8 | finding->proof);
 }
 
-/* Per goroutine: does it wait for that object? */
+/* By place: does it wait for that object? */
 static bool *waiters_of(const struct model *m, uint64_t object)
 {
 	struct goro_waits *waits = or_die(goro_waits(m->frame->snap, NULL));
-	bool *yes = xcalloc(m->frame->snap->ng, sizeof(*yes));
+	bool *yes = xcalloc(m->frame->n, sizeof(*yes));
 
 	for (size_t i = 0; i < waits->n; i++)
 		if (waits->w[i].object == object)
@@ -77,7 +79,8 @@ static bool *waiters_of(const struct model *m, uint64_t object)
 	return yes;
 }
 
-static bool member(const struct model *m, const struct goro_info *g, const bool *waiters)
+static bool member(const struct model *m, uint32_t place, const struct goro_info *g,
+		   const bool *waiters)
 {
 	const struct goro_verdicts *v = m->frame->verdicts;
 	const struct goro_stack_names *s;
@@ -85,52 +88,55 @@ static bool member(const struct model *m, const struct goro_info *g, const bool 
 	if (!m->in_group)
 		return true;
 	if (m->in_group_of == OF_OBJECT)
-		return waiters[g - m->frame->snap->g];
+		return waiters[place];
 	if (m->in_group_of == OF_FINDING)
 		return v && g->finding < v->n &&
 		       finding_key(m->frame, &v->findings[g->finding]) == m->in_group_key;
-	switch (m->in_group_kind) {
-	case GORO_BY_SPAWN:
-		return g->spawn_pc == m->in_group_key;
-	case GORO_BY_STACK:
-		s = goro_names_stack(m->frame->names, g);
-		return (s ? s->hash : 0) == m->in_group_key;
-	case GORO_BY_STATE:
-		return state_key(g) == m->in_group_key;
-	case GORO_BY_NONE:
-		return g->id == m->in_group_key;
-	}
-	return true;
+	if (m->in_group_kind != GORO_BY_STACK)
+		return goro_group_key_of(g, m->in_group_kind) == m->in_group_key;
+	s = goro_names_stack(m->frame->names, g);
+	return (s ? s->hash : 0) == m->in_group_key;
 }
 
 static int by_column(const void *ctx, int column, const void *a, const void *b)
 {
 	const uint32_t *x = a, *y = b;
 	const struct model *m = ctx;
-	const struct goro_info *g = m->frame->snap->g;
+	struct goro_info a_room, b_room;
 
-	return goro_field_compare(m->frame->names, &g[*x], &g[*y], list_field(column));
+	return goro_field_compare(m->frame->names, goro_snapshot_at(m->frame->snap, *x, &a_room),
+				  goro_snapshot_at(m->frame->snap, *y, &b_room),
+				  list_field(column));
 }
 
-static void fill_list(struct model *m)
+static void forget_list(struct model *m)
 {
-	struct table *t = view_table(m, VIEW_LIST);
-	size_t n = 0;
-
 	free(m->list);
 	m->list = NULL;
-	t->n = 0;
-	if (!m->frame)
+	view_table(m, VIEW_LIST)->n = 0;
+}
+
+void model_list(struct model *m)
+{
+	struct table *t = view_table(m, VIEW_LIST);
+	const struct goro_info *g;
+	size_t n = 0;
+
+	if (m->list || !m->frame)
 		return;
+	struct goro_walk w = { .snap = m->frame->snap };
 	bool *waiters = m->in_group && m->in_group_of == OF_OBJECT ? waiters_of(m, m->in_group_key)
 								   : NULL;
-	m->list = xcalloc(m->frame->snap->ng, sizeof(*m->list));
-	for (size_t i = 0; i < m->frame->snap->ng; i++)
-		if ((!m->keep || m->keep[i]) && member(m, &m->frame->snap->g[i], waiters))
-			m->list[n++] = (uint32_t)i;
+	m->list = xcalloc(m->frame->n, sizeof(*m->list));
+	while ((g = goro_snapshot_next(&w))) {
+		uint32_t place = goro_walk_place(&w);
+
+		if ((!m->keep || m->keep[place]) && member(m, place, g, waiters))
+			m->list[n++] = place;
+	}
 	free(waiters);
 	t->n = n;
-	/* The snapshot is by rising id already. */
+	/* The walk was by rising id already. */
 	if (!(list_field(t->sort) == GORO_F_GID && table_rising(t)))
 		table_sort(t, m->list, sizeof(*m->list), by_column, NULL, m);
 	table_follow(t, list_key, m);
@@ -144,10 +150,10 @@ static void fill_keep(struct model *m)
 	m->keep = NULL;
 	if (!m->frame)
 		return;
-	m->nkept = m->frame->snap->ng;
+	m->nkept = m->frame->n;
 	if (!m->filter)
 		return;
-	m->keep = xcalloc(m->frame->snap->ng, sizeof(*m->keep));
+	m->keep = xcalloc(m->frame->n, sizeof(*m->keep));
 	m->nkept = goro_filter_apply(m->filter, m->frame->names, m->keep);
 }
 
@@ -173,18 +179,19 @@ static void push_history(struct model *m)
 {
 	uint32_t n = m->nhistory;
 
-	ring_push(m->history, &m->nhistory, (uint32_t)m->frame->snap->ng);
+	ring_push(m->history, &m->nhistory, (uint32_t)m->frame->n);
 	if (n == HISTORY)
 		memmove(m->times, m->times + 1, (HISTORY - 1) * sizeof(*m->times));
 	m->times[m->nhistory - 1] = m->frame->snap->time;
 	m->rate = ring_rate(m, m->history, m->nhistory);
 }
 
-void model_frame(struct model *m, struct frame *f)
+struct frame *model_frame(struct model *m, struct frame *f)
 {
 	struct frame *old = m->frame;
 
 	m->frame = f;
+	forget_list(m);
 	m->version++;
 	m->ticks++;
 	free(m->read_error);
@@ -195,33 +202,36 @@ void model_frame(struct model *m, struct frame *f)
 	}
 	fill_switch_rates(m, old);
 	push_history(m);
-	if (!m->mark) {
-		m->mark = f;
-		groups_count_mark(m);
-	}
+	views_frame(m, old);
+	return old;
+}
+
+void model_rows(struct model *m)
+{
 	fill_keep(m);
+	if (!m->mark.set)
+		groups_set_mark(m);
+	else if (!groups_mark(m)->set)
+		groups_filter_mark(m);
 	groups_fill(m);
 	groups_track(m);
 	groups_rates(m);
 	groups_sort(m);
-	fill_list(m);
-	views_frame(m, old);
+	forget_list(m);
 	view_new_frame(m);
-	if (old != m->mark)
-		m->spare = old;
 }
 
-void model_drop_frames(struct model *m, struct frame *out[2])
+struct frame *model_drop_frame(struct model *m)
 {
-	out[0] = m->frame;
-	out[1] = m->mark != m->frame ? m->mark : NULL;
-	m->frame = m->mark = NULL;
+	struct frame *f = m->frame;
+
+	m->frame = NULL;
+	mark_free(&m->mark);
+	mark_free(&m->mark_filtered);
 	m->version++;
 	views_drop(m);
 	groups_free(m);
-	free(m->list);
-	m->list = NULL;
-	m->tables[VIEW_LIST].n = 0;
+	forget_list(m);
 	free(m->keep);
 	m->keep = NULL;
 	free(m->marks);
@@ -235,6 +245,7 @@ void model_drop_frames(struct model *m, struct frame *out[2])
 	m->gid = 0;
 	free(m->read_error);
 	m->read_error = NULL;
+	return f;
 }
 
 void model_refresh(struct model *m)
@@ -244,7 +255,7 @@ void model_refresh(struct model *m)
 	groups_fill(m);
 	groups_rates(m);
 	groups_sort(m);
-	fill_list(m);
+	forget_list(m);
 	view_new_frame(m);
 }
 
@@ -253,7 +264,8 @@ void model_set_filter(struct model *m, struct goro_filter *f)
 	goro_filter_free(m->filter);
 	m->filter = f;
 	m->ntracks = 0;
-	groups_count_mark(m);
+	fill_keep(m);
+	groups_filter_mark(m);
 	model_refresh(m);
 }
 
@@ -262,16 +274,12 @@ void model_set_group_key(struct model *m, enum goro_group_key key)
 	m->group_key = key;
 	m->ntracks = 0;
 	table_home(view_table(m, VIEW_GROUPS));
-	groups_count_mark(m);
 	model_refresh(m);
 }
 
 void model_mark(struct model *m)
 {
-	if (m->mark != m->frame)
-		m->spare = m->mark;
-	m->mark = m->frame;
-	groups_count_mark(m);
+	groups_set_mark(m);
 	model_refresh(m);
 }
 
@@ -308,9 +316,9 @@ const struct group_row *model_selected_group(const struct model *m)
 	return t->selected < t->n ? &m->groups[t->selected] : NULL;
 }
 
-const struct goro_info *model_goroutine(const struct model *m, uint64_t id)
+const struct goro_info *model_goroutine(const struct model *m, uint64_t id, struct goro_info *room)
 {
-	return m->frame ? goro_snapshot_find(m->frame->snap, id) : NULL;
+	return m->frame ? goro_snapshot_get(m->frame->snap, id, room) : NULL;
 }
 
 void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size)
@@ -341,8 +349,9 @@ void model_open_members(struct model *m, enum members of, uint64_t key, const ch
 	m->in_group_key = key;
 	snprintf(m->in_group_name, sizeof(m->in_group_name), "%s", name);
 	table_home(view_table(m, VIEW_LIST));
+	forget_list(m);
 	model_go(m, VIEW_LIST);
-	fill_list(m);
+	view_new_frame(m);
 }
 
 bool model_open_group(struct model *m)
@@ -354,11 +363,7 @@ bool model_open_group(struct model *m)
 		return false;
 	m->in_group_kind = m->group_key;
 	model_group_name(m, row, name, sizeof(name));
-	model_open_members(m, OF_GROUP,
-			   m->group_key == GORO_BY_STATE
-				   ? state_key(&m->frame->snap->g[row->g->members[0]])
-				   : row->key,
-			   name);
+	model_open_members(m, OF_GROUP, row->key, name);
 	return true;
 }
 

@@ -36,6 +36,24 @@ struct group_row {
 	const struct track *track;
 };
 
+/*
+ * What +MARK counts from: the goroutines of one frame, by all that they can be grouped by. With a
+ * filter there is a second one, of those that it kept when it was set, or at the mark after that.
+ */
+enum { NMARK_KEYS = GORO_BY_STATE + 1 };
+
+struct marked {
+	uint64_t keys[NMARK_KEYS]; /* by enum goro_group_key; stable from frame to frame */
+	size_t n;
+};
+
+struct mark {
+	bool set;
+	int64_t time; /* of the snapshot */
+	struct marked *v;
+	size_t n;
+};
+
 /* Counts of each group at the mark, by rising key. */
 struct mark_row {
 	uint64_t key;
@@ -67,8 +85,7 @@ struct model {
 	bool ascii;
 
 	struct frame *frame; /* NULL: none yet */
-	struct frame *mark;  /* what +MARK counts from; may be the same frame */
-	struct frame *spare; /* to be given back to the feed */
+	struct mark mark, mark_filtered;
 	struct listing *listing;
 	bool listing_all;
 	bool attached, ended, waiting, paused;
@@ -87,7 +104,7 @@ struct model {
 	double *switch_rates;	/* per P, switches per second */
 
 	struct goro_filter *filter;
-	bool *keep; /* per goroutine of the frame; NULL: all */
+	bool *keep; /* by place in the frame's snapshot; NULL: all */
 	size_t nkept;
 
 	enum goro_group_key group_key;
@@ -100,7 +117,7 @@ struct model {
 	size_t ntracks;
 	struct group_detail detail;
 
-	uint32_t *list; /* rows: indices into frame->snap->g */
+	uint32_t *list; /* rows: places of goro_snapshot_at(); NULL: see model_list() */
 	bool in_group;	/* the list shows the members of something */
 	enum members in_group_of;
 	uint64_t in_group_key;
@@ -132,12 +149,20 @@ struct model {
 void model_init(struct model *m, bool ascii);
 void model_free(struct model *m); /* frames must have been taken out before */
 
-/* A new frame. What it replaces goes to m->spare, for the caller to give back to the feed. */
-void model_frame(struct model *m, struct frame *f);
-/* Take all frames out; returns up to two to be given back. */
-void model_drop_frames(struct model *m, struct frame *out[2]);
+/*
+ * A new frame. Returns the one that it replaces, to be given back; then the rows are to be made:
+ * for a million goroutines there is not the room for two frames and what making rows takes.
+ */
+struct frame *model_frame(struct model *m, struct frame *f);
+void model_rows(struct model *m);
+
+/* Take the frame out, to be given back; or NULL. */
+struct frame *model_drop_frame(struct model *m);
 
 void model_listing(struct model *m, struct listing *l);
+
+/* The list's rows, which are made when somebody looks at them. */
+void model_list(struct model *m);
 
 /* Recompute rows after a choice changed. */
 void model_refresh(struct model *m);
@@ -151,7 +176,8 @@ void model_note_selection(struct model *m);
 struct table *model_table(struct model *m); /* of the view on show, or NULL */
 
 const struct group_row *model_selected_group(const struct model *m);
-const struct goro_info *model_goroutine(const struct model *m, uint64_t id);
+/* NULL: it has ended. room: for one that is told out of a crowd. */
+const struct goro_info *model_goroutine(const struct model *m, uint64_t id, struct goro_info *room);
 const char *group_key_name(enum goro_group_key key);
 void model_group_name(const struct model *m, const struct group_row *row, char *buf, size_t size);
 bool model_open_group(struct model *m); /* the selected one */
@@ -168,11 +194,5 @@ void model_say(struct model *m, bool bad, const char *fmt, ...)
 
 /* Select the next hit from `from` in a direction; false if there is none. */
 bool model_search(struct model *m, size_t from, int step);
-
-/* Goroutines are in one group by state when this is equal. */
-static inline uint64_t state_key(const struct goro_info *g)
-{
-	return (uint64_t)g->state << 8 | g->reason;
-}
 
 #endif /* GOTOP_MODEL_H */

@@ -12,7 +12,8 @@
 size_t goroutine_frames(const struct model *m, const struct goro_frame **ret, size_t max,
 			size_t *hidden)
 {
-	const struct goro_info *g = model_goroutine(m, m->gid);
+	struct goro_info room;
+	const struct goro_info *g = model_goroutine(m, m->gid, &room);
 	const struct goro_stack_names *s = g ? goro_names_stack(m->frame->names, g) : NULL;
 	size_t n = 0, all = 0;
 
@@ -249,7 +250,8 @@ static void line_out(struct out *o, enum role role, const char *text)
 
 static void chain_line(const struct model *m, uint64_t id, const char *mark, struct out *o)
 {
-	const struct goro_info *g = model_goroutine(m, id);
+	struct goro_info room;
+	const struct goro_info *g = model_goroutine(m, id, &room);
 	char on[160], where[160], text[512];
 	struct text t, t2;
 
@@ -369,7 +371,8 @@ static int upper_lines(const struct model *m, const struct goro_info *g, int w, 
 
 static void draw(const struct model *m, struct screen *s, int y, int h)
 {
-	const struct goro_info *g = model_goroutine(m, m->gid);
+	struct goro_info room;
+	const struct goro_info *g = model_goroutine(m, m->gid, &room);
 	struct text t;
 	int used, boxes;
 
@@ -405,7 +408,8 @@ static void draw(const struct model *m, struct screen *s, int y, int h)
 
 static void status(const struct model *m, char *buf, size_t size)
 {
-	const struct goro_info *g = model_goroutine(m, m->gid);
+	struct goro_info room;
+	const struct goro_info *g = model_goroutine(m, m->gid, &room);
 
 	if (g)
 		snprintf(buf, size,

@@ -4,6 +4,7 @@
  * one row each, and a closer look at the selected group below. A flat list says nothing when there
  * are 100,000; a few groups always do.
  */
+#include "groups.h"
 #include "util.h"
 #include "view_box.h"
 
@@ -232,14 +233,15 @@ static void top_stacks(struct model *m, const struct goro_group *g)
 	uint32_t *count = xcalloc(none + 1, sizeof(*count));
 	uint32_t *example = xcalloc(none + 1, sizeof(*example));
 
-	for (size_t i = 0; i < g->n; i++) {
+	for (size_t i = 0; i < g->nmembers; i++) {
 		uint32_t id = snap->g[g->members[i]].stack_id;
 		size_t slot = id < none ? id : none;
 
-		if (!count[slot]++) {
+		if (!count[slot]) {
 			d->nstacks++;
 			example[slot] = g->members[i];
 		}
+		count[slot] += g->weights[i];
 	}
 	for (size_t k = 0; k < TOP_STACKS; k++) {
 		size_t best = 0;
@@ -274,7 +276,7 @@ static void refresh(struct model *m)
 	if (!row || !m->frame)
 		return;
 	top_stacks(m, row->g);
-	for (size_t i = 0; i < row->g->n; i++) {
+	for (size_t i = 0; i < row->g->nmembers; i++) {
 		const struct goro_info *g = &m->frame->snap->g[row->g->members[i]];
 
 		if (!worst || g->verdict > worst->verdict)
@@ -367,12 +369,13 @@ static void status(const struct model *m, char *buf, size_t size)
 	sort_and_filter(m, rest, sizeof(rest));
 	snprintf(buf, size, "%s group%s, %s%s%s G%s", fmt_count(&groups, n), n == 1 ? "" : "s",
 		 fmt_count(&shown, m->nkept), m->filter ? " of " : "",
-		 m->filter ? fmt_count(&all, m->frame->snap->ng) : "", rest);
+		 m->filter ? fmt_count(&all, m->frame->n) : "", rest);
 }
 
 static void title(const struct model *m, char *buf, size_t size)
 {
-	int64_t ago = m->frame && m->mark ? m->frame->snap->time - m->mark->snap->time : 0;
+	const struct mark *mark = groups_mark(m);
+	int64_t ago = m->frame && mark->set ? m->frame->snap->time - mark->time : 0;
 	struct text t;
 
 	if (ago < NSEC_PER_SEC)

@@ -108,7 +108,7 @@ static void draw_counts(const struct model *m, struct screen *s, int y)
 	char spark[HISTORY * 4];
 	size_t width = s->w >= 100 ? 24 : s->w >= 80 ? 16 : 8;
 
-	add(&l, 0, ROLE_TITLE, "G %s", fmt_count(&t, f->snap->ng));
+	add(&l, 0, ROLE_TITLE, "G %s", fmt_count(&t, f->n));
 	add(&l, 2, m->rate > 0.05 ? ROLE_LIKELY : ROLE_DIM, "%s/s", fmt_rate(&t, m->rate));
 	fmt_sparkline(spark, sizeof(spark), m->history, m->nhistory, width, s->ascii);
 	add(&l, 1, ROLE_RUN, "%s", spark);

@@ -30,7 +30,7 @@ struct row {
 	const struct goro_finding *f;
 	size_t n; /* of its goroutines, those that the filter keeps */
 	uint64_t oldest_ns;
-	const struct goro_info *first; /* of these */
+	const struct goro_info *first; /* of these, or who stands for it */
 };
 
 struct state {
@@ -48,6 +48,27 @@ static void end(struct model *m)
 	free(the(m)->rows);
 }
 
+/* Those that the filter keeps. rows[]: by finding. */
+static void count_goroutines(const struct model *m, struct row *rows, size_t n)
+{
+	const struct goro_snapshot *snap = m->frame->snap;
+	struct goro_walk w = { .snap = snap };
+	const struct goro_info *g;
+
+	while (n && (g = goro_snapshot_next(&w))) {
+		uint32_t place = goro_walk_place(&w);
+		struct row *row = g->finding < n ? &rows[g->finding] : NULL;
+
+		if (!row || (m->keep && !m->keep[place]))
+			continue;
+		if (!row->first)
+			row->first = &snap->g[place < snap->ng ? place : row->f->members[0]];
+		row->n++;
+		if (g->wait_ns > row->oldest_ns)
+			row->oldest_ns = g->wait_ns;
+	}
+}
+
 static void fill(struct model *m)
 {
 	struct state *st = the(m);
@@ -62,22 +83,15 @@ static void fill(struct model *m)
 		return;
 	st->rows = xcalloc(v->n, sizeof(*st->rows));
 	for (size_t i = 0; i < v->n; i++) {
-		struct row row = { .f = &v->findings[i] };
+		struct row *row = &st->rows[i];
 
-		for (size_t k = 0; k < row.f->n; k++) {
-			const struct goro_info *g = &m->frame->snap->g[row.f->members[k]];
-
-			if (m->keep && !m->keep[row.f->members[k]])
-				continue;
-			row.n++;
-			row.first = row.first ? row.first : g;
-			if (g->wait_ns > row.oldest_ns)
-				row.oldest_ns = g->wait_ns;
-		}
-		row.key = finding_key(m->frame, row.f);
-		if (row.n)
-			st->rows[t->n++] = row;
+		row->f = &v->findings[i];
+		row->key = finding_key(m->frame, row->f);
 	}
+	count_goroutines(m, st->rows, v->n);
+	for (size_t i = 0; i < v->n; i++)
+		if (st->rows[i].n)
+			st->rows[t->n++] = st->rows[i];
 }
 
 static int by_column(const void *ctx, int column, const void *a, const void *b)

@@ -52,14 +52,16 @@ static void new_frame(struct model *m, const struct frame *before)
 	show_heap(m, m->frame->snap->heap);
 }
 
-static const struct goro_info *at(const struct model *m, size_t row)
+static const struct goro_info *at(const struct model *m, size_t row, struct goro_info *room)
 {
-	return &m->frame->snap->g[m->list[row]];
+	return goro_snapshot_at(m->frame->snap, m->list[row], room);
 }
 
 uint64_t list_key(const void *ctx, size_t row)
 {
-	return at(ctx, row)->id;
+	struct goro_info room;
+
+	return at(ctx, row, &room)->id;
 }
 
 enum goro_info_field list_field(int column)
@@ -77,7 +79,8 @@ enum goro_info_field list_field(int column)
 static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 {
 	const struct model *m = ctx;
-	const struct goro_info *g = at(m, row);
+	struct goro_info room;
+	const struct goro_info *g = at(m, row, &room);
 
 	goro_field_text(m->frame->names, g, list_field(column), out->text, sizeof(out->text));
 	if (column == C_STATE)
@@ -90,6 +93,11 @@ static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 		strcpy(out->text, g->letter == 'r'   ? "(running)"
 				  : g->letter == 'n' ? "(has not run yet)"
 						     : "?");
+}
+
+static void refresh(struct model *m)
+{
+	model_list(m);
 }
 
 static void layout(struct model *m, int w, int h)
@@ -118,7 +126,7 @@ static void status(const struct model *m, char *buf, size_t size)
 
 	sort_and_filter(m, rest, sizeof(rest));
 	snprintf(buf, size, "%s of %s G%s", fmt_count(&shown, m->tables[VIEW_LIST].n),
-		 fmt_count(&all, m->frame->snap->ng), rest);
+		 fmt_count(&all, m->frame->n), rest);
 }
 
 static void title(const struct model *m, char *buf, size_t size)
@@ -131,7 +139,8 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
 	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
 						      GORO_F_WHERE, GORO_F_SPAWN };
-	const struct goro_info *g = at(m, row);
+	struct goro_info room;
+	const struct goro_info *g = at(m, row, &room);
 	size_t used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);
 
 	for (size_t i = 0; i < ARRAY_LEN(parts) && used + 2 < size; i++) {
@@ -143,7 +152,7 @@ static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 
 static void open_row(struct model *m, size_t row)
 {
-	model_open_goroutine(m, at(m, row)->id);
+	model_open_goroutine(m, list_key(m, row));
 }
 
 const struct view_ops list_ops = {
@@ -158,6 +167,7 @@ const struct view_ops list_ops = {
 	.row_text = row_text,
 	.open = open_row,
 	.title = title,
+	.refresh = refresh,
 	.layout = layout,
 	.draw = draw,
 	.status = status,

@@ -202,7 +202,8 @@ static void refresh(struct model *m)
 
 static void runs_text(const struct model *m, const struct goro_proc *p, char *buf, size_t size)
 {
-	const struct goro_info *g = p->running ? model_goroutine(m, p->running) : NULL;
+	struct goro_info room;
+	const struct goro_info *g = p->running ? model_goroutine(m, p->running, &room) : NULL;
 	char place[256] = "";
 
 	if (!p->running) {

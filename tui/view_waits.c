@@ -64,7 +64,9 @@ static void fill_row(const struct model *m, struct row *row)
 	uint64_t chain[MAX_CHAIN];
 
 	for (size_t i = 0; i < row->n; i++) {
-		const struct goro_info *g = &snap->g[the(m)->waits->w[row->at + i].place];
+		struct goro_info room;
+		const struct goro_info *g =
+			goro_snapshot_at(snap, the(m)->waits->w[row->at + i].place, &room);
 
 		if (g->wait_ns > row->oldest_ns)
 			row->oldest_ns = g->wait_ns;
@@ -148,7 +150,8 @@ static void refresh(struct model *m)
 /* "g77 run 3.4ms cache.c:240 lru_touch" */
 static void goroutine_text(const struct model *m, uint64_t id, char *buf, size_t size)
 {
-	const struct goro_info *g = model_goroutine(m, id);
+	struct goro_info room;
+	const struct goro_info *g = model_goroutine(m, id, &room);
 	char where[256] = "";
 	struct text t;
 
@@ -167,8 +170,9 @@ static void object_text(const struct model *m, const struct row *r, char *buf, s
 {
 	const struct goro_object *o = object_of(m, r->object);
 	const struct goro_frame *maker = o ? goro_names_maker(m->frame->names, o) : NULL;
-	const struct goro_info *owner = o && o->valid && o->owner ? model_goroutine(m, o->owner)
-								  : NULL;
+	struct goro_info room;
+	const struct goro_info *owner =
+		o && o->valid && o->owner ? model_goroutine(m, o->owner, &room) : NULL;
 	char place[256];
 	size_t used;
 
@@ -279,7 +283,8 @@ static void draw_bunches(const struct model *m, struct box *b, const struct row 
 	size_t n;
 
 	for (size_t i = r->at; i < r->at + r->n && b->y < b->end; i += n) {
-		const struct goro_info *g = &m->frame->snap->g[w->w[i].place];
+		struct goro_info room;
+		const struct goro_info *g = goro_snapshot_at(m->frame->snap, w->w[i].place, &room);
 		struct text t;
 
 		n = goro_waits_bunch(w, i);

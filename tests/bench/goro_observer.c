@@ -15,8 +15,9 @@
  *   unwind_frame
  *       per frame, by our rows and by libunwind over the same copied stacks
  *   observed_gap
- *       for how long a goroutine that does nothing but yield did not get to run, in each 10 ms:
- *       alone, and while it is looked at
+ *       for how long a goroutine that does nothing but yield did not get to run, in each
+ *       millisecond: alone; while it is dumped or recorded without end; and while the same is done
+ *       to a twin of its process, which takes as much of the machine and does not look at it
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -420,47 +421,84 @@ static void unwind_frame(void)
 /* ---- what the program feels --------------------------------------------------------------------
  */
 
-static void print_gaps(const char *name, const char *line)
-{
-	static const char *const parts[] = { "median", "p99", "worst" };
-	double us[3];
-	char figure[64];
+enum { ROUNDS = 4 };
 
-	must(sscanf(line, "%lf %lf %lf", &us[0], &us[1], &us[2]) == 3, "not an answer");
-	for (int i = 0; i < 3; i++) {
-		snprintf(figure, sizeof(figure), "%s_%s", name, parts[i]);
-		print_figure(figure, us[i]);
+/* How long it did not run, in us, of all rounds. */
+struct gaps {
+	const char *when;
+	bool twin;		  /* the other one is looked at */
+	const char *const *words; /* by this command; NULL: nobody is */
+	double *v;
+	size_t n;
+};
+
+static void add_answer(struct observed *o, struct gaps *gaps)
+{
+	char *line = NULL, *at, *end;
+	size_t size = 0, room = gaps->n;
+	double us;
+
+	must(getline(&line, &size, o->from) > 0, "goro_observed does not answer");
+	for (at = line; us = strtod(at, &end), end != at; at = end) {
+		if (gaps->n == room) {
+			room = 2 * room + 1024;
+			gaps->v = reallocarray(gaps->v, room, sizeof(*gaps->v));
+			must(gaps->v, "no memory");
+		}
+		gaps->v[gaps->n++] = us;
 	}
+	free(line);
 }
 
-/* While goro looks at it, again and again; words NULL: alone. */
-static void gaps(struct observed *o, const char *name, const char *const *words, int ms)
+static void print_gaps(struct gaps *gaps)
 {
-	double end = now_ms() + ms, took;
-	char line[128];
+	static const struct {
+		const char *name;
+		double share;
+	} parts[] = { { "median", .5 }, { "p99", .99 }, { "p999", .999 }, { "worst", 1 } };
+	char figure[64];
 
-	ask(o, "gaps", ms);
-	while (words && now_ms() < end)
-		run_goro(o, words, &took);
-	answer(o, line);
-	print_gaps(name, line);
+	must(gaps->n, "not an answer");
+	qsort(gaps->v, gaps->n, sizeof(*gaps->v), by_value);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		snprintf(figure, sizeof(figure), "gap_%s_%s", gaps->when, parts[i].name);
+		print_figure(figure, gaps->v[(size_t)((double)(gaps->n - 1) * parts[i].share)]);
+	}
+	free(gaps->v);
 }
 
 static void observed_gap(void)
 {
-	const int ms = scaled(2000);
+	const int ms = scaled(1000);
 	char path[] = "/tmp/goro_observer_XXXXXX", duration[16];
 	const char *const record[] = { "record", "-i", "100ms", "-d", duration, "-o", path, NULL };
-	struct observed o = observe(scaled(100000));
+	struct gaps gaps[] = {
+		{ .when = "alone" },
+		{ .when = "dumped", .words = dump_text },
+		{ .when = "dumped_twin", .words = dump_text, .twin = true },
+		{ .when = "recorded", .words = record },
+		{ .when = "recorded_twin", .words = record, .twin = true },
+	};
+	struct observed o = observe(scaled(100000)), twin = observe(scaled(100000));
 	int fd = mkstemp(path);
+	double took;
 
 	must(fd >= 0, "no temporary file");
 	close(fd);
 	snprintf(duration, sizeof(duration), "%dms", ms);
-	gaps(&o, "gap_alone", NULL, ms);
-	gaps(&o, "gap_dumped", dump_text, ms);
-	gaps(&o, "gap_recorded", record, ms);
+	for (size_t i = 0; i < ROUNDS * sizeof(gaps) / sizeof(gaps[0]); i++) {
+		struct gaps *g = &gaps[i % (sizeof(gaps) / sizeof(gaps[0]))];
+		double end = now_ms() + ms;
+
+		ask(&o, "gaps", ms);
+		while (g->words && now_ms() < end)
+			run_goro(g->twin ? &twin : &o, g->words, &took);
+		add_answer(&o, g);
+	}
+	for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++)
+		print_gaps(&gaps[i]);
 	unlink(path);
+	dismiss(&twin);
 	dismiss(&o);
 }
 

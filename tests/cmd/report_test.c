@@ -378,6 +378,7 @@ static void leaks_as_text(void **state)
 	struct goro_finding finding = { .verdict = GORO_VERDICT_LEAKED,
 					.proof = GORO_PROOF_CYCLE,
 					.members = members,
+					.nmembers = 2,
 					.n = 2,
 					.evidence = strdup("one line\nand \033 another\n") };
 	const struct goro_verdicts v = { .findings = &finding, .n = 1, .leaked = 2 };

@@ -198,7 +198,7 @@ static void session_start(struct session *s, const char *program, size_t gorouti
 	goro_scope_close(s->scope); /* it may have begun before its exec, under our name */
 	s->scope = program_open(s->pid);
 	if (thrifty) {
-		goro_scope_be_thrifty(s->scope);
+		goro_scope_be_thrifty(s->scope, true);
 		((struct reader_goro *)s->scope->reader)->many = 2;
 	}
 	no_error(goro_recorder_open(&r, s->scope, path));

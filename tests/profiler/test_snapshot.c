@@ -81,7 +81,7 @@ static void test_groups(void **state)
 {
 	struct goro_snapshot *snap = make();
 	size_t n;
-	struct goro_group *groups = goro_groups(snap, GORO_BY_SPAWN, &n);
+	struct goro_group *groups = goro_groups(snap, GORO_BY_SPAWN, NULL, &n);
 
 	(void)state;
 	assert_int_equal(n, 3);
@@ -96,13 +96,13 @@ static void test_groups(void **state)
 	assert_int_equal(groups[1].verdict, GORO_VERDICT_LEAKED);
 	goro_groups_free(groups, n);
 
-	groups = goro_groups(snap, GORO_BY_STACK, &n);
+	groups = goro_groups(snap, GORO_BY_STACK, NULL, &n);
 	assert_int_equal(n, 2);
 	assert_int_equal(groups[0].n, 3);
 	assert_int_equal(groups[1].n, 2);
 	goro_groups_free(groups, n);
 
-	groups = goro_groups(snap, GORO_BY_NONE, &n);
+	groups = goro_groups(snap, GORO_BY_NONE, NULL, &n);
 	assert_int_equal(n, 5);
 	assert_int_equal(groups[0].key, 1);
 	goro_groups_free(groups, n);
@@ -121,7 +121,7 @@ static void test_nothing(void **state)
 	snapshot_sort(&b);
 	snapshot_collect_objects(&b);
 	snap = snapshot_freeze(&b);
-	groups = goro_groups(snap, GORO_BY_STATE, &n);
+	groups = goro_groups(snap, GORO_BY_STATE, NULL, &n);
 	assert_int_equal(n, 0);
 	assert_null(goro_snapshot_find(snap, 1));
 	goro_groups_free(groups, n);

@@ -383,6 +383,12 @@ void goro_scope_seek(struct goro_scope *scope, size_t tick)
 	(void)scope, (void)tick;
 }
 
+void goro_scope_be_thrifty(struct goro_scope *scope, bool thrifty)
+{
+	(void)scope;
+	(void)thrifty;
+}
+
 void goro_scope_close(struct goro_scope *scope)
 {
 	fake.open_scopes--;

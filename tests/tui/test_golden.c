@@ -40,9 +40,8 @@ static void tick(struct rig *r)
 	f->tick_ns = 3800000;
 	f->own_cpu = 0.002;
 	r->m.now = f->snap->time;
-	model_frame(&r->m, f);
-	frame_free(r->namer, r->m.spare);
-	r->m.spare = NULL;
+	frame_free(r->namer, model_frame(&r->m, f));
+	model_rows(&r->m);
 }
 
 static void set_up(struct rig *r, int ticks)
@@ -59,11 +58,7 @@ static void set_up(struct rig *r, int ticks)
 
 static void tear_down(struct rig *r)
 {
-	struct frame *frames[2];
-
-	model_drop_frames(&r->m, frames);
-	frame_free(r->namer, frames[0]);
-	frame_free(r->namer, frames[1]);
+	frame_free(r->namer, model_drop_frame(&r->m));
 	namer_free(r->namer);
 	goro_scope_close(r->scope);
 	model_free(&r->m);

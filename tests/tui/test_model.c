@@ -26,9 +26,8 @@ static void tick(void)
 	if (err)
 		fail_msg("%s", err->message);
 	m.now = f->snap->time;
-	model_frame(&m, f);
-	frame_free(namer, m.spare);
-	m.spare = NULL;
+	frame_free(namer, model_frame(&m, f));
+	model_rows(&m);
 }
 
 static int set_up(void **state)
@@ -46,12 +45,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	struct frame *frames[2];
-
 	(void)state;
-	model_drop_frames(&m, frames);
-	frame_free(namer, frames[0]);
-	frame_free(namer, frames[1]);
+	frame_free(namer, model_drop_frame(&m));
 	namer_free(namer);
 	goro_scope_close(scope);
 	model_free(&m);
@@ -185,8 +180,6 @@ static void test_mark(void **state)
 	model_set_group_key(&m, GORO_BY_STACK);
 	assert_int_equal(m.groups[0].since_mark, 46);
 	model_mark(&m);
-	frame_free(namer, m.spare);
-	m.spare = NULL;
 	assert_int_equal(m.groups[0].since_mark, 0);
 	tick();
 	assert_int_equal(m.groups[0].since_mark, 23);

@@ -19,7 +19,7 @@ import (
 const (
 	depth      = 8
 	perChannel = 10
-	window     = 10 * time.Millisecond
+	window     = time.Millisecond
 )
 
 //go:noinline
@@ -52,7 +52,7 @@ func gatherDeep(n int) (channels []chan struct{}) {
 }
 
 // gaps prints for how long a goroutine that only yields did not get to run, while look runs again
-// and again: of the worst in each 10 ms the median, the 99th percentile and the worst.
+// and again: of the longest in each millisecond the median, some percentiles and the longest.
 func gaps(name string, look func(), duration time.Duration) {
 	var stop atomic.Bool
 	var observer sync.WaitGroup
@@ -87,9 +87,13 @@ func gaps(name string, look func(), duration time.Duration) {
 		}
 	}
 	sort.Slice(kept, func(i, j int) bool { return kept[i] < kept[j] })
-	printFigure(name+"_median", kept[len(kept)/2].Seconds()*1e6)
-	printFigure(name+"_p99", kept[len(kept)*99/100].Seconds()*1e6)
-	printFigure(name+"_worst", kept[len(kept)-1].Seconds()*1e6)
+	for _, part := range []struct {
+		name  string
+		share float64
+	}{{"median", .5}, {"p99", .99}, {"p999", .999}, {"worst", 1}} {
+		at := int(float64(len(kept)-1) * part.share)
+		printFigure(name+"_"+part.name, kept[at].Seconds()*1e6)
+	}
 }
 
 // What SIGQUIT and pprof's debug=2 print: every goroutine.
