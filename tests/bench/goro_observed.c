@@ -8,6 +8,7 @@
  *	wake N     the next N goroutines run and wait again
  *	gaps MS    for so long one goroutine does nothing but yield; how long it did not get to run,
  *	           in microseconds: the longest in each millisecond in which it ran
+ *	rest MS    for so long one goroutine sleeps, and none runs
  *
  * go/observed.go is the same program in Go.
  */
@@ -95,6 +96,27 @@ static void gaps(int ms)
 	free(worst);
 }
 
+static void gaps_of(void *ms)
+{
+	gaps(*(int *)ms);
+	goro_waitgroup_done(&running);
+}
+
+static void rest(void *ms)
+{
+	goro_sleep(*(int *)ms * GORO_MILLISECOND);
+	puts("done");
+	goro_waitgroup_done(&running);
+}
+
+/* While main waits, so that there is as much to say of it whatever the other one does. */
+static void let(void (*fn)(void *), int ms)
+{
+	goro_waitgroup_add(&running, 1);
+	go(fn, &ms);
+	goro_waitgroup_wait(&running);
+}
+
 static void read_line(void *line)
 {
 	if (!fgets(line, 64, stdin))
@@ -118,7 +140,9 @@ int main(int argc, char **argv)
 		if (sscanf(line, "wake %d", &value) == 1)
 			wake(value);
 		else if (sscanf(line, "gaps %d", &value) == 1)
-			gaps(value);
+			let(gaps_of, value);
+		else if (sscanf(line, "rest %d", &value) == 1)
+			let(rest, value);
 		else
 			return 2;
 	}

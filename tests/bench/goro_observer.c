@@ -481,6 +481,7 @@ static void observed_gap(void)
 	};
 	struct observed o = observe(scaled(100000)), twin = observe(scaled(100000));
 	int fd = mkstemp(path);
+	char line[128];
 	double took;
 
 	must(fd >= 0, "no temporary file");
@@ -490,10 +491,13 @@ static void observed_gap(void)
 		struct gaps *g = &gaps[i % (sizeof(gaps) / sizeof(gaps[0]))];
 		double end = now_ms() + ms;
 
+		/* As much is to be said of it then, and none of its goroutines runs. */
+		ask(&twin, "rest", ms);
 		ask(&o, "gaps", ms);
 		while (g->words && now_ms() < end)
 			run_goro(g->twin ? &twin : &o, g->words, &took);
 		add_answer(&o, g);
+		answer(&twin, line);
 	}
 	for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++)
 		print_gaps(&gaps[i]);
