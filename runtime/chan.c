@@ -287,8 +287,9 @@ static noinline void wake_first(struct m *mp, goro_chan *c, struct g_pile *woken
  * is in the one before. That was a third of the time of waking 100,000.
  *
  * It is half of the time yet. So other workers begin with those who are out of it while we go on.
- * Nobody new comes to wait, for c is closed; nobody may free c while others wait; and when the last
- * ones are made runnable we are done with it.
+ * Nobody new comes to wait, for c is closed; and nobody may free c while others are in a call on
+ * it, which whoever is awake last has not left before we are done. (Those behind may leave the
+ * queue by themselves meanwhile: another case of their select came true.)
  */
 static void drain(struct m *mp, goro_chan *c, struct waitq *q, struct g_pile *woken)
 {
@@ -304,9 +305,10 @@ static void drain(struct m *mp, goro_chan *c, struct waitq *q, struct g_pile *wo
 		if (sel)
 			sel->fired = w;
 		w->ok = false;
-		goro_pile_add(woken, w->g);
-		if (unlikely(woken->n == PILE_MANY) && !sched.solo && q->last)
+		/* This one is not awake yet, so c will be there when we come back to it. */
+		if (unlikely(woken->n == PILE_MANY) && !sched.solo)
 			wake_first(mp, c, woken);
+		goro_pile_add(woken, w->g);
 	}
 }
 
