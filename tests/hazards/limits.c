@@ -41,16 +41,33 @@ static void set(void *arg)
 	*(int *)arg = 1;
 }
 
-/* Started before and after, goroutines of the parent never notice. */
-static void parent_of_a_fork(void)
+/* 0 in the child. */
+static pid_t forked(void)
 {
-	int ran = 0, status;
 	pid_t child = fork();
 
 	check(child >= 0);
+	return child;
+}
+
+/* As a shell says it: fit to be the waiting one's own exit status, which a wait status is not. */
+static int how_it_ended(pid_t child)
+{
+	int status;
+
+	check(waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Started before and after, goroutines of the parent never notice. */
+static void parent_of_a_fork(void)
+{
+	int ran = 0;
+	pid_t child = forked();
+
 	if (!child)
 		_exit(0);
-	check(waitpid(child, &status, 0) == child && status == 0);
+	check_eq(how_it_ended(child), 0);
 	go(set, &ran);
 	goro_yield();
 	check_eventually(ran);
@@ -58,19 +75,16 @@ static void parent_of_a_fork(void)
 
 static void child_of_a_fork(void)
 {
-	int status;
 	int ran = 0;
 	pid_t child;
 
 	go(set, &ran);
 	goro_yield();
 	check_eventually(ran);
-	child = fork();
-	check(child >= 0);
+	child = forked();
 	if (!child)
 		go(wait_for_ever, NULL);
-	check(waitpid(child, &status, 0) == child);
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 98);
+	_exit(how_it_ended(child));
 }
 
 static void echo(void *fd)
@@ -122,53 +136,46 @@ static void use_everything(void)
 static void fork_before_all(void)
 {
 	static goro_mutex held;
-	int status;
 	pid_t child;
 
 	goro_mutex_lock(&held);
-	child = fork();
-	check(child >= 0);
+	child = forked();
 	if (!child) {
-		child = fork();
-		check(child >= 0);
+		child = forked();
 		if (child)
-			_exit(waitpid(child, &status, 0) == child ? status : 98);
+			_exit(how_it_ended(child));
 		goro_mutex_unlock(&held);
 		use_everything();
 		exit(0);
 	}
-	check(waitpid(child, &status, 0) == child && status == 0);
+	check_eq(how_it_ended(child), 0);
 	use_everything();
 }
 
 /* (Where there are no cold stacks it is like any other.) */
 static void fork_of_a_fork(void)
 {
-	int ran = 0, status;
+	int ran = 0;
 	pid_t child;
 
 	go(set, &ran);
 	goro_yield();
 	check_eventually(ran);
-	child = fork();
-	check(child >= 0);
+	child = forked();
 	if (!child) {
-		child = fork();
-		if (!child)
-			_exit(0);
-		_exit(waitpid(child, &status, 0) == child ? status : 98);
+		child = forked();
+		_exit(child ? how_it_ended(child) : 0);
 	}
-	check(waitpid(child, &status, 0) == child && status == 0);
+	check_eq(how_it_ended(child), 0);
 }
 
 static void spawned_process(void)
 {
 	char *argv[] = { (char[]){ "true" }, NULL };
-	int status;
 	pid_t child;
 
 	check(!posix_spawn(&child, "/bin/true", NULL, NULL, argv, NULL));
-	check(waitpid(child, &status, 0) == child && status == 0);
+	check_eq(how_it_ended(child), 0);
 }
 
 static void *call_from_outside(void *fn)
