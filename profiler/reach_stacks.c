@@ -4,6 +4,9 @@
  *
  * They are read when they are searched, and forgotten then: who can never be woken is never read,
  * and a copy of a million stacks would be most of our memory.
+ *
+ * Rejected: a thread that reads the next ones meanwhile (each change of hands costs milliseconds
+ * where other programs are at work, and there are hundreds of them).
  */
 #include "reach_run.h"
 
