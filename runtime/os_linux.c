@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -403,6 +404,14 @@ void os_at_fork(void (*child)(void))
 /* ---- the end -----------------------------------------------------------------------------------
  */
 
+/* Somebody who shares a terminal or pipe with us may have made it non-blocking for all. */
+static bool has_room(int fd)
+{
+	enum { PATIENCE_MS = 1000 };
+
+	return errno == EAGAIN && poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, PATIENCE_MS) > 0;
+}
+
 void os_write(int fd, const void *buf, size_t n)
 {
 	const char *at = buf;
@@ -410,7 +419,7 @@ void os_write(int fd, const void *buf, size_t n)
 	while (n) {
 		ssize_t k = write(fd, at, n);
 
-		if (k < 0 && errno == EINTR)
+		if (k < 0 && (errno == EINTR || has_room(fd)))
 			continue;
 		if (k <= 0)
 			return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reports that end the process: deadlock and panic. Go's words, status 2. */
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,6 +62,17 @@ static void deadlock_comes_when_the_last_sleeper_ends(void)
 	go(sleeper, c);
 	wait_here(c);
 	fputs("no deadlock so far\n", stderr);
+	wait_here(goro_chan_make(0, 0));
+}
+
+/* More than the pipe takes at once, which somebody has made non-blocking: nothing is lost. */
+static void deadlock_of_a_crowd(void)
+{
+	check(!fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK | O_WRONLY));
+	check(fcntl(STDERR_FILENO, F_SETPIPE_SZ, 4096) > 0);
+	for (int i = 0; i < 500; i++)
+		go(receiver, goro_chan_make(0, 0));
+	goro_go_with(&(struct goro_options){ .name = "the last" }, sender, goro_chan_make(0, 0));
 	wait_here(goro_chan_make(0, 0));
 }
 
@@ -135,6 +147,10 @@ static const struct check_case cases[] = {
 		   "^goroutine " ANY " \\[chan receive\\]:$", "^wait_here\\(", "^receiver\\(",
 		   CREATED_BY("deadlock_of_several"), "^goroutine " ANY " \\[chan send\\]:$",
 		   "^sender\\(", CREATED_BY("deadlock_of_several") } },
+	{ .name = "deadlock_of_a_crowd",
+	  .run = deadlock_of_a_crowd,
+	  DIES = { ASLEEP, "^goroutine " ANY " \\[chan send, \"the last\"\\]:$", "^sender\\(",
+		   CREATED_BY("deadlock_of_a_crowd") } },
 	{ .name = "deadlock_without_stacks",
 	  .run = deadlock_of_several,
 	  DIES = { ASLEEP },
