@@ -110,15 +110,38 @@ static bool was_exiting(const struct panicking *p, const struct try *at)
 	return false;
 }
 
+/*
+ * Bytes of the stack that a message may take, so that the deferred functions have the rest. It is
+ * kept there because it lives just as long: a panic may be given up without coming back to its
+ * goro_panic(), and there may be no memory.
+ */
+static size_t message_max(const struct g *gp)
+{
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+
+	/* In a handler on a signal's stack nobody knows what is left. */
+	return sp > gp->stack_lo && sp < gp->stack_hi ? (sp - gp->stack_lo) / 4 : 512;
+}
+
 void goro_panic(const char *fmt, ...)
 {
 	struct g *gp = self();
 	struct panicking p = { .link = gp->panicking };
+	size_t size, max = message_max(gp);
 	struct try *at;
-	va_list ap;
+	va_list ap, again;
+	char *message;
+	int n;
 
 	va_start(ap, fmt);
-	vsnprintf(p.message, sizeof(p.message), fmt, ap);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	size = (size_t)(n < 0 ? 0 : n) + 1;
+	size = size < max ? size : max;
+	p.message = message = __builtin_alloca(size);
+	message[0] = '\0';
+	vsnprintf(message, size, fmt, ap);
 	va_end(ap);
 	gp->panicking = &p;
 	do

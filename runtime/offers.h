@@ -221,7 +221,7 @@ struct panicking {
 	bool recovered;
 	bool exiting;	   /* a goro_exit(): nothing to recover from */
 	uint32_t ordinary; /* deferred functions above it that run because a block ended */
-	char message[512];
+	const char *message;
 };
 
 void goro_deferred_run_all(struct g *gp);

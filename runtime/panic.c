@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report.h"
 
@@ -24,16 +25,11 @@ static void flush_stdout(void)
 }
 
 /* The goroutine that got us here, or whatever runs on this thread. */
-GORO_NORETURN static void goro_die(const char *kind, bool others, const char *fmt, va_list ap)
+GORO_NORETURN static void goro_die_here(bool others)
 {
 	struct m *mp = getm();
-	char message[900];
 	ucontext_t uc;
 
-	goro_report_begin();
-	flush_stdout();
-	vsnprintf(message, sizeof(message), fmt, ap);
-	goro_report_say("%s: %s\n", kind, message);
 	if (!__atomic_load_n(&goro_introspect.m_count, __ATOMIC_RELAXED))
 		goro_report_end(); /* what the environment asks for, before there is anything */
 	unw_getcontext((unw_context_t *)&uc);
@@ -43,45 +39,75 @@ GORO_NORETURN static void goro_die(const char *kind, bool others, const char *fm
 	goro_report_end();
 }
 
-static void goro_die_with(const char *kind, bool others, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4), noreturn));
-static void goro_die_with(const char *kind, bool others, const char *fmt, ...)
+void goro_throw(const char *fmt, ...)
 {
+	char message[900];
 	va_list ap;
 
+	goro_report_begin();
+	flush_stdout();
 	va_start(ap, fmt);
-	goro_die(kind, others, fmt, ap);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	goro_report_say("fatal error: %s\n", message);
+	goro_die_here(true);
 }
 
-/* The first panic first; those during which others began follow it, as in Go. */
-static void append_panics(const struct panicking *p, char *text, size_t size)
+/* ---- panics ------------------------------------------------------------------------------------
+ */
+
+/* However long; what begins a line of a report is the report's. */
+static void say_indented(const char *text)
 {
 	size_t n;
 
-	if (p->link)
-		append_panics(p->link, text, size);
+	while (text[n = strcspn(text, "\n")]) {
+		os_write(STDERR_FILENO, text, n);
+		goro_report_say("\n\t");
+		text += n + 1;
+	}
+	os_write(STDERR_FILENO, text, n);
+}
+
+/* Was it recovered only to go on with the same words? Then they are said once, as in Go. */
+static bool is_repeated(const struct panicking *p)
+{
+	const struct panicking *before = p->link;
+
+	return before && before->recovered && !before->exiting &&
+	       !strcmp(before->message, p->message);
+}
+
+/* The first panic first; those during which others began follow it, as in Go. */
+static void say_panics(const struct panicking *p, bool repeated)
+{
+	if (!p->exiting && is_repeated(p)) {
+		say_panics(p->link, true);
+		return;
+	}
+	if (p->link) {
+		say_panics(p->link, false);
+		if (!p->exiting && !p->link->exiting)
+			goro_report_say("\t");
+	}
 	if (p->exiting)
 		return;
-	n = strlen(text);
-	snprintf(text + n, size - n, "%s%s%s", n ? "\n\tpanic: " : "", p->message,
-		 p->recovered ? " [recovered]" : "");
+	goro_report_say("panic: ");
+	say_indented(p->message);
+	goro_report_say("%s\n", repeated       ? " [recovered, repanicked]"
+				: p->recovered ? " [recovered]"
+					       : "");
 }
 
 void goro_die_panic(const struct panicking *p)
 {
-	char text[800] = "";
-
-	append_panics(p, text, sizeof(text));
-	goro_die_with("panic", goro_report_level() >= REPORT_ALL, "%s", text);
+	goro_report_begin();
+	flush_stdout();
+	say_panics(p, false);
+	goro_die_here(goro_report_level() >= REPORT_ALL);
 }
 
-void goro_throw(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	goro_die("fatal error", true, fmt, ap);
-}
+/* ---- deadlocks ---------------------------------------------------------------------------------
+ */
 
 /* On a worker's own stack, all goroutines parked. */
 void goro_die_deadlock(void)

@@ -390,6 +390,94 @@ static void a_crowd_panics(void)
 	goro_waitgroup_wait(&wg);
 }
 
+/* ---- words of any length ----------------------------------------------------------------------
+ */
+
+enum { LONG = 9000 };
+
+static void panic_at_length(void)
+{
+	char text[LONG + 1];
+
+	memset(text, 'x', LONG);
+	text[LONG] = '\0';
+	goro_panic("%sy", text);
+}
+
+static void recovers_all_of_it(void *arg)
+{
+	const char *message = goro_recover();
+
+	check(message);
+	check_eq(strlen(message), LONG + 1);
+	check_eq(message[LONG], 'y');
+	*(bool *)arg = true;
+}
+
+static void long_panic(void *recovered)
+{
+	goro_defer(recovers_all_of_it, recovered);
+	panic_at_length();
+}
+
+static void long_words_are_recovered(void)
+{
+	bool recovered = false;
+
+	check(!goro_try(long_panic, &recovered));
+	check(recovered);
+}
+
+/* As much as the stack has room for beside the deferred functions, which still run. */
+static void recovers_some_of_it(void *arg)
+{
+	const char *message = goro_recover();
+
+	check(message && strlen(message) > 1000 && strspn(message, "x") == strlen(message));
+	goro_waitgroup_done(arg);
+}
+
+static void panic_beyond_the_stack(void *wg)
+{
+	static char text[4 << 20];
+
+	goro_defer(recovers_some_of_it, wg);
+	memset(text, 'x', sizeof(text) - 1);
+	goro_panic("%s", text);
+}
+
+static void longer_than_the_stack(void)
+{
+	goro_waitgroup wg = { 0 };
+
+	goro_waitgroup_add(&wg, 1);
+	go(panic_beyond_the_stack, &wg);
+	goro_waitgroup_wait(&wg);
+}
+
+static void panic_in_two_lines(void)
+{
+	goro_panic("first line\nsecond line");
+}
+
+static void panics_with_the_same(void *arg)
+{
+	(void)arg;
+	goro_panic("%s", goro_recover());
+}
+
+static void panic_goes_on(void)
+{
+	goro_defer(panics_with_the_same, NULL);
+	goro_panic("same");
+}
+
+static void panic_goes_on_twice(void)
+{
+	goro_defer(panics_with_the_same, NULL);
+	panic_goes_on();
+}
+
 #define DIES .status = 2, .says
 #define CASE(f)                      \
 	{                            \
@@ -419,6 +507,18 @@ static const struct check_case cases[] = {
 	CASE(once_that_exits_has_run),
 	CASE(deferred_unlock_runs),
 	CASE(a_crowd_panics),
+	{ .name = "dies_at_length", .run = panic_at_length, DIES = { "^panic: x{200}.*x{200}y$" } },
+	CASE(long_words_are_recovered),
+	CASE(longer_than_the_stack),
+	{ .name = "dies_in_two_lines",
+	  .run = panic_in_two_lines,
+	  DIES = { "^panic: first line$", "^\tsecond line$", "^goroutine 1 " } },
+	{ .name = "dies_when_it_goes_on",
+	  .run = panic_goes_on,
+	  DIES = { "^panic: same \\[recovered, repanicked\\]$", "^$", "^goroutine 1 " } },
+	{ .name = "dies_when_it_goes_on_twice",
+	  .run = panic_goes_on_twice,
+	  DIES = { "^panic: same \\[recovered, repanicked\\]$", "^$", "^goroutine 1 " } },
 };
 
 int main(int argc, char **argv)
