@@ -329,7 +329,7 @@ void goro_end_foreign(struct m *mp)
 	g_free(mp->p, gp);
 }
 
-static struct g *g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
+static struct g *goro_g_new(struct m *mp, goro_fn *fn, uintptr_t pc)
 {
 	struct p *pp = mp->p;
 	struct g *gp;
@@ -372,7 +372,7 @@ static inline void g_enqueue(struct m *mp, struct g *gp)
 uint64_t goro_go(goro_fn *fn, void *arg)
 {
 	struct m *mp = enter();
-	struct g *gp = g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
+	struct g *gp = goro_g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
 	uint64_t id = gp->id;
 
 	gp->arg = arg;
@@ -385,7 +385,7 @@ uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg
 {
 	uint32_t class = options ? goro_stack_class(options->stack_size) : 0;
 	struct m *mp = enter();
-	struct g *gp = g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
+	struct g *gp = goro_g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
 	uint64_t id = gp->id;
 
 	gp->arg = arg;
@@ -404,7 +404,7 @@ uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg
 
 void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t parent)
 {
-	struct g *gp = g_new(mp, fn, pc);
+	struct g *gp = goro_g_new(mp, fn, pc);
 
 	gp->arg = arg;
 	g_set_parent(gp, parent);
@@ -412,21 +412,29 @@ void goro_spawn(struct m *mp, goro_fn *fn, void *arg, uintptr_t pc, uint64_t par
 	goro_wake_worker();
 }
 
+/* Nobody else runs on this processor while they are copied. */
+#define COPY_MAX ((size_t)64 << 20)
+
 uint64_t goro_go_copy(goro_fn *fn, const void *args, size_t size)
 {
-	struct m *mp = enter();
-	struct g *gp = g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
-	uint64_t id = gp->id;
+	struct m *mp;
+	struct g *gp;
+	uint64_t id;
 
+	if (unlikely(size > COPY_MAX))
+		goro_panic("go_copy of %zu bytes; at most %zu can be copied", size, COPY_MAX);
+	mp = enter();
+	gp = goro_g_new(mp, fn, (uintptr_t)__builtin_return_address(0));
+	id = gp->id;
 	if (size <= G_INLINE_ARG) {
 		gp->arg = gp->inline_arg;
 	} else {
 		/* Too big for the record: it gets its stack now, and they lie on top of it. */
 		uintptr_t top;
 
+		/* What is left of that is no less than half a usual one. */
 		if (size > goro_stack_size() / 2)
-			goro_throw("go_copy of %zu bytes: more than half of a %zu-byte stack", size,
-				   goro_stack_size());
+			goro_ext_of(gp)->stack_class = goro_stack_class(goro_stack_size() + size);
 		goro_stack_alloc(mp->p, gp);
 		san_fiber_create(&gp->san);
 		top = (gp->stack_hi - goro_g_stack_colour(gp) - size) & ~(uintptr_t)15;

@@ -98,8 +98,9 @@ GORO_API uint64_t goro_go(goro_fn *fn, void *arg);
 
 /*
  * The same with arguments by value: `size` bytes at `args` are copied before the call returns, and
- * fn gets a pointer to the copy, which is aligned to 16 and lives until the goroutine ends. So a
- * loop variable is safe:
+ * fn gets a pointer to the copy, which is aligned to 16 and lives until the goroutine ends. (Many
+ * lie on its stack, which is as much bigger then. More than 64 MiB panics.) So a loop variable is
+ * safe:
  *
  *	struct job { int n; goro_chan *out; };
  *	for (int i = 0; i < 3; i++)
@@ -254,7 +255,8 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
  * goroutine ends, and main() ends the process with status 0). If none does, the process ends with
  * the message and the goroutine's stack, in Go's words and with Go's exit status 2. Misuse of this
  * API panics in the same way; but, as in Go, nobody recovers from the unlock of what is not locked,
- * nor from a stack overflow or a lack of memory.
+ * nor from a stack overflow or a lack of memory. The message may be as long as a quarter of what is
+ * left of the stack; what is longer is cut.
  *
  * A deferred function that runs because of a panic, or of goro_exit(), may panic and recover on its
  * own: it counts as a goro_try(), and what runs it goes on.
@@ -267,7 +269,8 @@ GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((form
 /*
  * In a deferred function: if it runs because of a panic, end the panic and return its message,
  * which lives until the deferred function returns. Else NULL: so too in one that runs because its
- * block or a goro_exit() ended, even if that happens during a panic.
+ * block or a goro_exit() ended, even if that happens during a panic. (In Go the deferred function
+ * must call it itself; here what it calls may do it too.)
  */
 GORO_API const char *goro_recover(void);
 

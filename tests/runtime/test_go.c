@@ -99,6 +99,42 @@ static void argument_sizes(void)
 	}
 }
 
+/* Bigger than a stack; and then there is still a stack. */
+static void use_all(void *arg)
+{
+	volatile char room[40000];
+	unsigned char *bytes = arg;
+	int sum = 0;
+	size_t size;
+
+	memset((char *)room, 1, sizeof(room));
+	check_eq((uintptr_t)arg % 16, 0);
+	memcpy(&size, bytes, sizeof(size));
+	goro_yield();
+	for (size_t i = sizeof(size); i < size; i++)
+		sum += bytes[i];
+	check_eq(sum, 5 * (size - sizeof(size)));
+	goro_chan_send(sums, &sum);
+}
+
+static void big_arguments(void)
+{
+	static const size_t sizes[] = { 30000, 57344, 57345, 65536, 200000, 3000000, 64 << 20 };
+	unsigned char *bytes = malloc(64 << 20);
+	int sum;
+
+	check(bytes);
+	sums = goro_chan_of(int, 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		memset(bytes, 5, sizes[i]);
+		memcpy(bytes, &sizes[i], sizeof(sizes[i]));
+		goro_go_copy(use_all, bytes, sizes[i]);
+		memset(bytes, 6, sizes[i]);
+		goro_chan_recv(sums, &sum);
+	}
+	free(bytes);
+}
+
 /* ---- identity -------------------------------------------------------------------------------- */
 
 static void send_id(void *arg)
@@ -411,6 +447,7 @@ static const struct check_case cases[] = {
 	{ .name = "argument_by_pointer", .run = argument_by_pointer },
 	{ .name = "argument_by_value", .run = argument_by_value },
 	{ .name = "argument_sizes", .run = argument_sizes },
+	{ .name = "big_arguments", .run = big_arguments },
 	{ .name = "ids", .run = ids },
 	{ .name = "ids_are_unique", .run = ids_are_unique },
 	{ .name = "count", .run = count },
