@@ -143,7 +143,7 @@ enum goro_try goro_chan_recv_locked(struct m *mp, goro_chan *c, void *elem)
 	return recv_locked(mp, c, elem);
 }
 
-static noinline void send_on_closed(void)
+static noinline void goro_send_on_closed(void)
 {
 	goro_panic("send on closed channel");
 }
@@ -188,7 +188,7 @@ static bool goro_park_send(struct m *mp, void *chan, void *elem)
 	goro_chan *c = chan;
 
 	if (unlikely(!chan_wait(mp, c, &c->sendq, elem, GORO_REASON_CHAN_SEND)))
-		send_on_closed();
+		goro_send_on_closed();
 	return true;
 }
 
@@ -218,7 +218,7 @@ void goro_chan_send(goro_chan *c, const void *elem)
 	}
 	leave(mp);
 	if (unlikely(sent == GORO_CLOSED))
-		send_on_closed();
+		goro_send_on_closed();
 }
 
 bool goro_chan_recv(goro_chan *c, void *elem)
@@ -251,7 +251,7 @@ bool goro_chan_try_send(goro_chan *c, const void *elem)
 		unlock(&c->lock);
 	leave(mp);
 	if (sent == GORO_CLOSED)
-		send_on_closed();
+		goro_send_on_closed();
 	return sent == GORO_GOT;
 }
 

@@ -51,7 +51,7 @@ struct goro_context {
 
 static goro_context background = { .kind = BACKGROUND, .when = NEVER };
 
-static void need(const goro_context *c)
+static void goro_context_need(const goro_context *c)
 {
 	if (unlikely(!c))
 		goro_panic("nil context; goro_background() is the one that never ends");
@@ -243,7 +243,7 @@ void goro_context_cancel(goro_context *c)
 /* ---- making them -------------------------------------------------------------------------------
  */
 
-static goro_context *make(goro_context *parent, enum kind kind)
+static goro_context *goro_context_make(goro_context *parent, enum kind kind)
 {
 	goro_context *c;
 
@@ -260,9 +260,9 @@ static goro_context *make(goro_context *parent, enum kind kind)
 	return c;
 }
 
-static goro_context *make_cancel(goro_context *parent)
+static goro_context *goro_context_make_cancel(goro_context *parent)
 {
-	goro_context *c = make(parent, CANCEL);
+	goro_context *c = goro_context_make(parent, CANCEL);
 	int err;
 
 	c->done = goro_chan_make(0, 0);
@@ -276,7 +276,7 @@ static goro_context *make_cancel(goro_context *parent)
 
 goro_context *goro_context_with_cancel(goro_context *parent)
 {
-	return make_cancel(parent);
+	return goro_context_make_cancel(parent);
 }
 
 static void expire(void *arg)
@@ -298,9 +298,9 @@ static int64_t fire(struct m *mp, struct timer *t, int64_t when, struct fired *f
 	return NEVER;
 }
 
-static goro_context *with_deadline(goro_context *parent, int64_t when, int cause, uintptr_t pc)
+static goro_context *goro_context_until(goro_context *parent, int64_t when, int cause, uintptr_t pc)
 {
-	goro_context *c = make_cancel(parent);
+	goro_context *c = goro_context_make_cancel(parent);
 
 	c->late = cause ? cause : -ETIMEDOUT;
 	if (when >= c->when)
@@ -326,22 +326,23 @@ static goro_context *with_deadline(goro_context *parent, int64_t when, int cause
 
 goro_context *goro_context_with_deadline(goro_context *parent, int64_t when)
 {
-	return with_deadline(parent, when, 0, (uintptr_t)__builtin_return_address(0));
+	return goro_context_until(parent, when, 0, (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_timeout(goro_context *parent, int64_t ns)
 {
-	return with_deadline(parent, goro_when(ns), 0, (uintptr_t)__builtin_return_address(0));
+	return goro_context_until(parent, goro_when(ns), 0, (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_deadline_cause(goro_context *parent, int64_t when, int cause)
 {
-	return with_deadline(parent, when, cause, (uintptr_t)__builtin_return_address(0));
+	return goro_context_until(parent, when, cause, (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_timeout_cause(goro_context *parent, int64_t ns, int cause)
 {
-	return with_deadline(parent, goro_when(ns), cause, (uintptr_t)__builtin_return_address(0));
+	return goro_context_until(parent, goro_when(ns), cause,
+				  (uintptr_t)__builtin_return_address(0));
 }
 
 goro_context *goro_context_with_value(goro_context *parent, const void *key, void *value,
@@ -351,7 +352,7 @@ goro_context *goro_context_with_value(goro_context *parent, const void *key, voi
 
 	if (!key)
 		goro_panic("nil key");
-	c = make(parent, VALUE);
+	c = goro_context_make(parent, VALUE);
 	c->key = key;
 	c->value = value;
 	c->destroy = destroy_value;
@@ -360,7 +361,7 @@ goro_context *goro_context_with_value(goro_context *parent, const void *key, voi
 
 goro_context *goro_context_without_cancel(goro_context *parent)
 {
-	goro_context *c = make(parent, WITHOUT_CANCEL);
+	goro_context *c = goro_context_make(parent, WITHOUT_CANCEL);
 
 	c->source = NULL;
 	c->when = NEVER;
@@ -372,13 +373,13 @@ goro_context *goro_context_without_cancel(goro_context *parent)
 
 goro_chan *goro_context_done(goro_context *c)
 {
-	need(c);
+	goro_context_need(c);
 	return c->source ? c->source->done : NULL;
 }
 
 int goro_context_err(const goro_context *c)
 {
-	need(c);
+	goro_context_need(c);
 	return c->source ? atomic_load_explicit(&c->source->err, memory_order_acquire) : 0;
 }
 
@@ -389,7 +390,7 @@ int goro_context_cause(const goro_context *c)
 
 bool goro_context_deadline(const goro_context *c, int64_t *when)
 {
-	need(c);
+	goro_context_need(c);
 	if (when)
 		*when = c->when == NEVER ? 0 : c->when;
 	return c->when != NEVER;
@@ -439,7 +440,7 @@ goro_context_after *goro_context_after_func(goro_context *c, goro_fn *fn, void *
 {
 	goro_context_after *a;
 
-	need(c);
+	goro_context_need(c);
 	if (!fn)
 		goro_throw("go of nil func value");
 	a = calloc(1, sizeof(*a));

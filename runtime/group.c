@@ -86,7 +86,7 @@ void goro_group_set_limit(goro_group *g, int n)
 	g->limit.size_ = n;
 }
 
-static void start(goro_group *g, goro_task_fn *fn, void *arg, uintptr_t pc)
+static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, uintptr_t pc)
 {
 	struct part *part = malloc(sizeof(*part));
 	struct m *mp;
@@ -107,14 +107,14 @@ void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg)
 {
 	if (g->limited)
 		goro_sema_acquire(&g->limit, 1);
-	start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+	goro_group_start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
 }
 
 bool goro_group_try_go(goro_group *g, goro_task_fn *fn, void *arg)
 {
 	if (g->limited && !goro_sema_try_acquire(&g->limit, 1))
 		return false;
-	start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+	goro_group_start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
 	return true;
 }
 
@@ -234,7 +234,7 @@ static void make_call(struct goro_flight_call *call, goro_flight_fn *fn, void *a
 }
 
 /* NULL: `mine` is the one to make. Else whose result we wait for, and are waited for to copy. */
-static struct goro_flight_call *join(struct goro_flight_call *mine)
+static struct goro_flight_call *goro_flight_join(struct goro_flight_call *mine)
 {
 	goro_flight *f = mine->flight;
 	struct goro_flight_call *theirs;
@@ -286,7 +286,7 @@ int goro_flight_do(goro_flight *f, const char *key, goro_flight_fn *fn, void *ar
 
 	if (!key || !fn)
 		goro_panic("singleflight: no %s", key ? "function" : "key");
-	theirs = join(&mine);
+	theirs = goro_flight_join(&mine);
 	if (theirs) {
 		if (shared)
 			*shared = true;
@@ -377,7 +377,7 @@ goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flig
 	t->err = -ECANCELED;
 	t->done = goro_chan_make(0, 0);
 	/* Now, not when the goroutine runs: who asks while a call is under way shares it. */
-	t->theirs = join(&t->mine);
+	t->theirs = goro_flight_join(&t->mine);
 	goro_go(go_for_it, t);
 	return t;
 }

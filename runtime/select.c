@@ -316,8 +316,8 @@ static __always_inline int try_or_wait(struct m **mp, struct select_state *s)
 }
 
 /* Nothing looks ready. Ends what enter() began. */
-static __always_inline int select_slow(struct m *mp, struct goro_case *cases, int n,
-				       int64_t timeout)
+static __always_inline int goro_select_slow(struct m *mp, struct goro_case *cases, int n,
+					    int64_t timeout)
 {
 	struct goro_waiter inline_waiters[INLINE_CASES];
 	uint32_t *inline_order[INLINE_CASES + 1];
@@ -351,16 +351,16 @@ static __always_inline int select_slow(struct m *mp, struct goro_case *cases, in
 /* What goro_wait() calls. (Its name says to who reads a stack that it parks.) */
 static int goro_park_select(struct m *mp, void *cases, void *n)
 {
-	return select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER);
+	return goro_select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER);
 }
 
 static noinline int goro_park_select_timeout(struct m *mp, struct goro_case *cases, int n,
 					     int64_t ns)
 {
-	return select_slow(mp, cases, n, ns);
+	return goro_select_slow(mp, cases, n, ns);
 }
 
-static int leave_with(struct m *mp, int done)
+static int goro_select_leave(struct m *mp, int done)
 {
 	leave(mp);
 	if (unlikely(done == SENDS_ON_CLOSED))
@@ -379,29 +379,29 @@ int goro_select(struct goro_case *cases, int n)
 	done = try_unlocked(mp, cases, n);
 	if (done == NOTHING)
 		return goro_wait_int(mp, cases, (void *)(intptr_t)n, goro_park_select);
-	return leave_with(mp, done);
+	return goro_select_leave(mp, done);
 }
 
 /* ns may be NO_WAIT. */
-static int select_timeout(struct goro_case *cases, int n, int64_t ns)
+static int goro_select_within(struct goro_case *cases, int n, int64_t ns)
 {
 	struct m *mp = enter();
 	int done = try_unlocked(mp, cases, n);
 
 	if (done == NOTHING)
 		return goro_park_select_timeout(mp, cases, n, ns);
-	return leave_with(mp, done);
+	return goro_select_leave(mp, done);
 }
 
 int goro_select_default(struct goro_case *cases, int n)
 {
-	return n <= 0 ? -1 : select_timeout(cases, n, NO_WAIT);
+	return n <= 0 ? -1 : goro_select_within(cases, n, NO_WAIT);
 }
 
 int goro_select_timeout(struct goro_case *cases, int n, int64_t ns)
 {
 	if (n > 0)
-		return select_timeout(cases, n, ns > 0 ? ns : NO_WAIT);
+		return goro_select_within(cases, n, ns > 0 ? ns : NO_WAIT);
 	goro_sleep(ns);
 	return -1;
 }

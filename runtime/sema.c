@@ -98,7 +98,7 @@ static void give_up(struct context_node *node)
 	leave(mp);
 }
 
-static void check_amount(int64_t n)
+static void goro_sema_check(int64_t n)
 {
 	if (n < 0)
 		goro_panic("semaphore: a negative amount: %ld", (long)n);
@@ -108,7 +108,7 @@ void goro_sema_acquire(goro_sema *s, int64_t n)
 {
 	struct m *mp;
 
-	check_amount(n);
+	goro_sema_check(n);
 	mp = enter();
 	lock(&s->lock_);
 	if (take(s, n)) {
@@ -126,7 +126,7 @@ bool goro_sema_try_acquire(goro_sema *s, int64_t n)
 	struct m *mp;
 	bool taken;
 
-	check_amount(n);
+	goro_sema_check(n);
 	mp = enter();
 	lock(&s->lock_);
 	taken = take(s, n);
@@ -141,7 +141,7 @@ int goro_sema_acquire_context(goro_sema *s, goro_context *ctx, int64_t n)
 	int err = goro_context_err(ctx);
 	struct m *mp;
 
-	check_amount(n);
+	goro_sema_check(n);
 	if (err)
 		return err;
 	if (goro_sema_try_acquire(s, n))
@@ -172,7 +172,7 @@ void goro_sema_release(goro_sema *s, int64_t n)
 {
 	struct m *mp;
 
-	check_amount(n);
+	goro_sema_check(n);
 	mp = enter();
 	lock(&s->lock_);
 	if (unlikely(s->held_ < n)) {

@@ -55,7 +55,7 @@ static int64_t fire(struct m *mp, struct timer *timer, int64_t when, struct fire
 	return when < NEVER && when > 0 ? when : NEVER - 1;
 }
 
-static struct goro_timer *make(void *t, goro_chan *chan, uintptr_t pc)
+static struct goro_timer *goro_timer_make(void *t, goro_chan *chan, uintptr_t pc)
 {
 	struct goro_timer *timer = t;
 
@@ -131,8 +131,8 @@ static void destroy(struct goro_timer *t)
 
 goro_timer *goro_timer_new(int64_t ns)
 {
-	goro_timer *t = make(calloc(1, sizeof(*t)), goro_chan_of(int64_t, 1),
-			     (uintptr_t)__builtin_return_address(0));
+	goro_timer *t = goro_timer_make(calloc(1, sizeof(*t)), goro_chan_of(int64_t, 1),
+					(uintptr_t)__builtin_return_address(0));
 
 	start(t, ns);
 	return t;
@@ -141,7 +141,8 @@ goro_timer *goro_timer_new(int64_t ns)
 goro_chan *goro_after(int64_t ns)
 {
 	goro_chan *c = goro_chan_of(int64_t, 1);
-	goro_timer *t = make(calloc(1, sizeof(*t)), c, (uintptr_t)__builtin_return_address(0));
+	goro_timer *t =
+		goro_timer_make(calloc(1, sizeof(*t)), c, (uintptr_t)__builtin_return_address(0));
 
 	c->after = t;
 	start(t, ns);
@@ -160,7 +161,7 @@ goro_timer *goro_after_func(int64_t ns, goro_fn *fn, void *arg)
 
 	if (!fn)
 		goro_throw("go of nil func value");
-	t = make(calloc(1, sizeof(*t)), NULL, (uintptr_t)__builtin_return_address(0));
+	t = goro_timer_make(calloc(1, sizeof(*t)), NULL, (uintptr_t)__builtin_return_address(0));
 	t->fn = fn;
 	t->arg = arg;
 	start(t, ns);
@@ -202,7 +203,7 @@ goro_ticker *goro_ticker_new(int64_t ns)
 	if (ns <= 0)
 		goro_panic("non-positive interval for NewTicker");
 	k = calloc(1, sizeof(*k));
-	make(k, goro_chan_of(int64_t, 1), (uintptr_t)__builtin_return_address(0));
+	goro_timer_make(k, goro_chan_of(int64_t, 1), (uintptr_t)__builtin_return_address(0));
 	k->timer.period = ns;
 	start(&k->timer, ns);
 	return k;

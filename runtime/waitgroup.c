@@ -33,7 +33,7 @@ static __always_inline bool add_inside(struct m *mp, goro_waitgroup *wg, int del
 	return done;
 }
 
-static noinline void add_slowly(struct m *mp, goro_waitgroup *wg, int delta)
+static noinline void goro_waitgroup_add_slowly(struct m *mp, goro_waitgroup *wg, int delta)
 {
 	int32_t count;
 	bool overflow;
@@ -60,7 +60,7 @@ static __always_inline void add(goro_waitgroup *wg, int delta)
 	if (add_inside(mp, wg, delta))
 		leave(mp);
 	else
-		add_slowly(mp, wg, delta);
+		goro_waitgroup_add_slowly(mp, wg, delta);
 }
 
 void goro_waitgroup_add(goro_waitgroup *wg, int delta)
