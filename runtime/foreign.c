@@ -173,7 +173,18 @@ static bool is_ours(uint32_t tid)
 	return false;
 }
 
+static uint32_t count_ours(void)
+{
+	uint32_t n = os_thread_lives(__atomic_load_n(&sched.sysmon_tid, __ATOMIC_RELAXED)) +
+		     os_thread_lives(__atomic_load_n(&sched.reclaim_tid, __ATOMIC_RELAXED)) +
+		     os_thread_lives(goro_cold_tid());
+
+	for (uint32_t i = 0; i < goro_introspect.m_count; i++)
+		n += os_thread_lives(__atomic_load_n(&goro_ms[i]->tid, __ATOMIC_RELAXED));
+	return n;
+}
+
 bool goro_foreign_may_come(void)
 {
-	return os_other_threads(is_ours);
+	return os_other_threads(is_ours, count_ours);
 }

@@ -69,6 +69,8 @@ void os_interrupt_take(os_signal_fn *fn);
 void os_interrupt(uint32_t tid);
 void os_sched_yield(void);
 void os_write(int fd, const void *buf, size_t n);
+/* So that a report can read symbols in a process that has none left; never 0 to 2. */
+void os_free_descriptors(void);
 void os_exit_now(int status) __attribute__((noreturn));
 void os_main_stack(uintptr_t *lo, uintptr_t *hi);
 void os_thread_stack(uintptr_t *lo, uintptr_t *hi);
@@ -78,8 +80,10 @@ void os_write_to_modules(void);
 int os_at_thread_end(void (*fn)(void *));
 int os_thread_watch(void *arg);
 void os_thread_exit(void) __attribute__((noreturn));
-/* Is there a thread in the process that `ours` does not know? True if that cannot be found out. */
-bool os_other_threads(bool (*ours)(uint32_t tid));
+bool os_thread_lives(uint32_t tid);
+/* Is there a thread in the process that `ours` does not know, or are there more than those counted?
+ * True if that cannot be found out. */
+bool os_other_threads(bool (*ours)(uint32_t tid), uint32_t (*count_ours)(void));
 
 /* Each of these returns -errno when it fails, and leaves errno alone. */
 struct os_event {

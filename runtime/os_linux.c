@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -381,7 +383,21 @@ static uint32_t strangers(const char *entries, size_t n, bool (*ours)(uint32_t t
 	return found;
 }
 
-bool os_other_threads(bool (*ours)(uint32_t tid))
+/* Without a descriptor they cannot be listed. But each is a link of the directory, beside its two.
+ */
+static bool more_threads_than(uint32_t n)
+{
+	struct stat task;
+
+	return stat("/proc/self/task", &task) || task.st_nlink > n + 2;
+}
+
+bool os_thread_lives(uint32_t tid)
+{
+	return tid && !syscall(SYS_tgkill, getpid(), tid, 0);
+}
+
+bool os_other_threads(bool (*ours)(uint32_t tid), uint32_t (*count_ours)(void))
 {
 	char entries[4096] __attribute__((aligned(8)));
 	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -389,7 +405,7 @@ bool os_other_threads(bool (*ours)(uint32_t tid))
 	long n;
 
 	if (fd < 0)
-		return true;
+		return more_threads_than(count_ours() + SAN_THREADS);
 	while ((n = syscall(SYS_getdents64, fd, entries, sizeof(entries))) > 0)
 		found += strangers(entries, (size_t)n, ours);
 	close(fd);
@@ -426,6 +442,31 @@ void os_write(int fd, const void *buf, size_t n)
 		at += k;
 		n -= (size_t)k;
 	}
+}
+
+/*
+ * More are allowed by the hard limit, mostly. If not, the highest are closed: the process is about
+ * to end, and what its threads do with them until then fails.
+ */
+void os_free_descriptors(void)
+{
+	enum { WANTED = 16 };
+	struct rlimit limit;
+	rlim_t soft;
+	int fd = dup(STDERR_FILENO);
+
+	if (fd >= 0) {
+		close(fd);
+		return;
+	}
+	if (errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	soft = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max - soft > WANTED ? soft + WANTED : limit.rlim_max;
+	if (limit.rlim_cur > soft && !setrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	for (rlim_t i = 0; i < WANTED && soft - i > STDERR_FILENO + 1; i++)
+		close((int)(soft - i - 1));
 }
 
 void os_exit_now(int status)

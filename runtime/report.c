@@ -214,6 +214,9 @@ static void write_all(void *arg)
 
 void goro_report_write(const struct report *r)
 {
-	if (level != REPORT_NONE && !goro_aside(write_all, (void *)r))
+	if (level == REPORT_NONE)
+		return;
+	os_free_descriptors();
+	if (!goro_aside(write_all, (void *)r))
 		write_all((void *)r);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Reports that end the process: deadlock and panic. Go's words, status 2. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -76,6 +78,50 @@ static void deadlock_of_a_crowd(void)
 	wait_here(goro_chan_make(0, 0));
 }
 
+static void use_up_descriptors(rlim_t soft, rlim_t hard)
+{
+	check(!setrlimit(RLIMIT_NOFILE, &(struct rlimit){ soft, hard }));
+	while (dup(STDOUT_FILENO) >= 0)
+		;
+	check_eq(errno, EMFILE);
+}
+
+/* A directory is read to see that nobody else can come, and files for symbols and lines. */
+static void deadlock_without_descriptors(rlim_t soft, rlim_t hard)
+{
+	use_up_descriptors(soft, hard);
+	go(receiver, goro_chan_make(0, 0));
+	wait_here(goro_chan_make(0, 0));
+}
+
+static void deadlock_at_the_soft_limit(void)
+{
+	deadlock_without_descriptors(40, 100);
+}
+
+static void deadlock_at_the_hard_limit(void)
+{
+	deadlock_without_descriptors(40, 40);
+}
+
+static void *closes_late(void *c)
+{
+	usleep(200000);
+	goro_chan_close(c);
+	return NULL;
+}
+
+static void who_may_call_yet_without_descriptors(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+	pthread_t thread;
+
+	use_up_descriptors(40, 40);
+	check(!pthread_create(&thread, NULL, closes_late, c));
+	wait_here(c);
+	check(!pthread_join(thread, NULL));
+}
+
 static void who_sleeps_is_no_deadlock(void)
 {
 	goro_chan *a = goro_chan_make(0, 0), *b = goro_chan_make(0, 0);
@@ -135,6 +181,10 @@ static void panics_at_once(void)
 #define PANIC	      "^panic: the answer is 42$"
 #define ANY	      "[1-9][0-9]*"
 #define CREATED_BY(f) "^created by " f " in goroutine 1$"
+#define LINE	      "\n\t.*test_fatal\\.c:[1-9]"
+#define WITHOUT_DESCRIPTORS                                          \
+	"^goroutine 1 \\[chan receive\\]:\nwait_here\\(...\\)" LINE, \
+		"^goroutine " ANY " \\[chan receive\\]:\nwait_here\\(...\\)" LINE, "^receiver\\("
 
 static const struct check_case cases[] = {
 	{ .name = "deadlock_of_main_alone",
@@ -151,6 +201,14 @@ static const struct check_case cases[] = {
 	  .run = deadlock_of_a_crowd,
 	  DIES = { ASLEEP, "^goroutine " ANY " \\[chan send, \"the last\"\\]:$", "^sender\\(",
 		   CREATED_BY("deadlock_of_a_crowd") } },
+	{ .name = "deadlock_at_the_soft_limit",
+	  .run = deadlock_at_the_soft_limit,
+	  DIES = { ASLEEP, WITHOUT_DESCRIPTORS } },
+	{ .name = "deadlock_at_the_hard_limit",
+	  .run = deadlock_at_the_hard_limit,
+	  DIES = { ASLEEP, WITHOUT_DESCRIPTORS } },
+	{ .name = "who_may_call_yet_without_descriptors",
+	  .run = who_may_call_yet_without_descriptors },
 	{ .name = "deadlock_without_stacks",
 	  .run = deadlock_of_several,
 	  DIES = { ASLEEP },
