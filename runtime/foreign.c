@@ -140,6 +140,8 @@ struct m *goro_foreign_attach(void)
 	mp = goro_m_new();
 	if (!mp) {
 		unlock_always(&sched.lock);
+		if (goro_introspect.m_count < M_MAX)
+			goro_throw("out of memory: a thread calls for the first time");
 		goro_throw("too many threads call: there are %u", M_MAX);
 	}
 	gp = goro_g_take();

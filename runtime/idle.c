@@ -39,6 +39,7 @@ void goro_idle_p_put(struct p *pp)
 		return;
 	}
 	atomic_store_explicit(&pp->status, P_IDLE, memory_order_release);
+	pp->stranded = false;
 	pp->link = sched.idle_p;
 	sched.idle_p = pp;
 	atomic_fetch_add(&sched.nidle_p, 1);
@@ -204,7 +205,33 @@ void goro_start_m(struct p *pp, bool spinning, struct g *next)
 	if (spinning)
 		atomic_fetch_sub(&sched.nspinning, 1);
 	goro_idle_p_put(pp);
+	if (!stopping && !spinning) {
+		pp->stranded = true;
+		atomic_store(&sched.stranded, true);
+	}
 	unlock_always(&sched.lock);
+}
+
+/*
+ * There was no thread for a P that is needed, and no worker slept; but one may have been about to,
+ * and have looked for work before. It is that P that must be given away, and not any: what is next
+ * in its queue is hard to steal. sysmon tries until there is none.
+ */
+void goro_start_stranded(void)
+{
+	struct p **at = &sched.idle_p, *pp;
+
+	lock_always(&sched.lock);
+	while ((pp = *at) && !pp->stranded)
+		at = &pp->link;
+	if (!pp) {
+		atomic_store(&sched.stranded, false);
+		unlock_always(&sched.lock);
+		return;
+	}
+	*at = pp->link;
+	atomic_fetch_sub(&sched.nidle_p, 1);
+	goro_start_m(pp, false, NULL);
 }
 
 void goro_wake_worker_slow(void)

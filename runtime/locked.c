@@ -65,7 +65,7 @@ void goro_release_p(struct m *mp)
 static void start_pinned(struct p *pp, struct g *gp)
 {
 	struct m *mp = goro_m_new();
-	int err = -1;
+	int err = -ENOMEM;
 
 	if (mp) {
 		gp->ext->m = mp;

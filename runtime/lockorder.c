@@ -56,13 +56,16 @@ void goro_order_init(void)
 {
 	const char *s = getenv("GORO_LOCKORDER");
 
-	if (!s || strcmp(s, "1") != 0)
+	if (!s || !*s || strcmp(s, "0") == 0)
 		return;
+	if (strcmp(s, "1") != 0)
+		goro_throw("GORO_LOCKORDER=%s: not 0 or 1", s);
 	order.edges = os_reserve(sizeof(*order.edges) * (EDGES_MAX + 1));
 	order.mask = 4 * 65536 - 1;
 	order.table = os_reserve(sizeof(*order.table) * (order.mask + 1ul));
-	if (order.edges && order.table)
-		goro_lockorder = ORDER_ON;
+	if (!order.edges || !order.table)
+		goro_throw("out of memory: the order of locks (GORO_LOCKORDER)");
+	goro_lockorder = ORDER_ON;
 }
 
 uint32_t goro_order_number(void)

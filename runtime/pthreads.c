@@ -369,7 +369,9 @@ void goro_pthread_init(void)
 		goro_throw("GORO_DEBUG=%s: what can be asked for is pthread", s);
 	held.v = os_reserve(HELD_MAX * sizeof(*held.v));
 	held.bucket = os_reserve(BUCKETS * sizeof(struct held *));
-	sched.pthreads = held.v && held.bucket;
+	if (!held.v || !held.bucket)
+		goro_throw("out of memory: the locks that are held (GORO_DEBUG=pthread)");
+	sched.pthreads = true;
 }
 
 void goro_pthread_start(void)

@@ -199,6 +199,7 @@ struct p {
 	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
 	uint64_t children_since;    /* coarse, see runq_take_child() */
 	bool branch;		    /* children were run before others since the last turn */
+	bool stranded;		    /* idle, but needed: sched.lock, see idle.c */
 	uint64_t global_since;	    /* coarse: then the global queue had its turn */
 	uint32_t id;
 	_Atomic uint32_t status;
@@ -332,6 +333,7 @@ struct sched {
 	_Atomic uint64_t runq_len; /* of the global queue: see globalq.c */
 	struct p *idle_p;
 	_Atomic uint32_t nidle_p;
+	_Atomic bool stranded; /* there was no thread for a P: see idle.c */
 	struct m *idle_m;
 	struct m *free_m; /* records whose threads have ended */
 	_Atomic uint32_t nspinning;

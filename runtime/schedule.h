@@ -24,6 +24,7 @@ int goro_m_start_thread(struct m *mp);
 /* These release it. Give pp away: to a sleeping worker or a new one, which runs `next` first if
  * there is one; to whoever may run `next`; or to nobody, if nobody needs it. */
 void goro_start_m(struct p *pp, bool spinning, struct g *next);
+void goro_start_stranded(void);
 void goro_pass_p(struct p *pp, struct g *next);
 void goro_release_p(struct m *mp);
 

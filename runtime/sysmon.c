@@ -154,7 +154,9 @@ static bool watch(struct p *pp, int64_t now)
 
 static bool all_idle(void)
 {
-	return atomic_load(&sched.nidle_p) == (uint32_t)sched.nprocs && !atomic_load(&sched.nlost);
+	return atomic_load(&sched.nidle_p) == (uint32_t)sched.nprocs &&
+	       !atomic_load(&sched.nlost) &&
+	       !atomic_load_explicit(&sched.stranded, memory_order_relaxed);
 }
 
 /* Nothing runs: sleep until a P is taken again, or there is something to tidy up. */
@@ -201,6 +203,8 @@ static void sysmon(void *unused)
 		for (int i = 0; i < sched.nprocs; i++)
 			acted |= watch(goro_ps[i], now);
 		goro_netpoll_backstop((uint64_t)now);
+		if (unlikely(atomic_load_explicit(&sched.stranded, memory_order_relaxed)))
+			goro_start_stranded();
 		tidy = goro_scavenge(now);
 		cold = goro_cold_tick(now);
 		tidy = cold < tidy ? cold : tidy;

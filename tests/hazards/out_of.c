@@ -27,6 +27,7 @@ void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t of
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
 int __real_epoll_create1(int flags);
+FILE *__real_open_memstream(char **text, size_t *size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
@@ -34,6 +35,7 @@ void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t of
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
 int __wrap_epoll_create1(int flags);
+FILE *__wrap_open_memstream(char **text, size_t *size);
 
 static long asked, fail_at = -1;
 static bool for_ever;
@@ -97,6 +99,14 @@ int __wrap_epoll_create1(int flags)
 	return -1;
 }
 
+FILE *__wrap_open_memstream(char **text, size_t *size)
+{
+	if (!fails())
+		return __real_open_memstream(text, size);
+	errno = ENOMEM;
+	return NULL;
+}
+
 /* ---- the workload ---------------------------------------------------------------------------- */
 
 /* It has worked, or there was too little of something. */
@@ -123,13 +133,14 @@ static void done_by_copy(void *big)
 	goro_waitgroup_done(((struct big *)big)->wg);
 }
 
+/* More than a processor's queue takes. */
 static void goroutines(void)
 {
 	struct big args = { 0 };
 	goro_waitgroup wg = { 0 };
 
 	args.wg = &wg;
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 600; i++) {
 		goro_waitgroup_add(&wg, 1);
 		go(done, &wg);
 	}
@@ -309,6 +320,71 @@ static void files(void)
 	goro_close(fd);
 }
 
+static void *calls_in(void *wg)
+{
+	goro_waitgroup_done(wg);
+	return NULL;
+}
+
+/* The program's own and the runtime's, which has more to do now. */
+static void threads(void)
+{
+	goro_waitgroup wg = { 0 };
+	int procs = goro_maxprocs();
+	pthread_t own;
+
+	goro_waitgroup_add(&wg, 2);
+	check(!__real_pthread_create(&own, NULL, calls_in, &wg));
+	goro_go_with(&(struct goro_options){ .pinned = true }, done, &wg);
+	goro_set_maxprocs(procs + 2);
+	goro_waitgroup_wait(&wg);
+	goro_set_maxprocs(procs);
+	check(!pthread_join(own, NULL));
+}
+
+static void answer_late(void *c)
+{
+	goro_chan_recv(c, NULL);
+}
+
+static void marks(void)
+{
+	goro_chan *c = goro_chan_make(0, 0);
+	goro_leak_mark *mark = goro_mark_leaks();
+	char *left;
+
+	go(answer_late, c);
+	left = goro_leaks_since(mark, 0);
+	check(!left || strstr(left, "answer_late") || strstr(left, "1 goroutine"));
+	free(left);
+	goro_chan_send(c, NULL);
+	left = goro_stack();
+	check(!left || strstr(left, "goroutine 1 "));
+	free(left);
+}
+
+/* With GORO_LOCKORDER in both orders, with GORO_DEBUG held over a wait: that is to be said. */
+static void locks(void)
+{
+	static goro_mutex a, b;
+	static goro_rwmutex rw;
+	static pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+
+	for (int i = 0; i < 2; i++) {
+		goro_mutex_lock(i ? &a : &b);
+		goro_rwmutex_rlock(&rw);
+		goro_mutex_lock(i ? &b : &a);
+		goro_mutex_unlock(&a);
+		goro_rwmutex_runlock(&rw);
+		goro_mutex_unlock(&b);
+	}
+	goro_lock_os_thread(); /* so that it may be unlocked */
+	goro_unlock_os_thread();
+	pthread_mutex_lock(&own);
+	goro_yield();
+	pthread_mutex_unlock(&own);
+}
+
 static void recovers(void *arg)
 {
 	(void)arg;
@@ -323,8 +399,8 @@ static void panics(void *arg)
 
 static void work(void)
 {
-	void (*const parts[])(void) = { goroutines, channels, times, contexts,
-					together,   network,  files };
+	void (*const parts[])(void) = { goroutines, channels, times,   contexts, together,
+					network,    files,    threads, marks,	 locks };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		parts[i]();
@@ -359,8 +435,8 @@ static long run_with(long at, bool ever)
 	good = !run.timed_out &&
 	       ((run.status == 0 && count) ||
 		(run.status == 2 &&
-		 check_match(run.err,
-			     "^(fatal error|panic): .*(out of memory|cannot start a thread)")));
+		 check_match(run.err, "^(fatal error|panic): .*(out of memory|cannot start a "
+				      "thread|no thread)")));
 	if (!good) {
 		printf("without the %ldth%s: status %d%s\n%s%s", at, ever ? " and all later" : "",
 		       run.status, run.timed_out ? ", too late" : "", run.out, run.err);
@@ -371,23 +447,38 @@ static long run_with(long at, bool ever)
 	return at ? run.status : result;
 }
 
-int main(int argc, char **argv)
+/* What is only asked for with the setting, NAME=VALUE or none. */
+static void fail_everywhere(const char *setting)
 {
 	long n, died = 0, lived = 0;
 
-	if (argc > 1 && !strcmp(argv[1], "work")) {
-		work();
-		return 0;
-	}
-	(void)argv;
-	setenv("GORO_TRACEBACK", "none", 1);
+	if (setting)
+		putenv(strdup(setting));
 	n = run_with(0, false);
 	check(n > 30);
 	for (long at = 1; at <= n + 2; at++)
 		for (int ever = 0; ever < 2; ever++)
 			*(run_with(at, ever) ? &died : &lived) += 1;
-	printf("%ld requests: %ld runs came to their end without, %ld said what they lacked\n", n,
-	       lived, died);
+	printf("%s%s%ld requests: %ld runs came to their end without, %ld said what they lacked\n",
+	       setting ? setting : "", setting ? ": " : "", n, lived, died);
 	check(died > 0 && lived > 0);
+	if (setting)
+		putenv(strndup(setting, strcspn(setting, "=")));
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const settings[] = { "GORO_LOCKORDER=1", "GORO_DEBUG=pthread",
+						"GORO_COLD=0.001", "GORO_RECLAIM=ask" };
+
+	if (argc > 1 && !strcmp(argv[1], "work")) {
+		work();
+		return 0;
+	}
+	setenv("GORO_TRACEBACK", "none", 1);
+	if (argc == 1)
+		fail_everywhere(NULL);
+	for (size_t i = 0; argc > 1 && i < sizeof(settings) / sizeof(settings[0]); i++)
+		fail_everywhere(settings[i]);
 	return 0;
 }

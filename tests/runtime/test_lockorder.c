@@ -317,6 +317,11 @@ static const struct check_case cases[] = {
 	{ .name = "memory_that_is_used_again", .run = memory_that_is_used_again, SILENT },
 	{ .name = "many_at_once", .run = many_at_once, SILENT },
 	{ .name = "off", .run = off, .never = "warning" },
+	{ .name = "bad_setting",
+	  .run = off,
+	  .env = "GORO_LOCKORDER=yes",
+	  .status = 2,
+	  .says = { "^fatal error: GORO_LOCKORDER=yes: not 0 or 1\n$" } },
 };
 
 int main(int argc, char **argv)
