@@ -57,7 +57,7 @@ void goro_foreign_end(void)
  * it: all that was main's is over, and the others run on, here too. (Who loaded us on a thread that
  * is not the process's first keeps the id 1, and takes nothing along.)
  */
-static void worker_ends(struct m *mp)
+static void goro_worker_ends(struct m *mp)
 {
 	struct g *gp = mp->curg;
 
@@ -71,7 +71,7 @@ static void worker_ends(struct m *mp)
 	goro_exit();
 }
 
-static void at_thread_end(void *arg)
+static void goro_at_thread_end(void *arg)
 {
 	struct m *mp = getm();
 
@@ -80,12 +80,12 @@ static void at_thread_end(void *arg)
 	if (atomic_load_explicit(&mp->foreign, memory_order_relaxed))
 		detach(mp);
 	else
-		worker_ends(mp);
+		goro_worker_ends(mp);
 }
 
 void goro_thread_ends_init(void)
 {
-	if (os_at_thread_end(at_thread_end))
+	if (os_at_thread_end(goro_at_thread_end))
 		goro_throw("no key left to see the end of threads by (PTHREAD_KEYS_MAX)");
 }
 

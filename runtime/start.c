@@ -75,7 +75,7 @@ static void in_fork_child(void)
 }
 
 /* The thread that starts the runtime becomes the main goroutine, on the stack that it has. */
-static void start(void)
+static void goro_start_runtime(void)
 {
 	static struct g0_stack {
 		char bytes[256 * 1024];
@@ -143,7 +143,7 @@ static void start(void)
 __attribute__((constructor(200))) static void start_at_load(void)
 {
 	if (!goro_ms[0])
-		start();
+		goro_start_runtime();
 }
 
 /* No m: the library's constructor has not run yet, or the thread is not one of ours. */
@@ -153,7 +153,7 @@ struct m *goro_enter_slow(void)
 		goro_throw("goroutines do not exist in a fork()ed child; "
 			   "use posix_spawn(), exec at once, or fork before the first of them");
 	if (!goro_ms[0])
-		start();
+		goro_start_runtime();
 	if (goro_tls_blocking)
 		goro_throw("called from inside goro_blocking(), which is no goroutine's place");
 	return getm() ? getm() : goro_foreign_attach();
