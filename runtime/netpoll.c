@@ -23,6 +23,7 @@
  * there is other work (a sleeping worker costs the same to wake and lets the poller poll).
  */
 #include <errno.h>
+#include <string.h>
 
 #include "netpoll.h"
 
@@ -146,8 +147,13 @@ struct g_chain goro_netpoll(int64_t timeout_ns)
 {
 	struct os_event events[EVENTS_MAX];
 	struct g_chain list = { 0 };
-	int n = os_poll_wait(atomic_load(&poll_fd), events, EVENTS_MAX, timeout_ns);
+	int n;
 
+	/* While we sleep in here nothing shall lie in it that was on this stack before: see
+	 * os_wipe_below(). */
+	if (timeout_ns)
+		memset(events, 0, sizeof(events));
+	n = os_poll_wait(atomic_load(&poll_fd), events, EVENTS_MAX, timeout_ns);
 	if (n < 0 && n != -EINTR)
 		goro_throw("waiting for descriptors failed with error %d; "
 			   "did the program close descriptor %d, which is the runtime's?",
