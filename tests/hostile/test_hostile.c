@@ -220,15 +220,6 @@ static void test_list(void **state)
 
 /* ---- lies ------------------------------------------------------------------------------------ */
 
-/* Our own: on a busy machine any time may pass. Who only waits for ever is seen by ctest. */
-static int64_t processor_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 static void survive(const char *const argv[])
 {
 	pid_t pid = program_start(argv);

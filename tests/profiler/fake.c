@@ -338,6 +338,20 @@ void fake_free(struct fake *f)
 	free(f);
 }
 
+void fake_waiters(struct fake *f, unsigned g, uint64_t at, unsigned n, uint64_t last)
+{
+	fake_set(f, g, GORO_FIELD_g_status, GORO_STATE_WAITING | (uint64_t)GORO_REASON_SELECT << 8);
+	fake_set(f, g, GORO_FIELD_g_waiting, at);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t w = at + 64 * i;
+
+		fake_store(f, w, GORO_FIELD_waiter_object, FAKE_OBJECTS + 256 * i);
+		fake_store(f, w, GORO_FIELD_waiter_kind,
+			   i % 2 ? GORO_REASON_CHAN_SEND : GORO_REASON_CHAN_RECV);
+		fake_store(f, w, GORO_FIELD_waiter_next_of_g, i + 1 < n ? w + 64 : last);
+	}
+}
+
 struct goro_scope *fake_open(struct fake *f)
 {
 	struct goro_scope *scope = NULL;

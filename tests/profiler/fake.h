@@ -59,6 +59,8 @@ uint64_t fake_g(unsigned i); /* its address */
 void fake_set(struct fake *f, unsigned i, enum goro_field_id field, uint64_t value);
 /* Store a field of the structure at address. */
 void fake_store(struct fake *f, uint64_t address, enum goro_field_id field, uint64_t value);
+/* Goroutine g selects: n waiter records from `at` on, the last one followed by `last`. */
+void fake_waiters(struct fake *f, unsigned g, uint64_t at, unsigned n, uint64_t last);
 
 /* What must work: a scope of it, which owns its target, and a look. */
 struct goro_scope *fake_open(struct fake *f);

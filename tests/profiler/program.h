@@ -18,6 +18,8 @@ pid_t program_start(const char *const argv[]);
 void program_stop(pid_t pid);
 
 int64_t now_ns(void);
+/* Our own processor time, for what may not cost much: on a busy machine any time may pass. */
+int64_t processor_ns(void);
 void nap(void); /* between two questions */
 
 /* Open it once its runtime has started; fails the test otherwise. */
