@@ -22,7 +22,7 @@
 
 #include "schedule.h"
 
-enum { G0_STACK = 256 * 1024 };
+enum { G0_STACK = 1024 * 1024 }; /* as other workers' */
 
 /* Other keys' destructors may still call us: then it is attached anew. */
 static void detach(struct m *mp)

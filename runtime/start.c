@@ -26,6 +26,7 @@ static long env_number(const char *name, long min, long max, long otherwise)
 	if (!s || !*s)
 		return otherwise;
 	v = strtol(s, &end, 10);
+	v = v > max ? max + 1 : v; /* what follows does not overflow */
 	if (end != s && (*end == 'k' || *end == 'K'))
 		v *= 1024, end++;
 	else if (end != s && (*end == 'm' || *end == 'M'))
@@ -78,7 +79,7 @@ static void in_fork_child(void)
 static void goro_start_runtime(void)
 {
 	static struct g0_stack {
-		char bytes[256 * 1024];
+		char bytes[1024 * 1024]; /* as other workers': goro_blocking() runs on it */
 	} * g0_stack;
 	bool memory;
 	int n;

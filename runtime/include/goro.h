@@ -845,8 +845,8 @@ GORO_API int goro_connect(int fd, const void *addr, uint32_t len);
 
 /*
  * Run fn(arg), which may sit in the kernel or in a library for long, while other goroutines use the
- * processor: name lookups, file locks, wait(). It runs on a big stack of its thread's own, is not
- * limited by GORO_MAXPROCS, and must not call this API. It takes some microseconds; a call that
+ * processor: name lookups, file locks, wait(). It runs on a stack of its thread's own, of 1 MiB, is
+ * not limited by GORO_MAXPROCS, and must not call this API. It takes some microseconds; a call that
  * blocks without it only delays others for 10 ms, after which its processor is taken away.
  */
 GORO_API void goro_blocking(goro_fn *fn, void *arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files, pipes, terminals in their usual state: calls that block run aside. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -304,6 +305,46 @@ static void come_back(void *arg)
 	goro_yield();
 }
 
+static void use_900k(void *used)
+{
+	volatile char room[900 * 1024];
+
+	for (size_t i = 0; i < sizeof(room); i += 1024)
+		room[i] = 1;
+	*(bool *)used = room[0];
+}
+
+static void blocks_with_900k(void *wg)
+{
+	bool used = false;
+
+	goro_blocking(use_900k, &used);
+	check(used);
+	if (wg)
+		goro_waitgroup_done(wg);
+}
+
+static void *blocks_on_a_thread(void *unused)
+{
+	blocks_with_900k(unused);
+	return NULL;
+}
+
+/* On whichever thread: the first one, a worker's, one of the program's own. */
+static void room_in_blocking(void)
+{
+	goro_waitgroup wg = { 0 };
+	pthread_t own;
+
+	blocks_with_900k(NULL);
+	goro_waitgroup_add(&wg, 10);
+	for (int i = 0; i < 10; i++)
+		go(blocks_with_900k, &wg);
+	goro_waitgroup_wait(&wg);
+	check(!pthread_create(&own, NULL, blocks_on_a_thread, NULL));
+	check(!pthread_join(own, NULL));
+}
+
 static void runtime_in_blocking(void)
 {
 	goro_blocking(come_back, NULL);
@@ -337,6 +378,7 @@ int main(int argc, char **argv)
 		{ .name = "is_seen_as_such", .run = is_seen_as_such },
 		{ .name = "polled_beside_it", .run = polled_beside_it },
 		{ .name = "many_short_ones", .run = many_short_ones },
+		{ .name = "room_in_blocking", .run = room_in_blocking },
 		{ .name = "runtime_in_blocking",
 		  .run = runtime_in_blocking,
 		  .status = 2,
