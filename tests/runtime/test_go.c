@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting, ending, identity, yield, sleep. Whose turn it is: test_sched.c. */
 #include <errno.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,6 +98,32 @@ static void argument_sizes(void)
 		goro_chan_recv(sums, &sum);
 		check_eq(sum, 3 * n);
 	}
+}
+
+/* Within one goroutine, also when it has waited and is on another thread. */
+static void jump_back(void *wg)
+{
+	for (volatile int i = 0; i < 50; i++) {
+		volatile int jumps = 0;
+		jmp_buf back;
+
+		if (setjmp(back) < 3) {
+			goro_yield();
+			longjmp(back, ++jumps);
+		}
+		check_eq(jumps, 3);
+	}
+	goro_waitgroup_done(wg);
+}
+
+static void jumps_in_a_crowd(void)
+{
+	goro_waitgroup wg = { 0 };
+
+	goro_waitgroup_add(&wg, 100);
+	for (int i = 0; i < 100; i++)
+		go(jump_back, &wg);
+	goro_waitgroup_wait(&wg);
 }
 
 /* Bigger than a stack; and then there is still a stack. */
@@ -448,6 +475,7 @@ static const struct check_case cases[] = {
 	{ .name = "argument_by_value", .run = argument_by_value },
 	{ .name = "argument_sizes", .run = argument_sizes },
 	{ .name = "big_arguments", .run = big_arguments },
+	{ .name = "jumps_in_a_crowd", .run = jumps_in_a_crowd },
 	{ .name = "ids", .run = ids },
 	{ .name = "ids_are_unique", .run = ids_are_unique },
 	{ .name = "count", .run = count },
