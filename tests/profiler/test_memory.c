@@ -55,9 +55,9 @@ static const struct row of_many[] = {
 };
 
 /*
- * Two looks are there at once, of 40 bytes and some 10 for what is waited for, and 8 for growth. How
- * much of files and libraries is in RAM differs by some 20 bytes for each from run to run; a look
- * more costs 50, and whole records 200.
+ * Two looks are there at once, of 40 bytes and some 10 for what is waited for, and 8 for growth.
+ * How much of files and libraries is in RAM differs by some 20 bytes for each from run to run; a
+ * look more costs 50, and whole records 200.
  */
 static const struct row of_very_many[] = {
 	{ 130, { "goro", "record", "-d", "0", "-o", "/dev/null", "PID" } },
