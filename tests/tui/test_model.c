@@ -194,6 +194,29 @@ static void set_filter(const char *text)
 	model_set_filter(&m, f);
 }
 
+/* With a filter what is new counts from when that was set; without one again from the mark. */
+static void test_mark_with_filter(void **state)
+{
+	(void)state;
+	tick();
+	tick();
+	assert_int_equal(m.groups[0].since_mark, 23);
+	set_filter("gid>0");
+	assert_int_equal(m.groups[0].since_mark, 0);
+	tick();
+	assert_int_equal(m.groups[0].since_mark, 23);
+	model_set_group_key(&m, GORO_BY_STATE);
+	assert_int_equal(m.groups[0].since_mark, 23);
+	model_set_filter(&m, NULL);
+	assert_int_equal(m.groups[0].since_mark, 46);
+	set_filter("gid>0");
+	tick();
+	model_mark(&m);
+	assert_int_equal(m.groups[0].since_mark, 0);
+	model_set_filter(&m, NULL);
+	assert_int_equal(m.groups[0].since_mark, 0);
+}
+
 static void test_filter_thins_groups(void **state)
 {
 	(void)state;
@@ -329,6 +352,7 @@ int main(void)
 		TEST(test_goroutine_that_ends_leaves_the_row),
 		TEST(test_history_and_rates),
 		TEST(test_mark),
+		TEST(test_mark_with_filter),
 		TEST(test_filter_thins_groups),
 		TEST(test_members_of_each_kind),
 		TEST(test_activity_counts),
