@@ -139,8 +139,10 @@ struct m *goro_foreign_attach(void)
 	lock_always(&sched.lock);
 	mp = goro_m_new();
 	if (!mp) {
+		bool full = goro_introspect.m_count >= M_MAX;
+
 		unlock_always(&sched.lock);
-		if (goro_introspect.m_count < M_MAX)
+		if (!full)
 			goro_throw("out of memory: a thread calls for the first time");
 		goro_throw("too many threads call: there are %u", M_MAX);
 	}

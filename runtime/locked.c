@@ -77,7 +77,8 @@ static void start_pinned(struct p *pp, struct g *gp)
 	}
 	if (err)
 		goro_throw("no thread for a pinned goroutine: there are %u of at most %u, error %d",
-			   goro_introspect.m_count, M_MAX, -err);
+			   __atomic_load_n(&goro_introspect.m_count, __ATOMIC_RELAXED), M_MAX,
+			   -err);
 }
 
 void goro_pass_p(struct p *pp, struct g *next)
