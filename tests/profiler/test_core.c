@@ -400,15 +400,6 @@ static off_t copy_sparse(int from, int to)
 	return end;
 }
 
-/* Ours: a machine may be so busy that a look takes long. */
-static int64_t processor_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Look at what may be anything: an error of one line, or a snapshot; soon, and no crash. */
 static void look_at_damage(const char *path, bool cut)
 {
