@@ -163,9 +163,10 @@ static noinline void join_crowd(struct p *pp, struct goro_waiter *w)
 static __always_inline bool chan_wait(struct m *mp, goro_chan *c, struct waitq *q, void *elem,
 				      enum goro_reason reason)
 {
+	struct g *gp = mp->curg;
 	struct goro_waiter w;
 
-	w.g = mp->curg;
+	w.g = gp;
 	w.object = c;
 	w.next_of_g = NULL;
 	w.elem = elem;
@@ -176,8 +177,8 @@ static __always_inline bool chan_wait(struct m *mp, goro_chan *c, struct waitq *
 	if (q->last)
 		join_crowd(mp->p, &w);
 	waitq_push(&q->first, &q->last, &w);
-	record_waiting(w.g, &w);
-	mp = park(mp, reason, c, &c->lock);
+	record_waiting(gp, &w);
+	mp = park(mp, gp, reason, c, &c->lock);
 	leave(mp);
 	return w.ok;
 }

@@ -136,6 +136,11 @@ static inline bool half_is_negative(const uint16_t *half)
 	return __atomic_load_n(half, __ATOMIC_ACQUIRE) >> 15;
 }
 
+static inline bool half_has(const uint16_t *half, uint8_t mask)
+{
+	return __atomic_load_n(half, __ATOMIC_ACQUIRE) & mask;
+}
+
 /* `yield` is a no-op on most cores; `isb` waits some ten nanoseconds. */
 static inline void cpu_relax(void)
 {

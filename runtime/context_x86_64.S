@@ -24,7 +24,7 @@
  * with where to go on in rcx. No call and no ret: the processor foretells where a ret goes by the
  * calls that it has seen, and those were of another stack. A jump it foretells by what came before.
  */
-	.p2align 5
+	.p2align 6
 	.globl	goro_context_switch
 	.hidden	goro_context_switch
 	.type	goro_context_switch, @function
@@ -146,7 +146,7 @@ goro_entry_end:
  * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in
  * here are the same for all that waits, so that they are foretold right whoever else ran meanwhile.
  */
-	.p2align 4
+	.p2align 6
 	.globl	goro_wait, goro_wait_int
 	.hidden	goro_wait, goro_wait_int
 	.type	goro_wait, @function

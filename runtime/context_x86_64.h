@@ -158,6 +158,18 @@ static inline bool half_is_negative(const uint16_t *half)
 	return negative;
 }
 
+/* `mask`: of the lower byte, which needs no operand that is slow to decode. */
+static inline bool half_has(const uint16_t *half, uint8_t mask)
+{
+	bool has;
+
+	__asm__ volatile("testb	%2, %1"
+			 : "=@ccnz"(has)
+			 : "m"(*(const uint8_t *)half), "qi"(mask)
+			 : "memory");
+	return has;
+}
+
 static inline void cpu_relax(void)
 {
 	__builtin_ia32_pause();

@@ -86,9 +86,14 @@ static inline bool g_is_foreign(const struct g *gp)
 	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_FOREIGN;
 }
 
+/* ready() asks it of everybody. */
 static inline bool g_is_locked(const struct g *gp)
 {
+#if GORO_TSAN
 	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_LOCKED;
+#else
+	return half_has((const uint16_t *)&gp->flags, GORO_FLAG_LOCKED);
+#endif
 }
 
 /* ---- measure.c ---------------------------------------------------------------------------------

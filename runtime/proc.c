@@ -37,7 +37,7 @@ static uint32_t next_tomb;
 
 struct m *goro_park(struct m *mp, enum goro_reason reason, void *object, uint32_t *l)
 {
-	return park(mp, reason, object, l);
+	return park(mp, mp->curg, reason, object, l);
 }
 
 struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
@@ -47,9 +47,9 @@ struct m *goro_park_word(struct m *mp, enum goro_reason reason, void *object,
 
 	record_park(gp, object);
 	mp->post = POST_PARK_WORD;
-	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
+	mp->post_state = (uint16_t)G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_word = word;
-	return switch_to(mp, gp, pick_or_g0(mp, false));
+	return switch_to(mp, gp, pick_or_g0(mp, gp, false));
 }
 
 /* The rest of after_switch(): all but a park with one lock. */
@@ -314,7 +314,7 @@ void goro_exit(void)
 	}
 	g_end(mp, gp);
 	mp->post = POST_DEAD;
-	switch_to(mp, gp, pick_or_g0(mp, false));
+	switch_to(mp, gp, pick_or_g0(mp, gp, false));
 	__builtin_unreachable();
 }
 

@@ -273,8 +273,8 @@ struct m {
 	_Atomic uint32_t lost_p;     /* LOST_*: sysmon's half of the hand-shake */
 	struct p *p;
 	struct g *curg;
-	enum post post;
-	uint32_t post_state; /* g.state of who parks */
+	uint16_t post;	     /* enum post */
+	uint16_t post_state; /* g.state of who parks: both in one store */
 	struct g *post_g;
 	uint32_t *post_lock;
 	uint32_t **post_order;

@@ -149,9 +149,9 @@ static __always_inline struct g *pick(struct p *pp, const struct g *parent)
  * before it makes the stack. Else all others that come to the same channel waited for it, and two
  * workers started goroutines no faster than one.
  */
-static __always_inline struct g *pick_or_g0(struct m *mp, bool locks)
+static __always_inline struct g *pick_or_g0(struct m *mp, const struct g *gp, bool locks)
 {
-	struct g *next = pick(mp->p, mp->curg);
+	struct g *next = pick(mp->p, gp);
 
 	if (!next)
 		return &mp->g0;
@@ -163,17 +163,15 @@ static __always_inline struct g *pick_or_g0(struct m *mp, bool locks)
 	return next;
 }
 
-/* goro_park(), inlined where it is worth it. */
-static __always_inline struct m *park(struct m *mp, enum goro_reason reason, void *object,
-				      uint32_t *l)
+/* goro_park(), inlined where it is worth it. gp: mp->curg, which a compiler would load again. */
+static __always_inline struct m *park(struct m *mp, struct g *gp, enum goro_reason reason,
+				      void *object, uint32_t *l)
 {
-	struct g *gp = mp->curg;
-
 	record_park(gp, object);
 	mp->post = POST_PARK;
-	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
+	mp->post_state = (uint16_t)G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_lock = l;
-	return switch_to(mp, gp, pick_or_g0(mp, l));
+	return switch_to(mp, gp, pick_or_g0(mp, gp, l));
 }
 
 static __always_inline struct m *park_locks(struct m *mp, enum goro_reason reason, void *object,
@@ -183,10 +181,10 @@ static __always_inline struct m *park_locks(struct m *mp, enum goro_reason reaso
 
 	record_park(gp, object);
 	mp->post = POST_PARK_LOCKS;
-	mp->post_state = G_STATE(GORO_STATE_WAITING, reason);
+	mp->post_state = (uint16_t)G_STATE(GORO_STATE_WAITING, reason);
 	mp->post_order = order;
 	mp->post_norder = norder;
-	return switch_to(mp, gp, pick_or_g0(mp, true));
+	return switch_to(mp, gp, pick_or_g0(mp, gp, true));
 }
 
 static inline bool is_mark_due(struct p *pp)
