@@ -22,8 +22,6 @@
 
 #include "schedule.h"
 
-enum { G0_STACK = 1024 * 1024 }; /* as other workers' */
-
 /* Other keys' destructors may still call us: then it is attached anew. */
 static void detach(struct m *mp)
 {
@@ -92,13 +90,13 @@ void goro_thread_ends_init(void)
 static void prepare_g0(struct m *mp)
 {
 	if (!mp->own_stack) {
-		mp->own_stack = os_reserve(G0_STACK);
+		mp->own_stack = os_reserve(WORKER_STACK);
 		if (!mp->own_stack)
 			goro_throw("out of memory: a thread calls for the first time");
-		san_stack_new((uintptr_t)mp->own_stack, (uintptr_t)mp->own_stack + G0_STACK);
+		san_stack_new((uintptr_t)mp->own_stack, (uintptr_t)mp->own_stack + WORKER_STACK);
 	}
 	mp->g0.stack_lo = (uintptr_t)mp->own_stack;
-	mp->g0.stack_hi = mp->g0.stack_lo + G0_STACK;
+	mp->g0.stack_hi = mp->g0.stack_lo + WORKER_STACK;
 	goro_g_prepare_stack(&mp->g0, mp->g0.stack_hi, goro_g0_main);
 	san_fiber_create(&mp->g0.san);
 }

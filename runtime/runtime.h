@@ -256,6 +256,16 @@ struct p {
 /* ---- M ----------------------------------------------------------------------------------------
  */
 
+/*
+ * Of a worker's own stack, on which goro_blocking() calls what it is given. In a sanitizer's build
+ * frames are bigger, and much of a thread's stack is the sanitizer's.
+ */
+#if GORO_ASAN || GORO_TSAN
+enum { WORKER_STACK = 4 * 1024 * 1024 };
+#else
+enum { WORKER_STACK = 1024 * 1024 };
+#endif
+
 /* What must be done for the goroutine that we left, once its registers are saved. */
 enum post {
 	POST_NONE,

@@ -79,7 +79,7 @@ static void in_fork_child(void)
 static void goro_start_runtime(void)
 {
 	static struct g0_stack {
-		char bytes[1024 * 1024]; /* as other workers': goro_blocking() runs on it */
+		char bytes[WORKER_STACK];
 	} * g0_stack;
 	bool memory;
 	int n;
@@ -141,7 +141,7 @@ static void goro_start_runtime(void)
 	atomic_store_explicit(&m0.in_runtime, 0, memory_order_release);
 }
 
-__attribute__((constructor(200))) static void start_at_load(void)
+__attribute__((constructor(200))) static void goro_start_at_load(void)
 {
 	if (!goro_ms[0])
 		goro_start_runtime();
