@@ -369,7 +369,8 @@ struct dir_entry {
 	char name[];
 };
 
-static uint32_t strangers(const char *entries, size_t n, bool (*ours)(uint32_t tid))
+static uint32_t strangers(const char *entries, size_t n, bool (*ours)(uint32_t tid),
+			  uint32_t *listed)
 {
 	uint32_t found = 0;
 
@@ -377,14 +378,15 @@ static uint32_t strangers(const char *entries, size_t n, bool (*ours)(uint32_t t
 		const struct dir_entry *e = (const void *)(entries + at);
 
 		at += e->len;
-		if (e->name[0] != '.' && !ours((uint32_t)strtoul(e->name, NULL, 10)))
-			found++;
+		if (e->name[0] == '.')
+			continue;
+		++*listed;
+		found += !ours((uint32_t)strtoul(e->name, NULL, 10));
 	}
 	return found;
 }
 
-/* Without a descriptor they cannot be listed. But each is a link of the directory, beside its two.
- */
+/* Each is a link of the directory, beside its two. */
 static bool more_threads_than(uint32_t n)
 {
 	struct stat task;
@@ -401,15 +403,17 @@ bool os_other_threads(bool (*ours)(uint32_t tid), uint32_t (*count_ours)(void))
 {
 	char entries[4096] __attribute__((aligned(8)));
 	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	uint32_t found = 0;
+	uint32_t found = 0, listed = 0;
 	long n;
 
+	/* Without a descriptor they can only be counted. */
 	if (fd < 0)
 		return more_threads_than(count_ours() + SAN_THREADS);
 	while ((n = syscall(SYS_getdents64, fd, entries, sizeof(entries))) > 0)
-		found += strangers(entries, (size_t)n, ours);
+		found += strangers(entries, (size_t)n, ours, &listed);
 	close(fd);
-	return n < 0 || found > SAN_THREADS;
+	/* The kernel ends the list early where it stands at a thread that ends just now. */
+	return n < 0 || found > SAN_THREADS || more_threads_than(listed);
 }
 
 void os_at_fork(void (*child)(void))
