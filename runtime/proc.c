@@ -58,10 +58,7 @@ noinline void goro_after_other(struct m *mp, struct g *gp)
 	enum post post = mp->post;
 
 	if (post == POST_YIELD) {
-		if (!g_set_runnable(gp)) {
-			mp->post = POST_NONE;
-			runq_put(mp->p, gp);
-		}
+		after_yield(mp);
 	} else if (post == POST_PARK_LOCKS) {
 		uint32_t **order = mp->post_order;
 		int n = mp->post_norder;
@@ -463,7 +460,12 @@ void goro_yield(void)
 	if (next) {
 		count_park(gp);
 		mp->post = POST_YIELD;
-		mp = switch_to(mp, gp, next);
+		mp = switch_only(mp, gp, next);
+		/* Mostly the one before has yielded, too. */
+		if (likely(mp->post == POST_YIELD))
+			after_yield(mp);
+		else
+			after_switch(mp);
 	}
 	leave(mp);
 }

@@ -78,6 +78,17 @@ static inline void thread_state_load(struct m *mp, const struct thread_state *s)
 	}
 }
 
+/* Who yielded goes to the queue; but schedule() sees to one that is locked to its thread. */
+static inline void after_yield(struct m *mp)
+{
+	struct g *gp = mp->post_g;
+
+	if (!g_set_runnable(gp)) {
+		mp->post = POST_NONE;
+		runq_put(mp->p, gp);
+	}
+}
+
 /* First thing on a stack that we switched to: what the one we left could not do itself. */
 static __always_inline void after_switch(struct m *mp)
 {
@@ -95,11 +106,8 @@ static __always_inline void after_switch(struct m *mp)
 	}
 }
 
-/*
- * Run `to` on this m; mp->post says what to do for `from` afterwards. Returns when somebody runs
- * `from` again, maybe on another m: that one is returned.
- */
-static __always_inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
+/* switch_to() without after_switch(). */
+static __always_inline struct m *switch_only(struct m *mp, struct g *from, struct g *to)
 {
 	struct thread_state state = { 0 };
 
@@ -111,6 +119,16 @@ static __always_inline struct m *switch_to(struct m *mp, struct g *from, struct 
 	mp = getm();
 	san_after_switch(&from->san);
 	thread_state_load(mp, &state);
+	return mp;
+}
+
+/*
+ * Run `to` on this m; mp->post says what to do for `from` afterwards. Returns when somebody runs
+ * `from` again, maybe on another m: that one is returned.
+ */
+static __always_inline struct m *switch_to(struct m *mp, struct g *from, struct g *to)
+{
+	mp = switch_only(mp, from, to);
 	after_switch(mp);
 	return mp;
 }
