@@ -22,14 +22,14 @@
 #include "runtime.h"
 
 void goro_runq_put_slow(struct p *pp, struct g *gp, uint32_t head, uint32_t tail);
-struct g *goro_runq_take_more(struct p *pp);
+struct g *goro_runq_take_of_many(struct p *pp, uint64_t top);
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
 
 enum {
 	/* How long a goroutine and those that it starts may keep all others of the queue waiting.
 	 */
 	BRANCH_NS = 1000 * 1000,
-	HAND_MIN = 64, /* so many wait: thieves have enough, too */
+	MANY = 10, /* wait: the owner looks ahead, and may fill its hand */
 };
 
 /* The head, and with it the number that all who take must find unchanged: see above. */
@@ -112,30 +112,6 @@ static inline bool runq_ring_empty(struct p *pp)
 		       atomic_load_explicit(&pp->runq_tail, memory_order_relaxed);
 }
 
-/*
- * With many goroutines each switch would wait for memory: for the record, and for the stack behind
- * it. So those of the next but a few are asked for now: first the record, as far as to where the
- * stack is, then what a parked goroutine mostly has on its stack. Waking 100,000 takes a third of
- * the time. Only a hint: an entry may be stolen meanwhile. One that has no stack yet needs none;
- * and no prefetch of nothing, for which the core would walk the page table.
- */
-static inline void runq_prefetch(struct p *pp, uint32_t head)
-{
-	struct g *soon, *later;
-	uintptr_t sp;
-
-	if (likely(atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head < 10))
-		return;
-	soon = atomic_load_explicit(&pp->runq[(head + 4) % RUNQ_LEN], memory_order_relaxed);
-	later = atomic_load_explicit(&pp->runq[(head + 9) % RUNQ_LEN], memory_order_relaxed);
-	sp = __atomic_load_n(&soon->sp, __ATOMIC_RELAXED);
-	if (sp)
-		for (size_t i = 0; i < 6 * CACHE_LINE; i += CACHE_LINE)
-			__builtin_prefetch((const char *)sp + i, 1);
-	__builtin_prefetch(later, 1);
-	__builtin_prefetch((const char *)later + CACHE_LINE, 1);
-}
-
 /* Who asks for it (see retake.c) or the owner: the oldest of its hand, which is not empty. */
 static inline struct g *runq_take_hand(struct p *pp, uint32_t n)
 {
@@ -143,37 +119,20 @@ static inline struct g *runq_take_hand(struct p *pp, uint32_t n)
 	return atomic_load_explicit(&pp->hand[n - 1], memory_order_relaxed);
 }
 
-/* Where `len` wait: are they so many, and all over so soon, that the owner takes HAND_LEN? */
-static inline bool runq_by_hand(struct p *pp, uint32_t len)
-{
-	return unlikely(len >= HAND_MIN) && !sched.solo && sched.own_next &&
-	       !atomic_load_explicit(&pp->spread, memory_order_relaxed);
-}
-
+/* What many wait for is in runq.c, as is what to do where thieves were faster. */
 static inline struct g *runq_take_ring(struct p *pp)
 {
-	uint32_t in_hand = atomic_load_explicit(&pp->nhand, memory_order_relaxed);
-	uint64_t top;
+	uint64_t top = runq_top(pp);
+	uint32_t head = (uint32_t)top;
+	uint32_t len = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head;
+	struct g *gp;
 
-	if (unlikely(in_hand)) {
-		runq_prefetch(pp, pp->hand_at++);
-		return runq_take_hand(pp, in_hand);
-	}
-	top = runq_top(pp);
-	for (;;) {
-		uint32_t head = (uint32_t)top, len;
-		struct g *gp;
-
-		len = atomic_load_explicit(&pp->runq_tail, memory_order_relaxed) - head;
-		if (len == 0)
-			return NULL;
-		runq_prefetch(pp, head);
-		if (runq_by_hand(pp, len))
-			return goro_runq_take_more(pp);
-		gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
-		if (runq_claim(pp, &top, 1))
-			return gp;
-	}
+	if (unlikely(atomic_load_explicit(&pp->nhand, memory_order_relaxed) || len >= MANY))
+		return goro_runq_take_of_many(pp, top);
+	if (len == 0)
+		return NULL;
+	gp = atomic_load_explicit(&pp->runq[head % RUNQ_LEN], memory_order_relaxed);
+	return likely(runq_claim(pp, &top, 1)) ? gp : goro_runq_take_of_many(pp, top);
 }
 
 /*
