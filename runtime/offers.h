@@ -186,7 +186,7 @@ void goro_sysmon_wake(void);
 /* ---- scavenge.c --------------------------------------------------------------------------------
  */
 
-int64_t goro_scavenge(int64_t now);
+int64_t goro_scavenge(int64_t now, bool idle); /* idle: nobody runs */
 
 /* ---- trim.c ------------------------------------------------------------------------------------
  */
@@ -200,7 +200,7 @@ extern _Atomic uint32_t goro_trimming __attribute__((visibility("hidden")));
 void goro_trim_init(void);
 void goro_trim_wait(const struct g *gp);
 bool goro_trim_begin(int64_t now);
-bool goro_trim_step(void);
+int64_t goro_trim_step(int64_t now, bool idle);
 /* It was parked as `seq` says; `cold`: take its stack away, too. Maybe when the batch is full. */
 void goro_trim_candidate(struct g *gp, uint32_t seq, bool cold);
 void goro_trim_flush(void);

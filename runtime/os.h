@@ -51,7 +51,8 @@ void os_thread_signal_stack(struct m *mp, bool only_if_none);
 void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */
 void os_wipe_below(void); /* the stack, where calls that are over left something */
 void os_sleep(int64_t ns);
-int64_t os_now(void); /* CLOCK_MONOTONIC */
+int64_t os_now(void);	     /* CLOCK_MONOTONIC */
+int64_t os_thread_now(void); /* what this thread has had of a processor */
 int os_pid(void);
 typedef void os_signal_fn(int sig, siginfo_t *info, void *ucontext);
 void os_signal_take(int sig, os_signal_fn *fn, struct sigaction *old); /* on the signal stack */

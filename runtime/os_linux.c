@@ -104,6 +104,14 @@ int64_t os_now(void)
 	return ts.tv_sec * GORO_SECOND + ts.tv_nsec;
 }
 
+int64_t os_thread_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * GORO_SECOND + ts.tv_nsec;
+}
+
 int os_pid(void)
 {
 	return getpid();

@@ -195,19 +195,20 @@ static bool something_ran(void)
 }
 
 /* Called at every tick. Returns when there is more to do; INT64_MAX: when something has run. */
-int64_t goro_scavenge(int64_t now)
+int64_t goro_scavenge(int64_t now, bool idle)
 {
-	bool any, trimming = goro_trim_step();
+	int64_t next = goro_trim_step(now, idle);
+	bool any;
 
 	for (uint32_t class = 0; class < NCLASSES; class ++)
 		if (return_stacks(class))
 			return now;
-	if (goro_g_return() || trimming)
+	if (goro_g_return())
 		return now;
 	if (now < next_period) {
 		if (quiet_periods > 1 && something_ran())
 			quiet_periods = 0;
-		return quiet_periods > 1 ? INT64_MAX : next_period;
+		return quiet_periods > 1 || next < next_period ? next : next_period;
 	}
 	next_period = now + PERIOD_NS;
 	flush_idle();

@@ -205,7 +205,7 @@ static void sysmon(void *unused)
 		goro_netpoll_backstop((uint64_t)now);
 		if (unlikely(atomic_load_explicit(&sched.stranded, memory_order_relaxed)))
 			goro_start_stranded();
-		tidy = goro_scavenge(now);
+		tidy = goro_scavenge(now, all_idle());
 		cold = goro_cold_tick(now);
 		tidy = cold < tidy ? cold : tidy;
 		quiet = acted ? 0 : quiet + 1;

@@ -29,6 +29,7 @@ enum {
 	DONE = 0x8000,
 	SEQ = 0x7fff,
 	UNIT = 4096, /* of stack_peak */
+	REST = 20,   /* times as long as a step took, while somebody runs */
 };
 
 _Atomic uint32_t goro_trimming __attribute__((aligned(CACHE_LINE)));
@@ -42,7 +43,7 @@ static int nbatch;
 
 static uint64_t at, count; /* the records of this pass */
 static bool news;	   /* somebody was seen at its park for the first time */
-static int64_t pass_cost, next_pass;
+static int64_t pass_cost, next_pass, next_step;
 
 /* Who is looked at is kept by that no more than by being looked at from outside. */
 void goro_trim_init(void)
@@ -144,28 +145,37 @@ static void look_at(struct g *gp)
 	goro_trim_candidate(gp, seq, false);
 }
 
-/* Go on with the pass. True: it is not at its end. */
-bool goro_trim_step(void)
+/*
+ * Go on with the pass. Returns when it is to go on; INT64_MAX: it is at its end. As long as nobody
+ * runs it does at once. Else it takes a twentieth of a processor: each batch interrupts all who run
+ * and takes locks of the kernel that they need for each new page, so that a million goroutines took
+ * up to twice as long to start beside a pass that did not rest.
+ */
+int64_t goro_trim_step(int64_t now, bool idle)
 {
-	int64_t start;
+	int64_t start, cost;
 
 	if (at == count)
-		return false;
-	start = os_now();
+		return INT64_MAX;
+	if (now < next_step && !idle)
+		return next_step;
+	start = os_thread_now();
 	for (int i = 0; i < RECORDS_A_TURN && at < count; i++)
 		look_at(goro_g_by_index(at++));
 	goro_trim_flush();
-	pass_cost += os_now() - start;
-	return at < count;
+	cost = os_thread_now() - start;
+	pass_cost += cost;
+	next_step = now + REST * cost;
+	return at < count ? idle ? now : next_step : INT64_MAX;
 }
 
-/* Begin another pass, unless the last one was so long that it would be too much. True: the last one
- * met somebody who is to be looked at again. */
+/* Begin another pass, unless one is not at its end, or was so long that it would be too much. True:
+ * there is somebody who is to be looked at again. */
 bool goro_trim_begin(int64_t now)
 {
-	bool again = news;
+	bool again = news || at < count;
 
-	if (now < next_pass || !sched.have_membarrier)
+	if (now < next_pass || at < count || !sched.have_membarrier)
 		return again && sched.have_membarrier;
 	next_pass = now + 50 * pass_cost;
 	pass_cost = 0;
