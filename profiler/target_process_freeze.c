@@ -311,6 +311,31 @@ static struct goro_error *absorb(const struct frozen *f)
 	return NULL;
 }
 
+/* Only one process can trace another. */
+static struct goro_error *held(const struct process *p)
+{
+	unsigned long long tracer = 0;
+	char path[64], *name;
+	size_t len = 0;
+	struct goro_error *err;
+
+	if (!process_status(p->dir, "status", "TracerPid", 10, &tracer) || !tracer)
+		return goro_error_new(GORO_PARTIAL,
+				      "no consistent view of process %d: it may not be stopped, or "
+				      "a debugger holds it",
+				      p->target.pid);
+	snprintf(path, sizeof path, "/proc/%llu/comm", tracer);
+	name = process_text(AT_FDCWD, path, &len);
+	if (name)
+		name[strcspn(name, "\n")] = '\0';
+	err = goro_error_new(GORO_PARTIAL,
+			     "no consistent view of process %d: process %llu (%s) traces it, and "
+			     "only one can: end that first",
+			     p->target.pid, tracer, name ? name : "?");
+	free(name);
+	return err;
+}
+
 static struct goro_error *result(struct frozen *f)
 {
 	if (!wait_for_keeper(f))
@@ -326,10 +351,7 @@ static struct goro_error *result(struct frozen *f)
 	if (f->sh->error == EPERM && ends(f->live))
 		return process_gone(f->live);
 	if (f->sh->error == EPERM)
-		return goro_error_new(GORO_PARTIAL,
-				      "no consistent view of process %d: it may not be stopped, or "
-				      "a debugger holds it",
-				      f->target.pid);
+		return held(f->live);
 	if (f->sh->error)
 		return process_explain(f->live, f->sh->error, "the threads");
 	return NULL;

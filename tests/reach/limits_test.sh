@@ -72,7 +72,7 @@ if command -v gdb >/dev/null; then
 	touch "$dir/enough"
 	wait $debugger
 	[ $status = 6 ] || fail "status $status beside a debugger"
-	[ "$(grep -c 'or a debugger holds it' "$dir/err")" = 1 ] || fail "not the reason: debugger"
+	[ "$(grep -c "process $debugger (gdb) traces it" "$dir/err")" = 1 ] || fail "not the reason: debugger"
 	grep -q ' 0 leaked' "$dir/out" || fail "found beside a debugger"
 fi
 
