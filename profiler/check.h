@@ -2,9 +2,10 @@
 /*
  * check.h - goro check: run a program, look at its goroutines when it ends.
  *
- * Four parts. check_run.c starts the program and waits for whatever happens; check_gate.c talks to
- * the goro processes of the tree, which knock when they are about to end; check_find.c decides what
- * of a snapshot is a finding; check_report.c prints the findings once all is over.
+ * Five parts. check_run.c starts the program and waits for whatever happens; check_tree.c knows
+ * what it has started; check_gate.c talks to the goro processes among them, which knock when they
+ * are about to end; check_find.c decides what of a snapshot is a finding; check_report.c prints the
+ * findings once all is over.
  */
 #ifndef GORO_CHECK_H
 #define GORO_CHECK_H
@@ -31,9 +32,11 @@ struct check_findings {
 	void *seen;	   /* goroutines of this run that were counted: a tree of tsearch(3) */
 	unsigned checked;  /* processes that could be looked into */
 	unsigned missed;   /* that came to their exit, and could not */
-	int killed_by;	   /* the signal that ended CMD; 0: none did */
+	int killed_by;	   /* the signal that ended CMD, in any run; 0: none did */
 	char unknown[256]; /* why it was not to be proved that something is unreachable */
-	bool interrupted;  /* we were told to end: no more runs */
+	bool started;	   /* CMD could be */
+	bool timed_out;
+	bool interrupted; /* we were told to end: no more runs */
 };
 
 /* ---- check_find.c ---------------------------------------------------------------------------- */
@@ -84,11 +87,20 @@ void gate_open_wide(struct gate *gate);
 
 int64_t check_now(void); /* CLOCK_MONOTONIC ns */
 
+/* ---- check_tree.c ---------------------------------------------------------------------------- */
+
+/* Is it of the program whose process group that is, while our gate is open? */
+bool check_tree_has(int group, int pid);
+/* Send a signal to all of them, or with 0 none. Returns how many are alive. */
+size_t check_tree_signal(int group, int signo);
+
 /* ---- check_run.c, check_report.c ------------------------------------------------------------- */
 
 /* Returns the status without regard to findings: CMD's, or 124, 126, 127. */
 int check_run(const struct check_options *opt, struct check_findings *f);
 
+/* Nobody came to an exit at which he could be looked at, and --every found nobody either. */
+bool check_saw_nobody(const struct check_findings *f);
 /* Does anything that was found fail? */
 bool check_failed(const struct check_options *opt, const struct check_findings *f);
 

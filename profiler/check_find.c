@@ -118,8 +118,11 @@ static void add_goroutines(struct check_findings *f, struct goro_scope *scope,
 
 /* ---- with --every a goroutine is found again and again --------------------------------------- */
 
+/* A process that becomes another by exec() keeps its id; the goroutines of its new runtime begin at
+ * 1 again. */
 struct seen {
 	int pid;
+	int64_t start; /* of the runtime */
 	uint64_t id;
 };
 
@@ -129,13 +132,15 @@ static int by_identity(const void *a, const void *b)
 
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
 	return (x->id > y->id) - (x->id < y->id);
 }
 
 /* True the first time. */
-static bool is_first(struct check_findings *f, int pid, uint64_t id)
+static bool is_first(struct check_findings *f, struct seen key)
 {
-	struct seen key = { pid, id }, *copy;
+	struct seen *copy;
 
 	if (tfind(&key, &f->seen, by_identity))
 		return false;
@@ -154,7 +159,7 @@ static bool is_first(struct check_findings *f, int pid, uint64_t id)
 
 void check_note_process(struct check_findings *f, int pid)
 {
-	f->checked += is_first(f, pid, 0); /* no goroutine has the id 0 */
+	f->checked += is_first(f, (struct seen){ .pid = pid }); /* no goroutine has the id 0 */
 }
 
 void check_forget_seen(struct check_findings *f)
@@ -170,6 +175,7 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 	static const struct goro_verdict_options proofs_only = { .reach = true };
 	struct goro_verdicts *verdicts;
 	struct goro_error *err = goro_scope_judge(scope, snap, &proofs_only, &verdicts);
+	struct seen one = { snap->pid, snap->time - (int64_t)snap->uptime_ns, 0 };
 	uint32_t *which;
 	size_t n = 0;
 
@@ -178,8 +184,8 @@ struct goro_error *check_find(struct check_findings *f, struct goro_scope *scope
 	which = calloc(snap->ng + 1, sizeof *which);
 	f->sites.no_memory |= !which;
 	for (size_t i = 0; which && i < snap->ng; i++) {
-		if (counts(scope, &snap->g[i], opt, what, caller) &&
-		    is_first(f, snap->pid, snap->g[i].id))
+		one.id = snap->g[i].id;
+		if (counts(scope, &snap->g[i], opt, what, caller) && is_first(f, one))
 			which[n++] = (uint32_t)i;
 	}
 	if (n)

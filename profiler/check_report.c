@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "text.h"
 
 static void put_lines(FILE *out, const char *text, const char *indent)
 {
@@ -96,11 +97,12 @@ static void report_json(FILE *out, const struct check_options *opt, const struct
 						 : groups,
 				      site_json(s));
 	}
-	all = json_pack("{s:i, s:o, s:I, s:i, s:i, s:b, s:o, s:o, s:o}", "schema_version", 1,
-			"command", command, "runs", (json_int_t)f->sites.run, "checked",
-			(int)f->checked, "command_status", status, "timed_out",
-			status == GORO_TIMEOUT, "findings", groups, "suppressed", suppressed,
-			"known", known);
+	all = json_pack("{s:i, s:o, s:I, s:i, s:i, s:i, s:b, s:i, s:o, s:o, s:o, s:o}",
+			"schema_version", 1, "command", command, "runs", (json_int_t)f->sites.run,
+			"checked", (int)f->checked, "missed", (int)f->missed, "command_status",
+			status, "timed_out", f->timed_out, "killed_by", f->killed_by, "unknown",
+			f->unknown[0] ? report_json_string(f->unknown) : json_null(), "findings",
+			groups, "suppressed", suppressed, "known", known);
 	json_dumpf(all, out, JSON_INDENT(2));
 	fputc('\n', out);
 	json_decref(all);
@@ -120,26 +122,95 @@ static char *command_line(const struct check_options *opt)
 	return text;
 }
 
+bool check_saw_nobody(const struct check_findings *f)
+{
+	return !f->checked && !f->missed && f->started;
+}
+
+/* What ends without exit() knocks at no gate. */
+static void put_unchecked(FILE *out, const char *command, int killed_by)
+{
+	if (killed_by)
+		fprintf(out,
+			"nothing was checked: signal %d (%s) killed %s before it came to its exit; "
+			"--every looks meanwhile",
+			killed_by, strsignal(killed_by), command);
+	else
+		fprintf(out,
+			"nothing was checked: %s ran no program with a goro runtime that came to "
+			"its exit (a panic or _exit() ends it before that; --every looks "
+			"meanwhile)",
+			command);
+}
+
+/* What is wrong with the run, apart from what was found: the worst of it. */
+static enum report_trouble put_trouble(FILE *out, const struct check_options *opt,
+				       const struct check_findings *f, int status)
+{
+	const char *command = opt->command[0];
+	char limit[TEXT_NUMBER];
+
+	if (!f->started) {
+		fprintf(out, "%s %s", command,
+			status == GORO_NOT_FOUND ? "was not found" : "could not be run");
+		return REPORT_BROKEN;
+	}
+	if (f->timed_out) {
+		fprintf(out, "%s was killed after --timeout %s", command,
+			text_duration(limit, opt->timeout_ns));
+		return REPORT_BROKEN;
+	}
+	if (f->missed) {
+		fprintf(out, "%u process%s could not be looked into", f->missed,
+			f->missed == 1 ? "" : "es");
+		return REPORT_BROKEN;
+	}
+	if (f->killed_by) {
+		fprintf(out, "signal %d (%s) killed %s", f->killed_by, strsignal(f->killed_by),
+			command);
+		return REPORT_BROKEN;
+	}
+	if (check_saw_nobody(f)) {
+		put_unchecked(out, command, 0);
+		return REPORT_UNCHECKED;
+	}
+	if (status) {
+		fprintf(out, "%s exited with status %d", command, status);
+		return REPORT_FAILED;
+	}
+	return REPORT_WHOLE;
+}
+
 static void report_machine(FILE *out, const struct check_options *opt,
 			   const struct check_findings *f, int status)
 {
-	char *command = command_line(opt);
-	const struct report_gate r = {
+	char *command = command_line(opt), *why = NULL;
+	size_t size;
+	FILE *text = open_memstream(&why, &size);
+	struct report_gate r = {
 		.out = out,
 		.command = "check",
 		.subject = command ? command : opt->command[0],
 		.sites = &f->sites,
 		.fail = opt->fail,
 		.baseline = opt->filter.baseline_path != NULL,
-		.status = check_failed(opt, f) ? GORO_FINDINGS : status,
+		.status = check_failed(opt, f)	 ? GORO_FINDINGS
+			  : f->missed && !status ? GORO_PARTIAL
+						 : status,
 	};
 
+	if (text) {
+		r.trouble = put_trouble(text, opt, f, status);
+		fclose(text);
+	}
+	r.why = why ? why : "";
 	if (opt->format == CHECK_JUNIT)
 		report_junit(&r);
 	else if (opt->format == CHECK_SARIF)
 		report_sarif(&r);
 	else
 		report_github(&r);
+	free(why);
 	free(command);
 }
 
@@ -150,22 +221,6 @@ bool check_failed(const struct check_options *opt, const struct check_findings *
 			return true;
 	}
 	return false;
-}
-
-/* What ends without exit() knocks at no gate. */
-static void put_unchecked(const char *command, int killed_by)
-{
-	if (killed_by)
-		fprintf(stderr,
-			"goro: check: nothing was checked: signal %d (%s) killed %s before it came "
-			"to its exit; --every looks meanwhile\n",
-			killed_by, strsignal(killed_by), command);
-	else
-		fprintf(stderr,
-			"goro: check: nothing was checked: %s ran no program with a goro runtime "
-			"that came to its exit (a panic or _exit() ends it before that; --every "
-			"looks meanwhile)\n",
-			command);
 }
 
 void check_report(FILE *out, const struct check_options *opt, struct check_findings *f, int status)
@@ -183,6 +238,9 @@ void check_report(FILE *out, const struct check_options *opt, struct check_findi
 	if (f->unknown[0])
 		fprintf(stderr, "goro: check: whether something is unreachable is not known: %s\n",
 			f->unknown);
-	if (!f->checked && !f->missed && status != GORO_NOT_FOUND && status != GORO_NOT_RUNNABLE)
-		put_unchecked(opt->command[0], f->killed_by);
+	if (check_saw_nobody(f)) {
+		fputs("goro: check: ", stderr);
+		put_unchecked(stderr, opt->command[0], f->killed_by);
+		fputc('\n', stderr);
+	}
 }

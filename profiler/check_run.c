@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define AFTER_TERM INT64_C(2000000000) /* from SIGTERM to SIGKILL */
+#define SEE_AGAIN  INT64_C(50000000)   /* whether its children have ended, too */
 
 struct run {
 	const struct check_options *opt;
@@ -137,8 +138,7 @@ static void take_signals(struct run *run)
 	}
 }
 
-/* Look at one process of the group for proofs: it has not come to its end, so that what waits is no
- * leak yet. */
+/* Look at one process for proofs: it has not come to its end, so that what waits is no leak yet. */
 static void judge_process(struct run *run, int pid)
 {
 	struct goro_scope *scope;
@@ -159,7 +159,7 @@ static void judge_process(struct run *run, int pid)
 	goro_scope_close(scope);
 }
 
-static void judge_group(struct run *run)
+static void judge_all(struct run *run)
 {
 	struct goro_candidate *c = NULL;
 	size_t n = 0;
@@ -170,7 +170,7 @@ static void judge_group(struct run *run)
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (getpgid(c[i].pid) == run->pid)
+		if (check_tree_has(run->pid, c[i].pid))
 			judge_process(run, c[i].pid);
 	}
 	goro_candidates_free(c, n);
@@ -190,7 +190,7 @@ static void look_again(struct run *run)
 {
 	size_t before = goroutines(&run->findings->sites), now;
 
-	judge_group(run);
+	judge_all(run);
 	now = goroutines(&run->findings->sites);
 	if (now > before)
 		fprintf(stderr,
@@ -204,25 +204,32 @@ static void look_again(struct run *run)
 static void time_out(struct run *run)
 {
 	if (run->timed_out) {
-		kill(-run->pid, SIGKILL);
+		check_tree_signal(run->pid, SIGKILL);
 		run->deadline = INT64_MAX;
 		return;
 	}
-	judge_group(run);
+	judge_all(run);
 	run->timed_out = true;
 	run->next = INT64_MAX;
 	gate_open_wide(run->gate);
-	kill(-run->pid, SIGTERM);
-	kill(-run->pid, SIGCONT);
+	check_tree_signal(run->pid, SIGTERM);
+	check_tree_signal(run->pid, SIGCONT);
 	run->deadline = check_now() + AFTER_TERM;
+}
+
+/* A shell ends when it is asked to, and leaves behind who does not. */
+static bool has_survivors(const struct run *run)
+{
+	return run->timed_out && run->deadline != INT64_MAX && check_tree_signal(run->pid, 0);
 }
 
 static void wait_for_events(struct run *run)
 {
 	struct pollfd fds[GATE_FDS + 2];
-	int64_t deadline = run->ended		       ? INT64_MAX
-			   : run->next < run->deadline ? run->next
-						       : run->deadline;
+	int64_t deadline = run->ended && !run->timed_out ? INT64_MAX
+			   : run->ended			 ? check_now() + SEE_AGAIN
+			   : run->next < run->deadline	 ? run->next
+							 : run->deadline;
 	int64_t now;
 	size_t n = 1;
 	int ms = -1;
@@ -241,7 +248,9 @@ static void wait_for_events(struct run *run)
 /* 124, what the program returned, or 128 + the signal that killed it. */
 static int final_status(const struct run *run)
 {
-	run->findings->killed_by = WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0;
+	if (WIFSIGNALED(run->status))
+		run->findings->killed_by = WTERMSIG(run->status);
+	run->findings->timed_out |= run->timed_out;
 	if (run->timed_out)
 		return GORO_TIMEOUT;
 	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
@@ -263,15 +272,16 @@ int check_run(const struct check_options *opt, struct check_findings *f)
 		status = cmd_not_started("check", opt->command[0], err);
 		goto out;
 	}
+	f->started = true;
 	if (opt->timeout_ns)
 		run.deadline = check_now() + (int64_t)opt->timeout_ns;
 	if (opt->every_ns)
 		run.next = check_now() + (int64_t)opt->every_ns;
-	while (!run.ended || gate_busy(run.gate)) {
+	while (!run.ended || gate_busy(run.gate) || has_survivors(&run)) {
 		wait_for_events(&run);
 		take_signals(&run);
 		gate_run(run.gate);
-		if (!run.ended && check_now() >= run.deadline)
+		if ((!run.ended || run.timed_out) && check_now() >= run.deadline)
 			time_out(&run);
 		if (!run.ended && !run.timed_out && check_now() >= run.next)
 			look_again(&run);

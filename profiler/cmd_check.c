@@ -32,7 +32,8 @@ static const struct argp_option options[] = {
 	{ "grace", OPTION_GRACE, "DURATION", 0,
 	  "After main has ended, the others get that long to end (default 1s)", 0 },
 	{ "timeout", OPTION_TIMEOUT, "DURATION", 0,
-	  "Kill CMD and all its children after that long: TERM, and KILL two seconds later", 0 },
+	  "Kill CMD and all that it has started after that long: TERM, and KILL two seconds later",
+	  0 },
 	{ "every", OPTION_EVERY, "DURATION", 0,
 	  "While CMD runs, look that often for goroutines that are stuck for ever", 0 },
 	{ "repeat", OPTION_REPEAT, "N", 0, "Run CMD N times, and report what was found together",
@@ -184,6 +185,17 @@ static int put_report(struct options *o, struct cmd_output *out, struct check_fi
 	return error ? error : end;
 }
 
+/* Of what nobody looked at there is none; the one that may be there is better. */
+static bool write_baseline(struct options *o, struct check_findings *f, int status)
+{
+	const char *path = o->check.filter.write_path;
+
+	if (!path || f->sites.n || (f->started && !check_saw_nobody(f)))
+		return filter_write(&o->check.filter, &f->sites);
+	fprintf(stderr, "goro: check: no baseline was written to %s: nothing was checked\n", path);
+	return status != 0;
+}
+
 static int write_report(struct cmd_output *out, struct options *o, struct check_findings *f,
 			int status)
 {
@@ -196,7 +208,7 @@ static int write_report(struct cmd_output *out, struct options *o, struct check_
 	if (error)
 		fprintf(stderr, "goro: check: cannot write the report to %s: %s\n",
 			o->file ? o->file : "stderr", strerror(error));
-	bad = error || !filter_write(&o->check.filter, &f->sites);
+	bad = error || !write_baseline(o, f, status);
 	/* A test that could not be checked has not passed. */
 	bad |= f->missed && !status;
 	return failed ? GORO_FINDINGS : bad ? GORO_PARTIAL : status;

@@ -133,6 +133,13 @@ struct report_gate {
 	unsigned fail;		   /* bit 1 << kind: new sites of that kind fail */
 	bool baseline;		   /* there is one */
 	int status;		   /* that goro ends with */
+	enum report_trouble {
+		REPORT_WHOLE,
+		REPORT_FAILED,	  /* the program did, and was looked at all the same */
+		REPORT_UNCHECKED, /* there was nothing that could be looked at */
+		REPORT_BROKEN,	  /* it was not looked at in full */
+	} trouble;
+	const char *why; /* one line; NULL: REPORT_WHOLE */
 };
 
 bool report_site_fails(const struct report_gate *r, const struct site *site);

@@ -104,9 +104,22 @@ static void put_rest(const struct report_gate *r, bool fails, size_t shown, cons
 	}
 }
 
+/* What of the run is no finding: it takes the place of one. Returns how many it takes. That the
+ * program failed, the step says itself. */
+static size_t put_trouble(const struct report_gate *r, bool fails, const char *level)
+{
+	if (r->trouble != (fails ? REPORT_BROKEN : REPORT_UNCHECKED))
+		return 0;
+	fprintf(r->out, "::%s title=goro %s::", level, r->command);
+	escape(r->out, r->why, false);
+	fputc('\n', r->out);
+	return 1;
+}
+
 static void put_level(const struct report_gate *r, bool fails, const char *level)
 {
-	size_t all = count(r, fails), n = 0, shown = all > SHOWN ? SHOWN - 1 : all;
+	const size_t room = SHOWN - put_trouble(r, fails, level);
+	size_t all = count(r, fails), n = 0, shown = all > room ? room - 1 : all;
 
 	for (size_t i = 0; i < r->sites->n && n < shown; i++) {
 		const struct site *s = &r->sites->v[i];

@@ -3,9 +3,10 @@
  * report_junit.c - findings as JUnit's XML, which every CI server reads.
  *
  * There is no standard, only what the readers agree on: <testsuites>, <testsuite>, <testcase>,
- * <failure>, <skipped>. The first test case is the run itself, so that a clean run is a passed test
- * and not an empty file; then one for each site. By hand: it is five elements, for which an XML
- * library would be one more thing to install.
+ * <failure>, <error>, <skipped>. The first test case is the run itself, so that a clean run is a
+ * passed test and not an empty file, and one that came to no proper end is none: it has an error,
+ * or is skipped when there was nothing to look at. Then one for each site. By hand: it is five
+ * elements, for which an XML library would be one more thing to install.
  */
 #include <string.h>
 
@@ -132,9 +133,26 @@ static void put_site(const struct report_gate *r, const struct site *s)
 	fputs("    </testcase>\n", r->out);
 }
 
+/* The run itself. */
+static void put_run(const struct report_gate *r)
+{
+	fprintf(r->out, "    <testcase classname=\"goro %s\"", r->command);
+	put_attribute(r->out, "name", r->subject);
+	fputs(" time=\"0\"", r->out);
+	if (r->trouble == REPORT_WHOLE) {
+		fputs("/>\n", r->out);
+		return;
+	}
+	fputs(r->trouble == REPORT_UNCHECKED ? ">\n      <skipped" : ">\n      <error type=\"run\"",
+	      r->out);
+	put_attribute(r->out, "message", r->why);
+	fputs("/>\n    </testcase>\n", r->out);
+}
+
 void report_junit(const struct report_gate *r)
 {
-	size_t failures = 0, skipped = 0;
+	const bool unchecked = r->trouble == REPORT_UNCHECKED;
+	size_t failures = 0, skipped = unchecked;
 
 	for (size_t i = 0; i < r->sites->n; i++) {
 		failures += report_site_fails(r, &r->sites->v[i]);
@@ -142,12 +160,11 @@ void report_junit(const struct report_gate *r)
 	}
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", r->out);
 	fprintf(r->out,
-		"  <testsuite name=\"goro %s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" "
+		"  <testsuite name=\"goro %s\" tests=\"%zu\" failures=\"%zu\" errors=\"%d\" "
 		"skipped=\"%zu\" time=\"0\">\n",
-		r->command, r->sites->n + 1, failures, skipped);
-	fprintf(r->out, "    <testcase classname=\"goro %s\"", r->command);
-	put_attribute(r->out, "name", r->subject);
-	fputs(" time=\"0\"/>\n", r->out);
+		r->command, r->sites->n + 1, failures, r->trouble != REPORT_WHOLE && !unchecked,
+		skipped);
+	put_run(r);
 	for (size_t i = 0; i < r->sites->n; i++)
 		put_site(r, &r->sites->v[i]);
 	fputs("  </testsuite>\n</testsuites>\n", r->out);

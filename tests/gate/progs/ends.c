@@ -7,6 +7,7 @@
  *   kill      kills itself
  *   quick     _exit(9), at which nothing is asked, once its input has ended
  *   exec CMD  becomes another program
+ *   then CMD  the same, once its input has ended
  *   daemon    returns 0, while a child in a session of its own goes on until it is killed
  *   fork      forks while its goroutines are there, and both return 0
  */
@@ -60,9 +61,11 @@ static void end(char **argv)
 		kill(getpid(), SIGKILL);
 	if (!strcmp(how, "exec"))
 		execv(argv[2], argv + 2);
-	if (!strcmp(how, "quick")) {
+	if (!strcmp(how, "quick") || !strcmp(how, "then")) {
 		while (read(STDIN_FILENO, &c, 1) > 0)
 			;
+		if (!strcmp(how, "then"))
+			execv(argv[2], argv + 2);
 		_exit(9);
 	}
 	if (!strcmp(how, "serve"))
