@@ -80,7 +80,8 @@ static void unblock_here(struct m *mp, _Atomic uintptr_t *word, bool ready)
 
 /*
  * Park until there are news. `pd` and `id`: what to look at again between WAIT and the park, since
- * who closes, or moves a deadline, does so before it looks at the word.
+ * who closes, or moves a deadline, does so before it looks at the word. Without a pd the news are
+ * not the kernel's: nobody needs to poll for them, nor can where nothing was ever registered.
  */
 static struct m *block(struct m *mp, _Atomic uintptr_t *word, struct poll_desc *pd,
 		       enum poll_side_id id)
@@ -95,10 +96,10 @@ static struct m *block(struct m *mp, _Atomic uintptr_t *word, struct poll_desc *
 		atomic_store(word, WORD_NIL);
 		return mp;
 	}
-	atomic_fetch_add_explicit(&nwaiters, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&nwaiters, pd != NULL, memory_order_relaxed);
 	record_waiting(mp->curg, NULL);
 	mp = goro_park_word(mp, GORO_REASON_IO, pd, word);
-	atomic_fetch_sub_explicit(&nwaiters, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&nwaiters, pd != NULL, memory_order_relaxed);
 	atomic_exchange(word, WORD_NIL);
 	return mp;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Who looks at descriptors while others compute, yield, tick or are asleep. */
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,64 @@ static void deadlock_after_io(void)
 	check_eq(goro_close(pair[0]), 0);
 	goro_waitgroup_wait(&wg);
 	receive_for_ever(goro_chan_make(0, 0));
+}
+
+static atomic_bool dawdles;
+
+static void dawdle(int sig)
+{
+	struct timespec ts = { 0, 5 * GORO_MILLISECOND };
+
+	(void)sig;
+	dawdles = true;
+	nanosleep(&ts, NULL);
+	dawdles = false;
+}
+
+struct slow_writer {
+	int pair[2];
+	goro_waitgroup *wg;
+};
+
+/* Now and then a signal makes one of its calls long, which never have to wait. */
+static void write_slowly(void *arg)
+{
+	struct slow_writer *w = arg;
+	struct itimerspec often = { { 0, GORO_MILLISECOND }, { 0, GORO_MILLISECOND } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1 };
+	timer_t timer;
+	char c;
+
+	goro_lock_os_thread();
+	event._sigev_un._tid = gettid();
+	check_eq(timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer), 0);
+	check_eq(timer_settime(timer, 0, &often, NULL), 0);
+	while (goro_write(w->pair[0], "x", 1) == 1)
+		check_eq(read(w->pair[1], &c, 1), 1);
+	timer_delete(timer);
+	goro_waitgroup_done(w->wg);
+}
+
+/* Who closes waits for calls that are under way, and not for the kernel's news: there may be
+ * nothing to ask for any. */
+static void close_where_nobody_polls(void)
+{
+	struct sigaction sa = { .sa_handler = dawdle, .sa_flags = SA_RESTART | SA_ONSTACK };
+
+	check_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	for (int i = 0; i < 10; i++) {
+		goro_waitgroup wg = { 0 };
+		struct slow_writer w = { .wg = &wg };
+
+		check_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, w.pair), 0);
+		goro_waitgroup_add(&wg, 1);
+		go_copy(write_slowly, &w);
+		while (!dawdles)
+			goro_yield();
+		check_eq(goro_close(w.pair[0]), 0);
+		goro_waitgroup_wait(&wg);
+		close(w.pair[1]);
+	}
 }
 
 static void yield_for_ever(void *arg)
@@ -135,6 +194,7 @@ int main(int argc, char **argv)
 		  .run = deadlock_after_io,
 		  .status = 2,
 		  .says = { "^fatal error: all goroutines are asleep - deadlock!" } },
+		{ .name = "close_where_nobody_polls", .run = close_where_nobody_polls },
 		{ .name = "polled_beside_yields", .run = polled_beside_yields },
 		{ .name = "polled_beside_hogs", .run = polled_beside_hogs },
 		{ .name = "ticks_beside_traffic", .run = ticks_beside_traffic },
