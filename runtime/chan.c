@@ -148,6 +148,13 @@ static noinline void goro_send_on_closed(void)
 	goro_panic("send on closed channel");
 }
 
+/* Asked for before the send, for it may be the receiver who reads it. */
+static noinline void goro_send_nothing(const goro_chan *c)
+{
+	if (c->elem_size)
+		goro_panic("send of NULL on a channel of elements of %u bytes", c->elem_size);
+}
+
 /* By lines of the cache, which are no addresses: see waiter.h. */
 static noinline void join_crowd(struct p *pp, struct goro_waiter *w)
 {
@@ -210,6 +217,8 @@ void goro_chan_send(goro_chan *c, const void *elem)
 
 	if (unlikely(!c))
 		goro_park_forever(GORO_REASON_CHAN_SEND_NIL);
+	if (unlikely(!elem))
+		goro_send_nothing(c);
 	mp = enter();
 	lock(&c->lock);
 	sent = send_locked(mp, c, elem);
@@ -245,6 +254,8 @@ bool goro_chan_try_send(goro_chan *c, const void *elem)
 
 	if (!c)
 		return false;
+	if (unlikely(!elem))
+		goro_send_nothing(c);
 	mp = enter();
 	lock(&c->lock);
 	sent = goro_chan_send_locked(mp, c, elem);

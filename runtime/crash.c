@@ -2,7 +2,9 @@
 /*
  * crash.c - what the runtime does about signals that end a program.
  *
- * A fault in the guard of a goroutine's stack is an overflow, always reported. Any other fault is
+ * A fault in the guard of a goroutine's stack is an overflow, always reported. So is one at no
+ * address in the midst of a call of ours: that was given NULL. (To ask for it in each call would
+ * cost all those that are right.) Any other fault is
  * the program's own affair, which kills it as it would without us; unless GORO_TRACEBACK is all,
  * system or crash: then it ends with the stacks of all goroutines. A handler that was there before
  * us is asked instead, and one that comes later replaces ours. SIGQUIT is a request for a report.
@@ -45,6 +47,50 @@ GORO_NORETURN static void goro_die_overflow(struct g *gp, void *ucontext)
 			(unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
 	goro_report_write(
 		&(struct report){ .g = gp, .ucontext = ucontext, .exact = true, .others = true });
+	goro_report_end();
+}
+
+/* Only what is the caller's fault: not what the scheduler does on its own stack. */
+static bool is_call_with_nil(int sig, const siginfo_t *info, const ucontext_t *uc)
+{
+	struct m *mp = getm();
+
+	if (sig != SIGSEGV || info->si_code != SEGV_MAPERR ||
+	    (uintptr_t)info->si_addr >= os_page_size() || (mp && mp->curg == &mp->g0))
+		return false;
+	return goro_is_ours(UCONTEXT_PC(uc)) ||
+	       (mp && atomic_load_explicit(&mp->in_runtime, memory_order_relaxed));
+}
+
+struct call {
+	void *ucontext;
+	const char *name;
+};
+
+static void find_call(void *arg)
+{
+	struct call *call = arg;
+
+	call->name = goro_called_at(call->ucontext);
+}
+
+GORO_NORETURN static void goro_die_nil(const siginfo_t *info, void *ucontext)
+{
+	struct call call = { ucontext, NULL };
+
+	goro_report_begin();
+	goro_report_look(find_call, &call);
+	goro_report_say("fatal error: nil pointer dereference in %s: it was called with NULL, or "
+			"with what is no such object any more\n"
+			"[signal SIGSEGV: segmentation violation code=0x%x addr=0x%lx pc=0x%lx]\n",
+			call.name ? call.name : "the runtime", (unsigned)info->si_code,
+			(unsigned long)info->si_addr,
+			(unsigned long)UCONTEXT_PC((ucontext_t *)ucontext));
+	goro_report_write(&(struct report){ .g = running_goroutine(),
+					    .ucontext = ucontext,
+					    .exact = true,
+					    .in_call = true,
+					    .others = goro_report_level() >= REPORT_ALL });
 	goro_report_end();
 }
 
@@ -105,6 +151,8 @@ static void on_fatal(int sig, siginfo_t *info, void *ucontext)
 		if (ask_old_handler(&old_handlers[i], sig, info, ucontext))
 			return;
 	}
+	if (is_call_with_nil(sig, info, ucontext))
+		goro_die_nil(info, ucontext);
 	if (goro_report_level() >= REPORT_ALL)
 		crash(&fatal_signals[i], info, ucontext);
 	else

@@ -183,3 +183,13 @@ void goro_introspect_init(void)
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);
 }
+
+bool goro_is_ours(uintptr_t pc)
+{
+	const struct goro_text_range *r = (const void *)(uintptr_t)goro_contract.text_ranges;
+
+	for (uint32_t i = 0; i < goro_contract.text_range_count; i++)
+		if (pc - r[i].lo < r[i].hi - r[i].lo)
+			return true;
+	return false;
+}

@@ -188,7 +188,7 @@ int goro_label(const char *key, char *value, size_t size)
 	leave(mp);
 	if (!at)
 		return -ENOENT;
-	if (size) {
+	if (value && size) {
 		size_t n = len < size ? len : size - 1;
 
 		memcpy(value, at, n);
@@ -224,6 +224,8 @@ void goro_local_set(const goro_local *key, void *value)
 	struct g *gp = mp->curg;
 	struct local *l = find_local(gp, key);
 
+	if (!key)
+		goro_throw("goro_local_set: NULL is no key");
 	if (l) {
 		l->value = value;
 	} else if (value) {

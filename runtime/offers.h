@@ -241,6 +241,8 @@ void goro_signals_init(void);
  */
 
 void goro_introspect_init(void);
+/* Is this an instruction of the runtime's? */
+bool goro_is_ours(uintptr_t pc);
 
 /* ---- gate.c, exit_frames.c ---------------------------------------------------------------------
  */

@@ -19,6 +19,8 @@ void goro_once_do(goro_once *once, goro_fn *fn, void *arg)
 	/* Acquire: what fn wrote is seen by those who did not wait for it. */
 	if (__atomic_load_n(&once->done_, __ATOMIC_ACQUIRE))
 		return;
+	if (!fn)
+		goro_throw("once of nil func value");
 	leave(goro_mutex_lock_for(enter(), &once->mu_, GORO_REASON_ONCE));
 	if (once->done_) {
 		goro_mutex_unlock(&once->mu_);

@@ -212,6 +212,29 @@ static void write_all(void *arg)
 	os_report_end();
 }
 
+struct look {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void look(void *arg)
+{
+	const struct look *l = arg;
+
+	os_report_begin(on_trouble);
+	os_report_tick(PROBE_NS);
+	goro_report_try(l->fn, l->arg);
+	os_report_end();
+}
+
+void goro_report_look(void (*fn)(void *arg), void *arg)
+{
+	struct look l = { fn, arg };
+
+	if (!goro_aside(look, &l))
+		look(&l);
+}
+
 void goro_report_write(const struct report *r)
 {
 	if (level == REPORT_NONE)

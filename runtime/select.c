@@ -183,6 +183,13 @@ static int64_t time_out(struct m *mp, struct timer *timer, int64_t when, struct 
 	return NEVER;
 }
 
+/* Whoever receives would be told that it was he. All locked, so that nobody may recover. */
+static noinline void goro_select_nothing(const struct select_state *s, int at)
+{
+	goro_throw("goro_select: case %d is to send NULL on a channel of elements of %u bytes", at,
+		   s->cases[at].chan->elem_size);
+}
+
 /* All locked: queue up everywhere. Returns the first, which leads to the others. */
 static __always_inline struct goro_waiter *enqueue_all(struct g *gp, struct select_state *s,
 						       struct selection *sel)
@@ -195,6 +202,8 @@ static __always_inline struct goro_waiter *enqueue_all(struct g *gp, struct sele
 
 		if (!k->chan)
 			continue;
+		if (unlikely(!k->elem && k->send && k->chan->elem_size))
+			goro_select_nothing(s, i);
 		w->g = gp;
 		w->object = k->chan;
 		w->elem = k->elem;
@@ -383,7 +392,7 @@ int goro_select(struct goro_case *cases, int n)
 }
 
 /* ns may be NO_WAIT. */
-static int goro_select_within(struct goro_case *cases, int n, int64_t ns)
+static __always_inline int select_within(struct goro_case *cases, int n, int64_t ns)
 {
 	struct m *mp = enter();
 	int done = try_unlocked(mp, cases, n);
@@ -395,13 +404,13 @@ static int goro_select_within(struct goro_case *cases, int n, int64_t ns)
 
 int goro_select_default(struct goro_case *cases, int n)
 {
-	return n <= 0 ? -1 : goro_select_within(cases, n, NO_WAIT);
+	return n <= 0 ? -1 : select_within(cases, n, NO_WAIT);
 }
 
 int goro_select_timeout(struct goro_case *cases, int n, int64_t ns)
 {
 	if (n > 0)
-		return goro_select_within(cases, n, ns > 0 ? ns : NO_WAIT);
+		return select_within(cases, n, ns > 0 ? ns : NO_WAIT);
 	goro_sleep(ns);
 	return -1;
 }

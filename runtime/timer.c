@@ -216,6 +216,8 @@ goro_chan *goro_ticker_chan(const goro_ticker *k)
 
 void goro_ticker_stop(goro_ticker *k)
 {
+	if (!k)
+		goro_panic("time: Stop called on uninitialized Ticker");
 	stop(&k->timer);
 }
 

@@ -121,6 +121,33 @@ static void walk_interrupted(struct walk *w, const ucontext_t *at)
 	walk_stack(w, &uc, 0);
 }
 
+/* Index of the API's function, from inside of what it is made of: the outermost frame of ours. In
+ * front may be some of the C library's. */
+static int called_frame(const struct walk *w)
+{
+	int last = 0;
+
+	for (int i = 0; i < w->n && i < FRAMES_TOP; i++) {
+		if (goro_is_ours(w->top[i]))
+			last = i;
+		else if (last)
+			break;
+	}
+	return last;
+}
+
+const char *goro_called_at(const void *ucontext)
+{
+	static struct walk w;
+	const char *module;
+	uintptr_t offset;
+	int i;
+
+	walk_interrupted(&w, ucontext);
+	i = called_frame(&w);
+	return w.n ? goro_function_of(w.top[i] - (i > 0), &module, &offset) : NULL;
+}
+
 /*
  * Index of the first frame that is the program's. In front are the switch, or the report itself,
  * and the API function that was called; that one stands for the program if its caller called it in
@@ -157,13 +184,13 @@ static void print_call(const struct line *line)
 	print("\n");
 }
 
-/* exact: the first pc is that of an instruction, not of a call. whole: nothing is left out. */
-static void print_frames(const struct walk *w, bool exact, bool whole)
+/* From the frame `first` on. exact: the first pc is that of an instruction, not of a call. */
+static void print_frames(const struct walk *w, bool exact, int first)
 {
 	extern char goro_entry[], goro_entry_end[];
 	bool system = goro_report_level() >= REPORT_SYSTEM;
 
-	for (int i = whole || system ? 0 : user_frame(w, exact); i < w->n; i++) {
+	for (int i = system ? 0 : first; i < w->n; i++) {
 		struct line line;
 		uintptr_t pc = frame_pc(w, i);
 
@@ -271,7 +298,7 @@ static void print_parked(const struct g *gp)
 	memset(&uc, 0, sizeof(uc));
 	SWITCH_FRAME_TO_UCONTEXT(frame, gp->sp + sizeof(*frame), &uc);
 	walk_stack(&w, &uc, 0);
-	print_frames(&w, false, false);
+	print_frames(&w, false, user_frame(&w, false));
 }
 
 /* ---- a goroutine that runs on another thread ---------------------------------------------------
@@ -329,7 +356,7 @@ static void print_running(const struct g *gp)
 	struct m *mp = gp->m_id < n ? goro_ms[gp->m_id] : NULL;
 
 	if (mp && mp->curg == gp && !sched.forked && capture_stack(mp->tid))
-		print_frames(&capture.walk, true, false);
+		print_frames(&capture.walk, true, user_frame(&capture.walk, true));
 	else
 		print("\tgoroutine running on other thread; stack unavailable\n");
 }
@@ -367,7 +394,10 @@ static void print_first(void *arg)
 		walk_interrupted(&w, r->ucontext);
 	else
 		walk_stack(&w, r->ucontext, 0);
-	print_frames(&w, r->exact, r->exact);
+	print_frames(&w, r->exact,
+		     r->in_call ? called_frame(&w)
+		     : r->exact ? 0
+				: user_frame(&w, false));
 	if (r->g)
 		print_creator(r->g);
 }

@@ -21,6 +21,8 @@
  * Conventions, said once:
  *   - Semantics are Go's. Misuse (send on a closed channel, unlock of an unlocked mutex, a negative
  *     WaitGroup) panics in Go's words: a report on stderr, exit status 2.
+ *   - Where NULL is allowed it is said what it means. Elsewhere it is fatal, with a report that
+ *     names the function that it was given to.
  *   - A function that can fail for a reason outside the program returns -errno. No function sets
  *     errno, and a goroutine keeps its own errno over every call.
  *   - Durations are int64_t nanoseconds.
@@ -206,8 +208,8 @@ GORO_API const char *goro_name(void);
  */
 GORO_API int goro_set_label(const char *key, const char *value);
 
-/* Copy a label of the calling goroutine to `value`, cut to `size`. Returns its whole length, or
- * -ENOENT. */
+/* Copy a label of the calling goroutine to `value` (if not NULL), cut to `size`. Returns its whole
+ * length, or -ENOENT. */
 GORO_API int goro_label(const char *key, char *value, size_t size);
 
 /*

@@ -11,6 +11,12 @@ void goro_traceback(const struct report *r)
 		goro_report_say("\ngoroutine %lu\n", (unsigned long)r->g->id);
 }
 
+const char *goro_called_at(const void *ucontext)
+{
+	(void)ucontext;
+	return NULL;
+}
+
 void goro_lines_plain(void)
 {
 }
