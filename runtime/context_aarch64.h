@@ -60,6 +60,11 @@ static inline void fp_control_reset(void)
 		(uc)->uc_mcontext.pc = (frame)->pc;                                            \
 		(uc)->uc_mcontext.sp = (sp_after);                                             \
 	} while (0)
+/* For syscall(): where the word goes that says whether this thread has a shadow stack, and off. */
+#define SHADOW_STACK_STATUS(word) \
+	167 /* prctl */, 74 /* PR_GET_SHADOW_STACK_STATUS */, (word), 0L, 0L, 0L
+#define SHADOW_STACK_OFF 167, 75 /* PR_SET_SHADOW_STACK_STATUS */, 0L, 0L, 0L, 0L
+
 #define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.pc)
 #define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.sp)
 

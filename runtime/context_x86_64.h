@@ -64,6 +64,11 @@ static inline void fp_control_reset(void)
 		(uc)->uc_mcontext.gregs[REG_RIP] = (greg_t)(frame)->pc;  \
 		(uc)->uc_mcontext.gregs[REG_RSP] = (greg_t)(sp_after);   \
 	} while (0)
+/* For syscall(): where the word goes that says whether this thread has a shadow stack, and off. */
+#define SHADOW_STACK_STATUS(word) \
+	158 /* arch_prctl */, 0x5005 /* ARCH_SHSTK_STATUS */, (word), 0L, 0L, 0L
+#define SHADOW_STACK_OFF 158, 0x5002 /* ARCH_SHSTK_DISABLE */, 1L, 0L, 0L, 0L
+
 #define UCONTEXT_PC(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RIP])
 #define UCONTEXT_SP(uc) ((uintptr_t)(uc)->uc_mcontext.gregs[REG_RSP])
 

@@ -104,6 +104,13 @@ void goro_m_init(struct m *mp)
 	mp->sleep_until = INT64_MAX;
 	atomic_store_explicit(&mp->in_runtime, 1, memory_order_relaxed);
 	goro_tls_m = mp;
+	/* The C library turns them on only where every object claims to work with them. Ours do
+	 * not: the switch would have to switch it, too. But it may have been told to do so all the
+	 * same. */
+	if (!os_shadow_stack_off())
+		goro_throw(
+			"this thread has a shadow stack that cannot be turned off, and goroutines "
+			"do not run with one: is there glibc.cpu.x86_shstk=on in GLIBC_TUNABLES?");
 	os_thread_signal_stack(mp, atomic_load_explicit(&mp->foreign, memory_order_relaxed));
 }
 

@@ -42,6 +42,8 @@ bool os_unguard_discard(void *addr, size_t size);
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */
 void os_futex_wake(_Atomic uint32_t *addr, int n);
 void os_membarrier_init(void);
+/* Off for this thread, and for those that it starts. False: it is on and must stay so. */
+bool os_shadow_stack_off(void);
 bool os_membarrier(void);
 int os_cores(void);
 uint32_t os_tid(void);

@@ -75,6 +75,16 @@ int os_cores(void)
 	return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }
 
+bool os_shadow_stack_off(void)
+{
+	unsigned long on = 0;
+
+	/* Fails where there are none. */
+	if (syscall(SHADOW_STACK_STATUS(&on)) || !(on & 1))
+		return true;
+	return !syscall(SHADOW_STACK_OFF);
+}
+
 uint32_t os_tid(void)
 {
 	return (uint32_t)syscall(SYS_gettid);
