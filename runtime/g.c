@@ -36,7 +36,8 @@ enum {
 	CHUNK_BYTES = sizeof(struct g) * G_CHUNK_LEN,
 	BLOCK = 2 * 1024 * 1024,
 	CHUNKS_OF_BLOCK = (BLOCK - 1) / CHUNK_BYTES,
-	RETURN_BATCH = 64,
+	RETURN_BATCH = 64, /* with the lock held */
+	BATCHES_A_TURN = 16,
 };
 
 _Static_assert(CHUNKS_OF_BLOCK *(CHUNK_BYTES + sizeof(struct chunk_end)) <= BLOCK,
@@ -274,10 +275,12 @@ bool goro_g_return(void)
 
 	if (!gfree_limbo && !limbo_chain)
 		return false;
-	lock_always(&sched.lock);
-	for (int i = 0; i < RETURN_BATCH && (gp = limbo_pop()); i++)
-		return_record(gp);
-	unlock_always(&sched.lock);
+	for (int n = 0; n < BATCHES_A_TURN && (gfree_limbo || limbo_chain); n++) {
+		lock_always(&sched.lock);
+		for (int i = 0; i < RETURN_BATCH && (gp = limbo_pop()); i++)
+			return_record(gp);
+		unlock_always(&sched.lock);
+	}
 	return true;
 }
 
