@@ -35,6 +35,14 @@ struct accounts {
 	atomic_ulong strangers; /* threads that came, did some of everything, and went */
 };
 
+/* Whatever anybody has got done in any world: where that stands still for long, all do. */
+extern atomic_ulong mixed_moves;
+
+static inline void mixed_move(void)
+{
+	atomic_fetch_add_explicit(&mixed_moves, 1, memory_order_relaxed);
+}
+
 struct world {
 	uint64_t seed;
 	int n; /* goroutines */

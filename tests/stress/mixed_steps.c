@@ -420,4 +420,5 @@ void mixed_step(struct life *life)
 	};
 
 	steps[below(life, sizeof(steps) / sizeof(steps[0]))](life);
+	mixed_move();
 }
