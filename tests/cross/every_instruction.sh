@@ -8,9 +8,29 @@ scratch=$(mktemp -d)
 program_pid=
 trap 'kill -9 $program_pid 2>/dev/null; rm -rf "$scratch"' EXIT
 
-# look - one session; its status is 124 if it did not end.
+# computed PID - the clock ticks that it has computed for; nothing if there is no such process.
+computed() {
+	awk '{ print $14 + $15 }' "/proc/$1/stat" 2>/dev/null
+}
+
+# ended PID - wait until it ends; its status is 124 if it was ended for having done nothing for long,
+# which is not a matter of how busy the machine is.
+ended() {
+	local pid=$1 last= now quiet=0
+	while kill -0 "$pid" 2>/dev/null && [ $quiet -lt 30 ]; do
+		sleep 1
+		now=$(computed "$pid")
+		[ "$now" != "$last" ] && quiet=0 || quiet=$((quiet + 1))
+		last=$now
+	done
+	[ $quiet -lt 30 ] || kill -9 "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	[ $quiet -lt 30 ] || return 124
+}
+
+# look - one session; its status is 124 if it got stuck.
 look() {
-	local deadline=$((SECONDS + 30)) status
+	local deadline=$((SECONDS + 120)) status
 	rm -f "$scratch/socket"
 	GORO_MAXPROCS=1 "$emulator" -L "$sysroot" -g "$scratch/socket" "$program" &
 	program_pid=$!
@@ -21,8 +41,9 @@ look() {
 		fi
 		sleep 0.05
 	done
-	GDB_REMOTE=$scratch/socket GDB_SYSROOT=$sysroot timeout -k 1 30 gdb-multiarch -nx -batch \
-		-x "$script" "$program" </dev/null >"$scratch/out" 2>&1
+	GDB_REMOTE=$scratch/socket GDB_SYSROOT=$sysroot gdb-multiarch -nx -batch \
+		-x "$script" "$program" </dev/null >"$scratch/out" 2>&1 &
+	ended $!
 	status=$?
 	kill -9 $program_pid 2>/dev/null
 	wait $program_pid 2>/dev/null

@@ -428,7 +428,7 @@ static long run_with(long at, bool ever)
 		setenv("FAIL_FOR_EVER", "1", 1);
 	else
 		unsetenv("FAIL_FOR_EVER");
-	run = check_run((char *[]){ self, (char[]){ "work" }, NULL }, 30);
+	run = check_run((char *[]){ self, (char[]){ "work" }, NULL }, 60);
 	count = check_match(run.out, "^done ");
 	if (count)
 		result = atol(count);

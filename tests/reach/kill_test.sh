@@ -21,7 +21,7 @@ exec 3>"$dir/input"
 tries=0
 until grep -q ready "$dir/ready"; do
 	tries=$((tries + 1))
-	[ $tries -gt 400 ] && exit 1
+	[ $tries -gt 2400 ] && exit 1
 	sleep 0.05
 done
 
@@ -41,7 +41,7 @@ done
 tries=0
 until [ -z "$(ps -o pid= --ppid $pid)" ] && grep -q '^TracerPid:.0$' /proc/$pid/status; do
 	tries=$((tries + 1))
-	if [ $tries -gt 200 ]; then
+	if [ $tries -gt 2400 ]; then
 		echo "left behind:"
 		ps -o pid,stat,comm --ppid $pid
 		grep Tracer /proc/$pid/status
@@ -70,11 +70,11 @@ while [ $i -lt 15 ]; do
 	pid=$!
 	exec 3>"$dir/input"
 	tries=0
-	until grep -q ready "$dir/ready" || [ $tries -gt 400 ]; do
+	until grep -q ready "$dir/ready" || [ $tries -gt 2400 ]; do
 		tries=$((tries + 1))
 		sleep 0.05
 	done
-	timeout 60 "$goro" leaks $pid >"$dir/out" 2>"$dir/err" &
+	timeout 120 "$goro" leaks $pid >"$dir/out" 2>"$dir/err" &
 	looker=$!
 	sleep 0.0$((i % 5))$((i * 7 % 10))
 	kill -KILL $pid

@@ -58,6 +58,20 @@ static bool drain(int fd, char *text, size_t *len)
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
+/* Where it hangs, for who reads the output of the test. */
+static void show_stacks(pid_t pid)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command),
+		 "timeout 60 gdb -nx -q -batch -p %d -ex 'thread apply all backtrace' 2>&1 "
+		 "</dev/null",
+		 (int)pid);
+	fflush(stdout);
+	if (system(command))
+		printf("(no debugger may look at process %d)\n", (int)pid);
+}
+
 static void read_both(struct check_run *run, const int fds[2], pid_t pid, int64_t deadline)
 {
 	struct pollfd polls[2] = { { fds[0], POLLIN, 0 }, { fds[1], POLLIN, 0 } };
@@ -69,6 +83,7 @@ static void read_both(struct check_run *run, const int fds[2], pid_t pid, int64_
 
 		if (n == 0 && !run->timed_out) {
 			run->timed_out = true;
+			show_stacks(pid);
 			kill(pid, SIGKILL);
 			deadline = goro_now() + 5 * GORO_SECOND;
 		} else if (n == 0) {
