@@ -9,16 +9,16 @@
 
 static void *volatile nil;
 static goro_mutex mu;
-static goro_cond cond;
+__attribute__((unused)) static goro_cond cond;
 static goro_flight flight;
 static goro_once once;
 
-static void nothing(void *arg)
+__attribute__((unused)) static void nothing(void *arg)
 {
 	(void)arg;
 }
 
-static int task(void *arg)
+__attribute__((unused)) static int task(void *arg)
 {
 	return arg != NULL;
 }
@@ -28,7 +28,7 @@ static int answer(void *arg, void *result)
 	return arg != result;
 }
 
-static void wait_with_lock(goro_cond *c)
+__attribute__((unused)) static void wait_with_lock(goro_cond *c)
 {
 	goro_mutex_lock(&mu);
 	goro_cond_wait(c, &mu);
@@ -41,7 +41,7 @@ static void send_case(int64_t timeout)
 	goro_select_timeout(&c, 1, timeout);
 }
 
-static void select_sends(void)
+__attribute__((unused)) static void select_sends(void)
 {
 	struct goro_case c = goro_send_case(goro_chan_of(int, 1), nil);
 
@@ -91,17 +91,35 @@ static void select_sends(void)
 	X(goro_select_default, goro_select_default(nil, 1))                   \
 	X(goro_select_timeout, goro_select_timeout(nil, 1, 1))
 
+/* With another stack behind it. */
+#define FAULTS_SAID(X)                                                                       \
+	X(select_sends, "fatal error: nil pointer dereference in goro_select:", select_sends()) \
+	X(cond_of_nobody, "fatal error: nil pointer dereference in goro_cond_wait:",         \
+	  wait_with_lock(nil))
+
+/* A sanitizer has a handler for faults, and looks at strings that the kernel is given. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#undef FAULTS
+#define FAULTS(X)
+#undef FAULTS_SAID
+#define FAULTS_SAID(X)
+#else
+#define SANITIZED false
+#endif
+
 /* Whose words are their own. */
 #define SAID(X)                                                                              \
 	X(send, "panic: send of NULL on a channel of elements of 4 bytes",                   \
 	  goro_chan_send(goro_chan_of(int, 1), nil))                                         \
 	X(try_send, "panic: send of NULL on a channel of elements of 4 bytes",               \
 	  goro_chan_try_send(goro_chan_of(int, 1), nil))                                     \
-	X(select_sends, "fatal error: nil pointer dereference in goro_select:", select_sends()) \
 	X(select_waits, "fatal error: goro_select: case 0 is to send NULL on a channel of "  \
 	  "elements of 4 bytes", send_case(GORO_SECOND))                                     \
-	X(cond_of_nobody, "fatal error: nil pointer dereference in goro_cond_wait:",         \
-	  wait_with_lock(nil))                                                               \
 	X(once_nothing, "fatal error: once of nil func value", goro_once_do(&once, NULL, NULL)) \
 	X(group_nothing, "fatal error: go of nil func value",                                \
 	  goro_group_go(goro_group_new(NULL), NULL, NULL))                                   \
@@ -128,6 +146,7 @@ static void select_sends(void)
 		call;                 \
 	}
 FAULTS(FAULT)
+FAULTS_SAID(SAY)
 SAID(SAY)
 
 /* Nothing is wrong with these. */
@@ -149,31 +168,27 @@ static void allowed(void)
 	check_eq(goro_set_label("key", "value"), 0);
 	check_eq(goro_label("key", nil, 3), 5);
 	check_eq(goro_label(nil, &c, 1), -ENOENT);
-	check_eq(goro_open(nil, 0, 0), -EFAULT);
-	check_eq(goro_read(fd, nil, 10), -EFAULT);
+	check(SANITIZED || goro_open(nil, 0, 0) == -EFAULT);
+	check(SANITIZED || goro_read(fd, nil, 10) == -EFAULT);
 	check_eq(goro_close(fd), 0);
 }
 
-#define ONE_WORKER .status = 2, .workers = "1 2"
+#define DIES .status = 2, .workers = "1 2"
 #define FAULT_ROW(name, call)                                                                   \
 	{ #name, with_##name,                                                                   \
 	  .says = { "^fatal error: nil pointer dereference in " #name ": it was called with "   \
 		    "NULL, or with what is no such object any more$",                           \
 		    "^\\[signal SIGSEGV: segmentation violation code=0x1 addr=0x[0-9a-f]+ pc=", \
 		    "^goroutine 1 \\[running\\]:$", "^with_" #name "\\(" },                     \
-	  ONE_WORKER },
+	  DIES },
 #define SAID_ROW(name, words, call) \
-	{ #name, with_##name, .says = { "^" words, "^with_" #name "\\(" }, ONE_WORKER },
+	{ #name, with_##name, .says = { "^" words, "^with_" #name "\\(" }, DIES },
 
 int main(int argc, char **argv)
 {
-	static const struct check_case cases[] = {
-		{ .name = "allowed", .run = allowed },
-		SAID(SAID_ROW)
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* have handlers of theirs */
-			FAULTS(FAULT_ROW)
-#endif
-	};
+	static const struct check_case cases[] = { { .name = "allowed", .run = allowed },
+						   SAID(SAID_ROW) FAULTS_SAID(SAID_ROW)
+							   FAULTS(FAULT_ROW) };
 
 	return check_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }
