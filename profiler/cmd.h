@@ -51,6 +51,12 @@ int cmd_fail(const char *name, struct goro_error *err);
 /* Say that a command cannot be run, by exec's errno. Returns 126 or 127, as a shell does. */
 int cmd_not_started(const char *name, const char *command, int error);
 
+/*
+ * For who looks again and again: what one look at a million goroutines took is the system's again
+ * before the next. malloc() would keep it, in pieces that the next look grows around.
+ */
+void cmd_save_memory(struct goro_scope *scope);
+
 /* Flush stdout; a full disk or a closed pipe turns `status` into a failure. */
 int cmd_finish(const char *name, int status);
 

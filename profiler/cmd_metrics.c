@@ -133,7 +133,7 @@ int cmd_metrics(int argc, char **argv)
 	err = cmd_open_target(o.target, NULL, &job.scope);
 	if (err)
 		return cmd_fail("metrics", err);
-	goro_scope_be_thrifty(job.scope, true);
+	cmd_save_memory(job.scope);
 	err = goro_scope_snapshot(job.scope, &snap);
 	if (err) {
 		goro_scope_close(job.scope);

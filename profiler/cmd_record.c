@@ -197,7 +197,7 @@ int cmd_record(int argc, char **argv)
 		return status;
 	}
 	if (!err) {
-		goro_scope_be_thrifty(scope, true);
+		cmd_save_memory(scope);
 		err = goro_recorder_open(&r, scope, o.output);
 	}
 	if (!err) {

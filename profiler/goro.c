@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,12 @@ int cmd_not_started(const char *name, const char *command, int error)
 {
 	fprintf(stderr, "goro: %s: cannot run %s: %s\n", name, command, strerror(error));
 	return error == ENOENT ? GORO_NOT_FOUND : GORO_NOT_RUNNABLE;
+}
+
+void cmd_save_memory(struct goro_scope *scope)
+{
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	goro_scope_be_thrifty(scope, true);
 }
 
 int cmd_finish(const char *name, int status)

@@ -12,24 +12,25 @@
 #include "goro_introspect.h"
 #include "verdict.h"
 
-/*
- * Who waited at the last look: id and park_seq in a word, by rising id, for there may be a million.
- * What is too long for that is cut: after that many parks one may be taken for not woken.
- */
-#define PARK_BITS 24
-
 struct site {
 	struct growth_site is;
 	uint64_t now;  /* of it wait at this look */
 	uint64_t kept; /* of these, were not woken since the last */
 };
 
+/*
+ * Who waited at the last look, by rising id: how much further each id is than the one before, and
+ * its park_seq, in 7 bits a byte, of which the last has the eighth. There may be a million; of most
+ * it is two bytes.
+ */
 struct goro_growth {
 	struct site *sites; /* by rising spawn_pc */
 	size_t nsites;
-	uint64_t *waited;
-	size_t nwaited;
+	unsigned char *waited;
+	size_t waited_len, waited_cap;
 };
+
+enum { WAITED_MOST = 10 + 5 }; /* bytes for one */
 
 void growth_free(struct goro_growth *growth)
 {
@@ -83,9 +84,48 @@ static struct site *site_of(struct goro_growth *growth, uint64_t spawn_pc)
 	return &more[at];
 }
 
-static uint64_t word_of(const struct goro_info *g)
+static size_t put_number(unsigned char *to, uint64_t value)
 {
-	return g->id << PARK_BITS | (g->park_seq & ((1u << PARK_BITS) - 1));
+	size_t n = 0;
+
+	for (; value >> 7; value >>= 7)
+		to[n++] = value & 0x7f;
+	to[n++] = (unsigned char)value | 0x80;
+	return n;
+}
+
+static uint64_t get_number(const unsigned char **at)
+{
+	uint64_t value = 0, byte;
+	unsigned shift = 0;
+
+	do {
+		byte = *(*at)++;
+		value |= (byte & 0x7f) << shift;
+		shift += 7;
+	} while (!(byte & 0x80));
+	return value;
+}
+
+/* One of those who waited, while they are gone through. */
+struct waited {
+	const unsigned char *at;
+	size_t left; /* bytes */
+	uint64_t id; /* 0: there are no more */
+	uint32_t park_seq;
+};
+
+static void next_waited(struct waited *w)
+{
+	const unsigned char *at = w->at;
+
+	if (!w->left) {
+		w->id = 0;
+		return;
+	}
+	w->id += get_number(&w->at);
+	w->park_seq = (uint32_t)get_number(&w->at);
+	w->left -= (size_t)(w->at - at);
 }
 
 /* Count who waits, and who of these did at the last look and was not woken since. */
@@ -94,29 +134,28 @@ static bool count(struct goro_growth *growth, const struct goro_snapshot *snap)
 	struct goro_walk w = { .snap = snap };
 	const struct goro_info *g;
 	struct site *site = NULL;
-	size_t at = 0;
+	struct waited old = { .at = growth->waited, .left = growth->waited_len };
 
+	next_waited(&old);
 	while ((g = goro_snapshot_next(&w))) {
-		uint64_t word = word_of(g);
-
 		if (!verdict_may_suspect(g))
 			continue;
-		while (at < growth->nwaited && growth->waited[at] < word)
-			at++;
+		while (old.id && old.id < g->id)
+			next_waited(&old);
 		if (!site || site->is.spawn_pc != g->spawn_pc)
 			site = site_of(growth, g->spawn_pc);
 		if (!site)
 			return false;
 		site->now++;
-		site->kept += at < growth->nwaited && growth->waited[at] == word;
+		site->kept += old.id == g->id && old.park_seq == g->park_seq;
 	}
 	return true;
 }
 
 /* What was counted, in the place of what was. A site of which nobody waits is forgotten. */
-static size_t conclude(struct goro_growth *growth, const struct goro_snapshot *snap)
+static void conclude(struct goro_growth *growth, const struct goro_snapshot *snap)
 {
-	size_t kept = 0, all = 0;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < growth->nsites; i++) {
 		struct site s = growth->sites[i];
@@ -132,27 +171,42 @@ static size_t conclude(struct goro_growth *growth, const struct goro_snapshot *s
 		}
 		is->count = s.now;
 		s.now = s.kept = 0;
-		all += is->count;
 		if (is->count)
 			growth->sites[kept++] = s;
 	}
 	growth->nsites = kept;
-	return all;
 }
 
-static bool remember(struct goro_growth *growth, const struct goro_snapshot *snap, size_t n)
+static bool remember_one(struct goro_growth *growth, uint64_t further, uint32_t park_seq)
 {
-	uint64_t *v = reallocarray(growth->waited, n + 1, sizeof *v);
+	if (growth->waited_cap - growth->waited_len < WAITED_MOST) {
+		size_t cap = growth->waited_cap ? growth->waited_cap * 2 : 1024;
+		unsigned char *bigger = realloc(growth->waited, cap);
+
+		if (!bigger)
+			return false;
+		growth->waited = bigger;
+		growth->waited_cap = cap;
+	}
+	growth->waited_len += put_number(growth->waited + growth->waited_len, further);
+	growth->waited_len += put_number(growth->waited + growth->waited_len, park_seq);
+	return true;
+}
+
+static bool remember(struct goro_growth *growth, const struct goro_snapshot *snap)
+{
 	struct goro_walk w = { .snap = snap };
 	const struct goro_info *g;
+	uint64_t last = 0;
 
-	if (!v)
-		return false;
-	growth->waited = v;
-	growth->nwaited = 0;
-	while ((g = goro_snapshot_next(&w)))
-		if (verdict_may_suspect(g))
-			v[growth->nwaited++] = word_of(g);
+	growth->waited_len = 0;
+	while ((g = goro_snapshot_next(&w))) {
+		if (!verdict_may_suspect(g))
+			continue;
+		if (!remember_one(growth, g->id - last, g->park_seq))
+			return false;
+		last = g->id;
+	}
 	return true;
 }
 
@@ -161,8 +215,11 @@ bool growth_look(struct goro_growth **growth, const struct goro_snapshot *snap)
 	struct goro_growth *g = *growth ? *growth : calloc(1, sizeof *g);
 
 	*growth = g;
-	if (g && count(g, snap) && remember(g, snap, conclude(g, snap)))
-		return true;
+	if (g && count(g, snap)) {
+		conclude(g, snap);
+		if (remember(g, snap))
+			return true;
+	}
 	growth_free(g);
 	*growth = NULL;
 	return false;

@@ -570,14 +570,14 @@ size_t goro_wait_chain(const struct goro_snapshot *snap, uint64_t id, uint64_t *
 
 /* ---- the wait-for graph ---------------------------------------------------------------------- */
 
-/* One goroutine that waits for one object. */
+/* One goroutine that waits for one object: 12 bytes, for there may be a million. */
 struct goro_waiter {
-	uint64_t object; /* 0: nothing can end this wait */
-	uint32_t place;	 /* of goro_snapshot_at() */
-	uint8_t reason;
-};
+	uint64_t object : 56, reason : 8; /* 0: nothing can end this wait */
+	uint32_t place;			  /* of goro_snapshot_at() */
+} __attribute__((packed, aligned(4)));
 
-#define GORO_WAIT_UNREAD UINT64_MAX /* for an object: it waits, but for what was not seen */
+/* For an object: it waits, but for what was not seen, or is no address. */
+#define GORO_WAIT_UNREAD ((UINT64_C(1) << 56) - 1)
 
 /* A goroutine that holds an object for reading. */
 struct goro_holder {

@@ -174,7 +174,7 @@ static void put_bunch_dot(const struct report *r, const struct goro_waiter *firs
 		}
 	}
 	fprintf(r->out, "\"];\n\tg%" PRIu64 " -> o%" PRIx64 " [label=\"%s\"];\n", g->id,
-		first->object, goro_wait_reason(first->reason));
+		(uint64_t)first->object, goro_wait_reason(first->reason));
 }
 
 /* node: of a goroutine, by place: the first of its bunch, or itself. */

@@ -310,6 +310,7 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 	b.proved = scope->proved;
 	b.single_out = scope->single_out;
 	err = scope->reader->ops->read(scope->reader, t, &b);
+	scope->many = b.thrifty && b.summarize;
 	if (err) {
 		snapshot_abandon(&b);
 		return name_target(err, scope->target);
@@ -365,6 +366,10 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	struct goro_snapshot *snap = NULL;
 	struct goro_error *err = t->ops->usage(t, &usage);
 
+	/* Of very many most names are known by now, and the room is wanted for two looks at them.
+	 */
+	if (scope->many)
+		symbolizer_close_files(scope->symbolizer);
 	if (!err)
 		err = scope->reader ? read_once(scope, &snap) : read_after_exec(scope, &snap);
 	if (err && err->code == GORO_UNSUPPORTED && scope->reader) {

@@ -23,6 +23,7 @@ struct goro_scope {
 	size_t tick;				   /* where it stands, from 0 */
 	bool summarize, members, objects, thrifty; /* see struct snapshot_builder */
 	bool confirm;				   /* likewise */
+	bool many;				   /* there were, at the last look */
 	uint64_t single_out;
 
 	struct target *target;

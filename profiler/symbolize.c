@@ -581,6 +581,12 @@ void symbolizer_runtime_text(struct symbolizer *s, const struct goro_text_range 
 	s->nruntime_text = n;
 }
 
+void symbolizer_close_files(struct symbolizer *s)
+{
+	dwfl_end(s->dwfl);
+	s->dwfl = NULL;
+}
+
 void symbolizer_free(struct symbolizer *s)
 {
 	if (!s)

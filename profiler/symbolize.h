@@ -16,6 +16,12 @@ struct symbolizer;
 struct symbolizer *symbolizer_new(struct modules *ms, uint64_t runtime_pc);
 void symbolizer_free(struct symbolizer *s);
 
+/*
+ * Give back what the debug information takes: of a program and its libc some 15 MB. What was looked
+ * up stays; the next pc that was not opens the files of its module again.
+ */
+void symbolizer_close_files(struct symbolizer *s);
+
 /* Where the runtime's functions are: they are known by that where they have no names. The ranges
  * live longer than the symbolizer looks anything up. */
 struct goro_text_range;

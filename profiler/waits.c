@@ -8,29 +8,45 @@
  */
 #include "goro_introspect.h"
 #include "member.h"
+#include "order.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int by_object(const void *a, const void *b, void *snapshot)
+static uint64_t object_of(const void *snapshot, const void *waiter)
 {
-	const struct goro_snapshot *s = snapshot;
-	const struct goro_waiter *x = a, *y = b;
-	uint32_t sx, sy;
-	uint64_t a_id, b_id;
+	(void)snapshot;
+	return ((const struct goro_waiter *)waiter)->object;
+}
 
-	if (x->object != y->object)
-		return x->object < y->object ? -1 : 1;
-	if (x->reason != y->reason)
-		return x->reason < y->reason ? -1 : 1;
-	sx = member_like(s, x->place)->stack_id;
-	sy = member_like(s, y->place)->stack_id;
-	if (sx != sy)
-		return sx < sy ? -1 : 1;
-	a_id = member_id_at(s, x->place);
-	b_id = member_id_at(s, y->place);
-	return a_id < b_id ? -1 : a_id > b_id;
+static uint64_t place_of(const void *snapshot, const void *waiter)
+{
+	const struct goro_waiter *w = waiter;
+
+	return (uint64_t)w->reason << 32 | member_like(snapshot, w->place)->stack_id;
+}
+
+static uint64_t id_of(const void *snapshot, const void *waiter)
+{
+	return member_id_at(snapshot, ((const struct goro_waiter *)waiter)->place);
+}
+
+/*
+ * By object, then by reason and stack, then by id. There may be a million: qsort() would take as
+ * much memory again as they have, and as much time.
+ */
+static void sort_waiters(struct goro_waits *v)
+{
+	order_in_place(v->w, sizeof *v->w, v->n, object_of, v->snap);
+	for (size_t i = 0, n; i < v->n; i += n) {
+		n = goro_waits_of_object(v, i);
+		order_in_place(v->w + i, sizeof *v->w, n, place_of, v->snap);
+	}
+	for (size_t i = 0, n; i < v->n; i += n) {
+		n = goro_waits_bunch(v, i);
+		order_in_place(v->w + i, sizeof *v->w, n, id_of, v->snap);
+	}
 }
 
 static int by_held_object(const void *a, const void *b)
@@ -46,6 +62,15 @@ static bool is_wait(const struct goro_info *g)
 {
 	return g->state == GORO_STATE_WAITING && g->wait_class != GORO_CLASS_EXTERNAL &&
 	       g->wait_class != GORO_CLASS_NONE;
+}
+
+static void add(struct goro_waits *v, uint64_t object, uint8_t reason, uint32_t place)
+{
+	v->w[v->n++] = (struct goro_waiter){
+		.object = object < GORO_WAIT_UNREAD ? object : GORO_WAIT_UNREAD,
+		.reason = reason,
+		.place = place,
+	};
 }
 
 /* All waits and all read locks. A goroutine in a select has several waits. */
@@ -66,15 +91,13 @@ static void collect(struct goro_waits *v, const bool *keep)
 		for (uint32_t k = 0; k < g->nwaits; k++) {
 			struct goro_wait w = goro_snapshot_wait(s, g, k);
 
-			v->w[v->n++] = (struct goro_waiter){ w.object, place, w.reason };
+			add(v, w.object, w.reason, place);
 		}
 		if (!g->nwaits)
-			v->w[v->n++] = (struct goro_waiter){ g->wait_class == GORO_CLASS_NEVER
-								     ? 0
-								     : GORO_WAIT_UNREAD,
-							     place, g->reason };
+			add(v, g->wait_class == GORO_CLASS_NEVER ? 0 : GORO_WAIT_UNREAD, g->reason,
+			    place);
 	}
-	qsort_r(v->w, v->n, sizeof *v->w, by_object, (void *)s);
+	sort_waiters(v);
 	qsort(v->holders, v->nholders, sizeof *v->holders, by_held_object);
 }
 

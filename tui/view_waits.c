@@ -26,8 +26,8 @@ enum { MAX_CHAIN = 64 };
 
 struct row {
 	uint64_t object;
-	size_t at, n; /* of state->waits->w */
 	uint64_t oldest_ns;
+	uint32_t at, n;	       /* of state->waits->w */
 	enum goro_proof proof; /* of a waiter whose verdict is LEAKED */
 	unsigned depth;	       /* goroutines from its holder to the root */
 	bool cycle;	       /* seen in one look */
@@ -127,7 +127,9 @@ static void fill(struct model *m)
 			room = room ? 2 * room : 64;
 			st->rows = xrealloc(st->rows, room, sizeof(*st->rows));
 		}
-		st->rows[n] = (struct row){ .object = st->waits->w[i].object, .at = i, .n = count };
+		st->rows[n] = (struct row){ .object = st->waits->w[i].object,
+					    .at = (uint32_t)i,
+					    .n = (uint32_t)count };
 		fill_row(m, &st->rows[n++]);
 	}
 	t->n = n;

@@ -248,6 +248,12 @@ static void memory_1e6(void)
 		{ "memory_record", "goro", { "record", "-d", "0", "-o", "/dev/null" } },
 		{ "memory_metrics", "goro", { "metrics" } },
 		{ "memory_gotop", "gotop", { "-b", "-d", "0.1", "-n", "4" } },
+		{ "memory_gotop_list",
+		  "gotop",
+		  { "-b", "--screen", "list", "-d", "0.1", "-n", "2" } },
+		{ "memory_gotop_waits",
+		  "gotop",
+		  { "-b", "--screen", "waits", "-d", "0.1", "-n", "2" } },
 	};
 	struct observed o = observe(scaled(1000000));
 	double ms;
