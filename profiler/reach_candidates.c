@@ -107,5 +107,6 @@ void reach_choose_candidates(struct run *r, const struct roots *roots)
 		if (r->alive[i])
 			reach_search_goroutine(r, (uint32_t)i);
 	}
-	qsort(r->watch, r->nwatch, sizeof *r->watch, by_key);
+	if (r->nwatch)
+		qsort(r->watch, r->nwatch, sizeof *r->watch, by_key);
 }

@@ -8,10 +8,13 @@
  *	wake N     the next N goroutines run and wait again
  *	gaps MS    for so long one goroutine does nothing but yield; how long it did not get to run,
  *	           in microseconds: the longest in each millisecond in which it ran
+ *	held MS    the same, less what its thread was ready to run and waited for a processor:
+ *	           what is left is a lock, a page that had to be brought, or somebody who stopped it
  *	rest MS    for so long one goroutine sleeps, and none runs
  *
  * go/observed.go is the same program in Go.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +22,7 @@
 
 #include "goro.h"
 
-enum { DEPTH = 8, PER_CHANNEL = 10, WINDOW_MS = 1 };
+enum { DEPTH = 8, PER_CHANNEL = 10, WINDOW_MS = 1, SMALL_NS = 20000 };
 
 static goro_chan **channels;
 static int nchannels, next_channel;
@@ -72,20 +75,58 @@ static void wake(int n)
 	puts("done");
 }
 
+/* How long a thread has waited for a processor, in ns; the kernel counts it. */
+struct waited {
+	pid_t tid;
+	int64_t ns;
+};
+
+static struct waited look_how_long(void)
+{
+	struct waited w = { .tid = gettid() };
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	char text[128] = "";
+	long long ran, waited;
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	    sscanf(text, "%lld %lld", &ran, &waited) == 2)
+		w.ns = waited;
+	if (fd >= 0)
+		close(fd);
+	return w;
+}
+
+/* Of this gap, what it did not wait for a processor. Of one that ended on another thread: unknown.
+ */
+static int64_t held_of(int64_t gap, struct waited *before)
+{
+	struct waited now = look_how_long();
+	int64_t held = now.tid == before->tid ? gap - (now.ns - before->ns) : 0;
+
+	*before = now;
+	return held > 0 ? held : 0;
+}
+
 /* A gap that is longer than a window counts where it ended. */
-static void gaps(int ms)
+static void gaps(int ms, bool held)
 {
 	size_t n = (size_t)(ms / WINDOW_MS) + 1, at = 0;
 	int64_t *worst = calloc(n + 1, sizeof(*worst)), start = goro_now(), last = start,
 		now = start;
+	struct waited before = look_how_long();
 
 	while (worst && now - start < ms * GORO_MILLISECOND) {
+		int64_t gap;
+
 		goro_yield();
 		now = goro_now();
+		gap = now - last;
+		if (held && gap > SMALL_NS)
+			gap = held_of(gap, &before);
 		at = (size_t)((now - start) / (WINDOW_MS * GORO_MILLISECOND));
 		at = at < n ? at : n;
-		worst[at] = now - last > worst[at] ? now - last : worst[at];
-		last = now;
+		worst[at] = gap > worst[at] ? gap : worst[at];
+		last = held ? goro_now() : now;
 	}
 	if (!worst)
 		exit(1);
@@ -98,7 +139,13 @@ static void gaps(int ms)
 
 static void gaps_of(void *ms)
 {
-	gaps(*(int *)ms);
+	gaps(*(int *)ms, false);
+	goro_waitgroup_done(&running);
+}
+
+static void held_of_gaps(void *ms)
+{
+	gaps(*(int *)ms, true);
 	goro_waitgroup_done(&running);
 }
 
@@ -141,6 +188,8 @@ int main(int argc, char **argv)
 			wake(value);
 		else if (sscanf(line, "gaps %d", &value) == 1)
 			let(gaps_of, value);
+		else if (sscanf(line, "held %d", &value) == 1)
+			let(held_of_gaps, value);
 		else if (sscanf(line, "rest %d", &value) == 1)
 			let(rest, value);
 		else

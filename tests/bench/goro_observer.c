@@ -18,6 +18,9 @@
  *       for how long a goroutine that does nothing but yield did not get to run, in each
  *       millisecond: alone; while it is dumped or recorded without end; and while the same is done
  *       to a twin of its process, which takes as much of the machine and does not look at it
+ *   observed_held
+ *       the same without what its thread was ready and waited for a processor, which is all that a
+ *       busy machine adds: alone, dumped and recorded
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -456,7 +459,7 @@ static void add_answer(struct observed *o, struct gaps *gaps)
 	free(line);
 }
 
-static void print_gaps(struct gaps *gaps)
+static void print_gaps(const char *prefix, struct gaps *gaps)
 {
 	static const struct {
 		const char *name;
@@ -467,17 +470,57 @@ static void print_gaps(struct gaps *gaps)
 	must(gaps->n, "not an answer");
 	qsort(gaps->v, gaps->n, sizeof(*gaps->v), by_value);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		snprintf(figure, sizeof(figure), "gap_%s_%s", gaps->when, parts[i].name);
+		snprintf(figure, sizeof(figure), "%s_%s_%s", prefix, gaps->when, parts[i].name);
 		print_figure(figure, gaps->v[(size_t)((double)(gaps->n - 1) * parts[i].share)]);
 	}
 	free(gaps->v);
 }
 
+/* Ask it for `what` again and again, with and without an observer, who may look at its twin. */
+static void feel(const char *prefix, const char *what, struct gaps *gaps, size_t n,
+		 const char *duration)
+{
+	const int ms = atoi(duration);
+	struct observed o = observe(scaled(100000)), twin = observe(scaled(100000));
+	char line[128];
+	double took;
+
+	for (size_t i = 0; i < ROUNDS * n; i++) {
+		struct gaps *g = &gaps[i % n];
+		double end = now_ms() + ms;
+
+		/* As much is to be said of it then, and none of its goroutines runs. */
+		ask(&twin, "rest", ms);
+		ask(&o, what, ms);
+		while (g->words && now_ms() < end)
+			run_goro(g->twin ? &twin : &o, g->words, &took);
+		add_answer(&o, g);
+		answer(&twin, line);
+	}
+	for (size_t i = 0; i < n; i++)
+		print_gaps(prefix, &gaps[i]);
+	dismiss(&twin);
+	dismiss(&o);
+}
+
+/* Where a recording goes meanwhile. */
+static char recording[] = "/tmp/goro_observer_XXXXXX";
+static char duration[16];
+static const char *const record[] = {
+	"record", "-i", "100ms", "-d", duration, "-o", recording, NULL
+};
+
+static void begin_to_record(void)
+{
+	int fd = mkstemp(recording);
+
+	must(fd >= 0, "no temporary file");
+	close(fd);
+	snprintf(duration, sizeof(duration), "%dms", scaled(1000));
+}
+
 static void observed_gap(void)
 {
-	const int ms = scaled(1000);
-	char path[] = "/tmp/goro_observer_XXXXXX", duration[16];
-	const char *const record[] = { "record", "-i", "100ms", "-d", duration, "-o", path, NULL };
 	struct gaps gaps[] = {
 		{ .when = "alone" },
 		{ .when = "dumped", .words = dump_text },
@@ -485,31 +528,23 @@ static void observed_gap(void)
 		{ .when = "recorded", .words = record },
 		{ .when = "recorded_twin", .words = record, .twin = true },
 	};
-	struct observed o = observe(scaled(100000)), twin = observe(scaled(100000));
-	int fd = mkstemp(path);
-	char line[128];
-	double took;
 
-	must(fd >= 0, "no temporary file");
-	close(fd);
-	snprintf(duration, sizeof(duration), "%dms", ms);
-	for (size_t i = 0; i < ROUNDS * sizeof(gaps) / sizeof(gaps[0]); i++) {
-		struct gaps *g = &gaps[i % (sizeof(gaps) / sizeof(gaps[0]))];
-		double end = now_ms() + ms;
+	begin_to_record();
+	feel("gap", "gaps", gaps, sizeof(gaps) / sizeof(gaps[0]), duration);
+	unlink(recording);
+}
 
-		/* As much is to be said of it then, and none of its goroutines runs. */
-		ask(&twin, "rest", ms);
-		ask(&o, "gaps", ms);
-		while (g->words && now_ms() < end)
-			run_goro(g->twin ? &twin : &o, g->words, &took);
-		add_answer(&o, g);
-		answer(&twin, line);
-	}
-	for (size_t i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++)
-		print_gaps(&gaps[i]);
-	unlink(path);
-	dismiss(&twin);
-	dismiss(&o);
+static void observed_held(void)
+{
+	struct gaps gaps[] = {
+		{ .when = "alone" },
+		{ .when = "dumped", .words = dump_text },
+		{ .when = "recorded", .words = record },
+	};
+
+	begin_to_record();
+	feel("held", "held", gaps, sizeof(gaps) / sizeof(gaps[0]), duration);
+	unlink(recording);
 }
 
 static const struct {
@@ -519,7 +554,7 @@ static const struct {
 	{ "dump_cold_1e5", dump_cold_1e5 },   { "dump_cold_1e6", dump_cold_1e6 },
 	{ "dump_all_1e5", dump_all_1e5 },     { "memory_1e6", memory_1e6 },
 	{ "tick_warm_1pct", tick_warm_1pct }, { "unwind_frame", unwind_frame },
-	{ "observed_gap", observed_gap },
+	{ "observed_gap", observed_gap },     { "observed_held", observed_held },
 };
 
 int main(int argc, char **argv)
