@@ -66,7 +66,7 @@ int cmd_completeness(const char *name, const struct goro_snapshot *snap);
 /* ---- cmd_output.c ---------------------------------------------------------------------------- */
 
 struct cmd_output {
-	const char *name; /* NULL: the standard output */
+	const char *name; /* NULL: the standard output; so is "-" */
 	FILE *file;	  /* from begin to end: what to write to */
 	char *beside;	  /* the file that will take its place, or NULL */
 	int fd;

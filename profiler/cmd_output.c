@@ -19,6 +19,8 @@
 bool cmd_output_open(struct cmd_output *o, const char *name)
 {
 	*o = (struct cmd_output){ .name = name, .fd = -1, .file = stdout };
+	if (name && !strcmp(name, "-"))
+		o->name = name = NULL;
 	if (!name)
 		return true;
 	o->fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);

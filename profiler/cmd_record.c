@@ -55,7 +55,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'o':
-		o->output = arg;
+		o->output = strcmp(arg, "-") ? arg : "/dev/stdout";
 		return 0;
 	case 'i':
 		parse_seconds("--interval", arg, &o->interval_ns);

@@ -287,6 +287,11 @@ usage_errors() {
 	run 0 "$GORO" profile -m stack -f svg -o "$scratch/kept/link" "$pid"
 	grep -q '<svg' "$scratch/kept/file" || fail "nothing is in the file"
 	[ "$(ls "$scratch/kept" | wc -l)" = 2 ] || fail "something is left beside it"
+	(cd "$scratch/kept" && "$GORO" profile -m stack -f svg -o - "$pid" 2>/dev/null) >"$out"
+	grep -q '<svg' "$out" || fail "nothing is on the standard output"
+	"$GORO" record -d 0 -o - "$pid" 2>/dev/null | cat >"$scratch/piped"
+	run 0 "$GORO" dump "$scratch/piped"
+	[ ! -e "$scratch/kept/-" ] || fail "there is a file named -"
 }
 
 # A core file has one moment: stacks and goroutines, but no time that goes by.
