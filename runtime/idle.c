@@ -212,17 +212,19 @@ void goro_start_m(struct p *pp, bool spinning, struct g *next)
 	if (spinning)
 		atomic_fetch_sub(&sched.nspinning, 1);
 	goro_idle_p_put(pp);
-	if (!stopping && !spinning) {
+	if (!stopping && (!spinning || atomic_load(&sched.runq_len))) {
 		pp->stranded = true;
 		atomic_store(&sched.stranded, true);
+		goro_netpoll_rouse();
 	}
 	unlock_always(&sched.lock);
 }
 
 /*
- * There was no thread for a P that is needed, and no worker slept; but one may have been about to,
- * and have looked for work before. It is that P that must be given away, and not any: what is next
- * in its queue is hard to steal. sysmon tries until there is none.
+ * There was no thread for a P that is needed, and no worker slept, but maybe in the kernel for
+ * descriptors: that one was told. Or one was about to, and has looked for work before. It is that P
+ * that must be given away, and not any: what is next in its queue is hard to steal. sysmon tries
+ * until there is none.
  */
 void goro_start_stranded(void)
 {

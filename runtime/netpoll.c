@@ -20,7 +20,8 @@
  *
  * Rejected: level-triggered with re-arming (a system call for each wait); a thread of its own for
  * polling (two thread switches for each event); an event descriptor that gets the poller up when
- * there is other work (a sleeping worker costs the same to wake and lets the poller poll).
+ * there is other work (a sleeping worker costs the same to wake and lets the poller poll; only
+ * where there is none, nor a thread for one, it is the last resort).
  */
 #include <errno.h>
 #include <string.h>
@@ -125,8 +126,11 @@ static int poll_init(void)
 static struct poll_desc *desc_of_event(uint64_t data)
 {
 	uint32_t fd = (uint32_t)data;
-	struct poll_desc *pd = atomic_load(&desc_chunks[fd / DESCS_PER_CHUNK]);
+	struct poll_desc *pd;
 
+	if (unlikely(data == OS_POLL_ROUSED))
+		return NULL;
+	pd = atomic_load(&desc_chunks[fd / DESCS_PER_CHUNK]);
 	pd += fd % DESCS_PER_CHUNK;
 	return atomic_load(&pd->seq) == (uint32_t)(data >> 32) ? pd : NULL;
 }
@@ -201,6 +205,12 @@ void goro_netpoll_inject(struct g_chain list)
 	goro_global_put(list.first, list.last, list.n);
 	unlock_always(&sched.lock);
 	goro_wake_worker();
+}
+
+void goro_netpoll_rouse(void)
+{
+	if (sched.poller)
+		os_poll_rouse(atomic_load(&poll_fd));
 }
 
 void goro_netpoll_backstop(uint64_t now)

@@ -171,6 +171,7 @@ bool goro_netpoll_waiters(void);
 struct g_chain goro_netpoll(int64_t timeout_ns);
 struct g *goro_netpoll_take(struct m *mp, struct g_chain list); /* with a P: the first, to run */
 void goro_netpoll_inject(struct g_chain list);			/* without */
+void goro_netpoll_rouse(void); /* who sleeps for descriptors looks for work; sched.lock held */
 void goro_netpoll_backstop(uint64_t now);
 /* The second half of goro_park_word(), registers saved. False: there are news, gp goes on. */
 bool goro_netpoll_commit(_Atomic uintptr_t *word, struct g *gp);

@@ -97,6 +97,10 @@ struct os_event {
 int os_poll_create(void);
 int os_poll_add(int poll_fd, int fd, uint64_t data);
 void os_poll_remove(int poll_fd, int fd);
+/* Who sleeps in os_poll_wait() gets up, with an event of this data; or nobody does: no descriptor.
+ */
+#define OS_POLL_ROUSED UINT64_MAX
+void os_poll_rouse(int poll_fd);
 int os_poll_wait(int poll_fd, struct os_event *events, int max, int64_t timeout_ns);
 
 /*

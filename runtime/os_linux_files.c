@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -67,6 +68,23 @@ int os_poll_add(int poll_fd, int fd, uint64_t data)
 void os_poll_remove(int poll_fd, int fd)
 {
 	poll_control(poll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* By one that can always be read, and says so once each time. One caller at a time: sched.lock. */
+void os_poll_rouse(int poll_fd)
+{
+	static int fd = -1;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = OS_POLL_ROUSED };
+
+	if (fd >= 0) {
+		poll_control(poll_fd, EPOLL_CTL_MOD, fd, &event);
+		return;
+	}
+	fd = (int)CALL(eventfd(1, EFD_CLOEXEC));
+	if (fd >= 0 && poll_control(poll_fd, EPOLL_CTL_ADD, fd, &event)) {
+		os_close(fd);
+		fd = -1;
+	}
 }
 
 /* Kernels before 5.11 wait in whole milliseconds. */
