@@ -50,9 +50,8 @@ look() {
 	return $status
 }
 
-# QEMU's stub for user programs (7.2) is for one thread. While ours stands at the breakpoint sysmon
-# gives its P to another worker; when that one stops too, both read what gdb says, each gets a part,
-# and the session is stuck. Nothing of ours is in it, so it is held again: some 3 in 100 are.
+# QEMU's stub for user programs (7.2) is for one thread. Where two come to stop at once both read what
+# gdb says, each gets a part, and the session is stuck. Nothing of ours is in it, so it is held again.
 for _ in 1 2 3 4 5; do
 	look
 	status=$?

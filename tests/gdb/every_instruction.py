@@ -45,6 +45,9 @@ if "GDB_REMOTE" in os.environ:
 else:
     gdb.execute("run")
 gdb.execute("set scheduler-locking step")
+# That is before there is sysmon, which would take the processor away from who stands here for long,
+# and give it to another worker: that one would come here, too, and QEMU's stub is for one thread.
+gdb.execute("set variable sched.retake_lock = 1")
 start, end = switch_range()
 all_of_it = instructions(start, end)
 seen, bad, ends, switches = set(), [], set(), 0
