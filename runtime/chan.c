@@ -148,11 +148,13 @@ static noinline void goro_send_on_closed(void)
 	goro_panic("send on closed channel");
 }
 
-/* Asked for before the send, for it may be the receiver who reads it. */
-static noinline void goro_send_nothing(const goro_chan *c)
+/* Asked for before the send, for it may be the receiver who reads it. An element of no size may lie
+ * anywhere. */
+static noinline const void *goro_send_nothing(const goro_chan *c)
 {
 	if (c->elem_size)
 		goro_panic("send of NULL on a channel of elements of %u bytes", c->elem_size);
+	return c->buf;
 }
 
 /* By lines of the cache, which are no addresses: see waiter.h. */
@@ -218,7 +220,7 @@ void goro_chan_send(goro_chan *c, const void *elem)
 	if (unlikely(!c))
 		goro_park_forever(GORO_REASON_CHAN_SEND_NIL);
 	if (unlikely(!elem))
-		goro_send_nothing(c);
+		elem = goro_send_nothing(c);
 	mp = enter();
 	lock(&c->lock);
 	sent = send_locked(mp, c, elem);
@@ -255,7 +257,7 @@ bool goro_chan_try_send(goro_chan *c, const void *elem)
 	if (!c)
 		return false;
 	if (unlikely(!elem))
-		goro_send_nothing(c);
+		elem = goro_send_nothing(c);
 	mp = enter();
 	lock(&c->lock);
 	sent = goro_chan_send_locked(mp, c, elem);
