@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "goro_introspect.h"
+#include "order.h"
 #include "reach_gaps.h"
 #include "reach_skip.h"
 
@@ -87,12 +88,22 @@ static void merge(struct facts_range *v, size_t *n)
 /* ---- the stacks of goroutines ------------------------------------------------------------------
  */
 
-static int by_stack(const void *a, const void *b, void *snapshot)
+static uint64_t stack_of(const void *finder, size_t i)
 {
-	const struct goro_snapshot *s = snapshot;
-	uint64_t x = s->g[*(const uint32_t *)a].stack_lo, y = s->g[*(const uint32_t *)b].stack_lo;
+	const struct finder *f = finder;
 
-	return (x > y) - (x < y);
+	return f->view->snap->g[f->order[i]].stack_lo;
+}
+
+static bool sort_by_stack(struct finder *f)
+{
+	uint32_t *order = order_by(f->norder, stack_of, f);
+
+	for (size_t i = 0; order && i < f->norder; i++)
+		order[i] = f->order[order[i]];
+	free(f->order);
+	f->order = order;
+	return order;
 }
 
 /* The goroutine on whose stack address lies, or -1. */
@@ -241,7 +252,8 @@ static bool find_stacks(struct finder *f)
 		if (f->ret->from[i])
 			f->order[f->norder++] = (uint32_t)i;
 	}
-	qsort_r(f->order, f->norder, sizeof *f->order, by_stack, (void *)snap);
+	if (!sort_by_stack(f))
+		return false;
 	return f->view->nthreads ? clip_by_threads(f) : clip_by_sleep(f);
 }
 
