@@ -185,6 +185,7 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 
 static void run_free(struct run *r)
 {
+	reach_stacks_free(r);
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		free(r->watched ? r->watched[i] : NULL);
 		free(r->live ? r->live[i] : NULL);
@@ -208,7 +209,6 @@ static void run_free(struct run *r)
 	free(r->searched);
 	free(r->stacks);
 	free(r->frames);
-	free(r->batch);
 	free(r->todo);
 	free(r->window);
 	free(r->origins);
@@ -219,7 +219,7 @@ struct goro_error *reach_run(const struct reach_view *view, struct reach *ret)
 	struct run r = { .view = view,
 			 .ret = ret,
 			 .wide = reach_skips("small") || reach_skips("behind") ||
-						 reach_skips("mail")
+						 reach_skips("mail") || reach_skips("ahead")
 					 ? 1
 					 : REACH_WIDE };
 	struct roots roots = { 0 };

@@ -194,6 +194,7 @@ struct goro_error *reach_search_unaligned(struct run *r);
 
 /* Before anything is marked. False: no memory. */
 bool reach_stacks_room(struct run *r);
+void reach_stacks_free(struct run *r);
 /* The next of r->stacks, many at once. */
 struct goro_error *reach_search_stacks(struct run *r);
 

@@ -43,8 +43,15 @@ static void *run_beside(void *beside)
 
 void two_begin(struct two_beside *b, void (*work)(void *arg), void *arg)
 {
+	if (!two_are_there() || !two_try(b, work, arg))
+		*b = (struct two_beside){ .work = work, .arg = arg };
+}
+
+bool two_try(struct two_beside *b, void (*work)(void *arg), void *arg)
+{
 	*b = (struct two_beside){ .work = work, .arg = arg };
-	b->there = two_are_there() && start(&b->thread, run_beside, b);
+	b->there = start(&b->thread, run_beside, b);
+	return b->there;
 }
 
 void two_end(struct two_beside *b)

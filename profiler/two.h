@@ -32,6 +32,8 @@ struct two_beside {
 	bool done;
 };
 void two_begin(struct two_beside *b, void (*work)(void *arg), void *arg);
+/* In a thread, wherever there is one. False: there is none, and nothing was begun. */
+bool two_try(struct two_beside *b, void (*work)(void *arg), void *arg);
 /* Once it is done. More often than once is no error. */
 void two_end(struct two_beside *b);
 
