@@ -234,9 +234,15 @@ int cmd_leaks(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	err = cmd_open_at(o.target, o.at, &scope, &snap);
+	err = cmd_open_target(o.target, o.at, &scope);
 	if (err)
 		return cmd_fail("leaks", err);
+	goro_scope_foresee(scope, &o.verdict);
+	err = goro_scope_snapshot(scope, &snap);
+	if (err) {
+		goro_scope_close(scope);
+		return cmd_fail("leaks", err);
+	}
 	if (o.verdict.why && !goro_snapshot_find(snap, o.verdict.why))
 		err = goro_error_new(GORO_USAGE, "there is no goroutine %" PRIu64, o.verdict.why);
 	if (!err)

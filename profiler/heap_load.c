@@ -81,6 +81,7 @@ struct load {
 	struct heap_area *a;
 	struct sparse_store *store;
 	const struct heap_area *past; /* or NULL */
+	const bool *stop;	      /* or NULL */
 	uint64_t next;		      /* bytes from a->lo */
 	struct goro_error *err;
 };
@@ -126,6 +127,11 @@ static struct goro_error *copy_piece(struct load *l, uint64_t at, uint64_t end, 
 	return err;
 }
 
+static bool is_stopped(const struct load *l)
+{
+	return l->stop && __atomic_load_n(l->stop, __ATOMIC_RELAXED);
+}
+
 static void copy_pieces(void *load)
 {
 	const uint64_t size = PIECE_PAGES * HEAP_PAGE;
@@ -139,7 +145,11 @@ static void copy_pieces(void *load)
 
 		if (at >= l->a->hi)
 			break;
-		err = copy_piece(l, at, l->a->hi - at > size ? at + size : l->a->hi, window);
+		if (is_stopped(l))
+			err = goro_error_new(GORO_PARTIAL, "nobody wants to know it");
+		else
+			err = copy_piece(l, at, l->a->hi - at > size ? at + size : l->a->hi,
+					 window);
 	}
 	free(window);
 	if (err && !__atomic_compare_exchange_n(&l->err, &none, err, false, __ATOMIC_RELAXED,
@@ -147,10 +157,15 @@ static void copy_pieces(void *load)
 		goro_error_free(err);
 }
 
-static struct goro_error *copy_area(struct target *t, struct heap_area *a,
-				    struct sparse_store *store, const struct heap_area *past)
+static struct goro_error *copy_area(const struct heap_search *s, struct heap_area *a,
+				    struct sparse_store *store)
 {
-	struct load l = { .t = t, .a = a, .store = store, .past = past };
+	struct target *t = s->t;
+	struct load l = { .t = t,
+			  .a = a,
+			  .store = store,
+			  .past = s->how->store ? heap_past(s->how->past, a) : NULL,
+			  .stop = s->how->stop };
 	uint8_t own;
 
 	if (t->ops->threads && a->hi - a->lo >= WORTH_TWO) {
@@ -197,6 +212,5 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 	if (!a->pages || (!store && !sparse_open(&a->own, hi - lo, 1)))
 		return &goro_enomem;
 	a->words = (struct sparse){ lo, hi, a->pages, store ? store->words : a->own.words };
-	return copy_area(s->t, a, store ? store : &a->own,
-			 store ? heap_past(s->how->past, a) : NULL);
+	return copy_area(s, a, store ? store : &a->own);
 }

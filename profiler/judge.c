@@ -180,3 +180,9 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	*ret = v;
 	return err;
 }
+
+void goro_scope_foresee(struct goro_scope *scope, const struct goro_verdict_options *opt)
+{
+	if (opt->reach && !opt->why)
+		proof_begin(scope);
+}

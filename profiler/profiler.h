@@ -559,6 +559,13 @@ struct goro_verdicts {
 struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapshot *snap,
 				    const struct goro_verdict_options *opt,
 				    struct goro_verdicts **ret);
+
+/*
+ * The next snapshot will be judged so: what takes longest about that is begun now, beside the
+ * snapshot, which counts what is read for that as its own. No more than a hint; memory may be
+ * taken until goro_scope_judge() or the scope's end.
+ */
+void goro_scope_foresee(struct goro_scope *scope, const struct goro_verdict_options *opt);
 void goro_verdicts_free(struct goro_verdicts *v);
 
 /*

@@ -42,7 +42,9 @@ struct proof {
 	struct sparse_store store; /* for its copies, and those of the view */
 	struct sparse *drafts;	   /* what of it is in there: the filter's areas */
 	uint64_t most;
-	bool tight; /* there is no room for the filter's copy beside that */
+	bool tight;		   /* there is no room for the filter's copy beside that */
+	struct reach_ahead *ahead; /* the filter's, begun before there was a snapshot; or NULL */
+	bool stop;		   /* nobody wants what is read ahead */
 };
 
 /* Could anything come of it? */
@@ -73,6 +75,7 @@ static struct goro_error *read_ahead(struct proof *p, const struct target_frozen
 		.most = p->most,
 		.store = store_for(p, stopped),
 		.past = stopped ? &p->guess.heap : NULL,
+		.stop = &p->stop,
 	};
 
 	return reach_ahead_begin(ret, t, &how, !stopped || t != p->scope->target);
@@ -121,11 +124,11 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 }
 
 /* Nothing is known, and the error says why; unless the target is gone. */
-static struct goro_error *unknown(struct proof *p, struct goro_error *err)
+static struct goro_error *unknown(struct goro_reach *ret, struct goro_error *err)
 {
 	if (!err || err->code == GORO_NO_TARGET || err == &goro_enomem)
 		return err;
-	snprintf(p->ret->unknown, sizeof p->ret->unknown, "%s", err->message);
+	snprintf(ret->unknown, sizeof ret->unknown, "%s", err->message);
 	goro_error_free(err);
 	return NULL;
 }
@@ -313,10 +316,14 @@ static struct goro_error *prove(struct proof *p)
 
 	if (!p->opt->why) {
 		struct stuck *stuck = calloc(p->snap->ng + 1, sizeof *stuck);
-		struct reach_ahead *ahead = NULL;
+		struct reach_ahead *ahead = p->ahead;
 		struct reach r = { 0 };
 
-		err = stuck ? read_ahead(p, NULL, &ahead) : &goro_enomem;
+		p->ahead = NULL;
+		if (!ahead)
+			err = read_ahead(p, NULL, &ahead);
+		if (!err && !stuck)
+			err = &goro_enomem;
 		if (!err)
 			err = run(p, NULL, ahead, p->snap, stuck, &r);
 		reach_ahead_free(ahead);
@@ -345,43 +352,126 @@ static struct goro_error *prove(struct proof *p)
 	return err;
 }
 
+/* ---- all of it --------------------------------------------------------------------------------
+ */
+
+static struct goro_error *begin(struct proof **ret, struct goro_scope *scope)
+{
+	struct proof *p = calloc(1, sizeof *p);
+	struct goro_error *err;
+
+	*ret = NULL;
+	if (!p)
+		return &goro_enomem;
+	p->scope = scope;
+	p->most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
+	err = check_room(p);
+	if (!err)
+		err = open_store(p);
+	if (err) {
+		free(p);
+		return err;
+	}
+	target_offer_us_begin();
+	*ret = p;
+	return NULL;
+}
+
+static void end(struct proof *p)
+{
+	if (!p)
+		return;
+	__atomic_store_n(&p->stop, true, __ATOMIC_RELAXED);
+	reach_ahead_free(p->ahead);
+	target_offer_us_end();
+	reach_guess_free(&p->guess);
+	free(p->drafts);
+	sparse_close(&p->store);
+	free(p);
+}
+
+/*
+ * Only the filter reads a target that runs, and it may be wrong: that the heap was copied before
+ * the goroutines were looked at, and not after, makes no difference to what is proved. But nobody
+ * may read of a target while it is found out which of its memory is cold, but for the first time.
+ */
+void proof_begin(struct goro_scope *scope)
+{
+	const struct target *t = scope->target;
+	struct goro_error *err = NULL;
+	struct proof *p = NULL;
+
+	pthread_mutex_lock(&scope->lock);
+	if (!scope->begun && scope->reader && scope->reader->ops->facts && t && t->ops->freeze &&
+	    t->ops->threads && !t->file && !t->absent.n && two_are_there())
+		err = begin(&p, scope);
+	if (!err && p)
+		err = read_ahead(p, NULL, &p->ahead);
+	if (err)
+		end(p);
+	else if (p)
+		scope->begun = p;
+	pthread_mutex_unlock(&scope->lock);
+	/* Whatever it is, it is said when the proof is asked for. */
+	goro_error_free(err);
+}
+
+void proof_wait(struct proof *begun)
+{
+	if (begun && begun->ahead)
+		two_end(&begun->ahead->reading);
+}
+
+void proof_forget(struct proof *begun)
+{
+	end(begun);
+}
+
+static struct goro_error *reach(struct goro_scope *scope, struct proof *p,
+				const struct goro_snapshot *snap,
+				const struct goro_verdict_options *opt, struct stuck *stuck,
+				struct goro_reach *ret)
+{
+	struct goro_error *err = NULL;
+
+	if (!scope->reader || !scope->reader->ops->facts)
+		err = goro_error_new(GORO_PARTIAL, "not possible for this runtime");
+	if (!err && !p)
+		err = begin(&p, scope);
+	if (!err) {
+		p->snap = snap;
+		p->opt = opt;
+		p->stuck = stuck;
+		p->ret = ret;
+		err = prove(p);
+	}
+	end(p);
+	return unknown(ret, err);
+}
+
 struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snapshot *snap,
 			       const struct goro_verdict_options *opt, struct stuck *stuck,
 			       struct goro_reach *ret)
 {
-	struct proof p = {
-		.scope = scope,
-		.snap = snap,
-		.opt = opt,
-		.stuck = stuck,
-		.ret = ret,
-		.most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2,
-	};
 	struct goro_error *err = NULL;
+	struct proof *begun;
 
 	*ret = (struct goro_reach){ .tried = scope->target && scope->target->ops->freeze };
 	if (!ret->tried && opt->why)
 		snprintf(ret->unknown, sizeof ret->unknown,
 			 "that needs a live process, or a core file");
-	if (!ret->tried || (!opt->why && !somebody_waits(snap)))
-		return NULL;
 	pthread_mutex_lock(&scope->lock);
-	if (!scope->reader || !scope->reader->ops->facts)
-		err = goro_error_new(GORO_PARTIAL, "not possible for this runtime");
-	if (!err)
-		err = check_room(&p);
-	if (!err)
-		err = open_store(&p);
-	if (!err) {
-		target_offer_us_begin();
-		err = prove(&p);
-		target_offer_us_end();
+	begun = scope->begun;
+	scope->begun = NULL;
+	/* Who asks why wants no filter. */
+	if (!ret->tried || opt->why || !somebody_waits(snap)) {
+		proof_forget(begun);
+		begun = NULL;
 	}
+	if (ret->tried && (opt->why || somebody_waits(snap)))
+		err = reach(scope, begun, snap, opt, stuck, ret);
 	pthread_mutex_unlock(&scope->lock);
-	reach_guess_free(&p.guess);
-	free(p.drafts);
-	sparse_close(&p.store);
-	return unknown(&p, err);
+	return err;
 }
 
 void proof_reach_free(struct goro_reach *r)

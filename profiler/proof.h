@@ -20,4 +20,14 @@ struct goro_error *proof_reach(struct goro_scope *scope, const struct goro_snaps
 			       struct goro_reach *ret);
 void proof_reach_free(struct goro_reach *r);
 
+/*
+ * Begin to read the heap of a target that runs, before the snapshot is taken with which
+ * proof_reach() will be called: it goes on from there. No more than a hint.
+ */
+void proof_begin(struct goro_scope *scope);
+/* What was begun, or NULL: nothing of the target is read for it any more once this returns. */
+void proof_wait(struct proof *begun);
+/* There will be no proof. */
+void proof_forget(struct proof *begun);
+
 #endif /* GORO_PROOF_H */

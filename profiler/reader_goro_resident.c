@@ -43,6 +43,8 @@ void scan_add_resident(struct scan *s, uint32_t *v, size_t n)
 	uint64_t end = 0;
 	size_t m = 0;
 
+	if (!s->t->ops->resident)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		if (has_pages(&snap->g[v[i]]))
 			v[some.n++] = v[i];

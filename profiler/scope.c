@@ -2,6 +2,7 @@
 /*
  * scope.c - one look into one target: open, snapshot, names.
  */
+#include "proof.h"
 #include "proved.h"
 #include "scope.h"
 
@@ -277,6 +278,7 @@ void goro_scope_close(struct goro_scope *scope)
 {
 	if (!scope)
 		return;
+	proof_forget(scope->begun);
 	if (scope->memory)
 		scope->memory_free(scope->memory);
 	proved_free(scope->proved);
@@ -321,6 +323,9 @@ struct goro_error *scope_read(struct goro_scope *scope, struct target *t,
 
 static struct goro_error *read_once(struct goro_scope *scope, struct goro_snapshot **ret)
 {
+	/* A look says anew which memory is cold. Only of a first one others may read meanwhile. */
+	if (scope->target->absent.n)
+		proof_wait(scope->begun);
 	return scope_read(scope, scope->target, ret);
 }
 
@@ -348,6 +353,8 @@ static struct goro_error *read_after_exec(struct goro_scope *scope, struct goro_
 {
 	struct goro_error *err;
 
+	proof_forget(scope->begun);
+	scope->begun = NULL;
 	if (scope->reader)
 		scope->reader->ops->close(scope->reader);
 	scope->reader = NULL;
@@ -360,7 +367,7 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 {
 	struct target *t = scope->target;
 	int64_t start = clock_ns(CLOCK_MONOTONIC);
-	uint64_t bytes = t->bytes_read;
+	uint64_t bytes = __atomic_load_n(&t->bytes_read, __ATOMIC_RELAXED);
 	size_t unknown = unwinder_unknown(scope->unwinder);
 	struct target_usage usage = { 0 };
 	struct goro_snapshot *snap = NULL;
@@ -400,7 +407,7 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 			    : -1;
 	scope->last_time = start;
 	scope->last_cpu_ns = usage.cpu_ns;
-	snap->bytes_read = t->bytes_read - bytes;
+	snap->bytes_read = __atomic_load_n(&t->bytes_read, __ATOMIC_RELAXED) - bytes;
 	snap->cost_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	if (!snap->name || !snap->runtime || (t->file && !snap->file)) {
 		goro_snapshot_free(snap);

@@ -39,6 +39,7 @@ struct goro_scope {
 	/* What verdicts remember of earlier snapshots; whoever sets it says how it is freed. */
 	void *memory;
 	void (*memory_free)(void *memory);
+	struct proof *begun;   /* by proof_begin(), or NULL */
 	struct proved *proved; /* what was unreachable when somebody last asked; or NULL */
 };
 

@@ -128,7 +128,8 @@ struct target_ops {
 	int (*open_file)(struct target *t, const struct target_map *map);
 	/* Open any file by the name that the target would use; -errno. NULL: cannot be done. */
 	int (*open_path)(struct target *t, const char *path);
-	/* Ranges are sorted by address and do not overlap. */
+	/* Ranges are sorted by address and do not overlap. NULL: nobody wants to know, as of a view
+	 * that is read to prove something. */
 	void (*resident)(struct target *t, struct target_range *v, size_t n);
 	/*
 	 * Which pages of [lo, hi), page by page, hold bytes of its own: not a file's, and written

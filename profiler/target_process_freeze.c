@@ -190,13 +190,6 @@ static bool frozen_sparse(struct target *t, uint64_t lo, uint64_t hi, struct spa
 	return f->sh->tracked && process_track_sparse(f->track, lo, hi, ret);
 }
 
-static void frozen_resident(struct target *t, struct target_range *v, size_t n)
-{
-	struct frozen *f = (struct frozen *)t;
-
-	f->live->target.ops->resident(&f->live->target, v, n);
-}
-
 static int frozen_open_file(struct target *t, const struct target_map *map)
 {
 	struct frozen *f = (struct frozen *)t;
@@ -238,7 +231,6 @@ static const struct target_ops frozen_ops = {
 	.maps = frozen_maps,
 	.read = frozen_read,
 	.open_file = frozen_open_file,
-	.resident = frozen_resident,
 	.own_pages = frozen_own_pages,
 	.sparse = frozen_sparse,
 	.usage = frozen_usage,
