@@ -4,7 +4,8 @@
  * stands.
  *
  * The service shows ten errors and ten warnings of a step and drops the rest without a word, so
- * with more the tenth says how many there are; all of them are in the step's log below. What a
+ * with more the tenth says how many there are; all of them are in the step's log below. The runner
+ * cuts a message at 4096 characters: we cut it before, where who started it is still told. What a
  * runner reads from a line ends at the line's end: line feeds and the like are escaped as its own
  * toolkit does.
  */
@@ -13,7 +14,8 @@
 #include "report.h"
 #include "site.h"
 
-#define SHOWN 10 /* of a kind, in a step */
+#define SHOWN 10   /* of a kind, in a step */
+#define MOST  4096 /* characters of a message */
 
 /* In a property a ':' or ',' would end it. */
 static void escape(FILE *out, const char *text, bool property)
@@ -46,8 +48,23 @@ static void put_place(FILE *out, const struct site *s)
 	fputc(',', out);
 }
 
+/* Cut it behind a line, so that it and what follows, which is `more`, are not too long. */
+static void cut(char *text, size_t more)
+{
+	static const char mark[] = "...\n";
+	const size_t room = more + strlen(mark) < MOST ? MOST - more - strlen(mark) : 0;
+	size_t n = strlen(text);
+
+	if (n + more <= MOST)
+		return;
+	for (n = n < room ? n : room; n && text[n - 1] != '\n'; n--)
+		;
+	strcpy(text + n, mark);
+}
+
 static void put_message(FILE *out, const struct site *s)
 {
+	static const char started[] = "started by ";
 	char *text = NULL;
 	size_t size;
 	FILE *message = open_memstream(&text, &size);
@@ -55,13 +72,16 @@ static void put_message(FILE *out, const struct site *s)
 	if (!message)
 		return;
 	site_title(message, s);
-	fputc('\n', message);
-	fputs(s->evidence, message);
-	fputs(s->frames, message);
-	if (*s->spawn)
-		fprintf(message, "started by %s", s->spawn);
+	fprintf(message, "\n%s%s", s->evidence, s->frames);
 	fclose(message);
-	escape(out, text, false);
+	if (text) {
+		cut(text, *s->spawn ? strlen(started) + strlen(s->spawn) : 0);
+		escape(out, text, false);
+	}
+	if (*s->spawn) {
+		fputs(started, out);
+		escape(out, s->spawn, false);
+	}
 	free(text);
 }
 

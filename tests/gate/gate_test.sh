@@ -365,6 +365,11 @@ github() {
 	count "$report" '^::error title=goro check::3 more groups of goroutines; they are in the log$' 1
 	count "$report" '^error: 50%,[0-9]+: 2 goroutines left over' 3
 	count "$report" '^::error file=.*::50%25,[0-9]+: ' 9
+	# A runner cuts what is longer than 4096, whatever it is.
+	check 23 -f github -o "$report" -- "$ENDS" deep
+	matches "$report" "^::error file=.*%0A\.\.\.%0Astarted by main at .*ends.c:[0-9]+\$"
+	[ "$(sed 's/^::error [^:]*:://; s/%0A/\n/g' "$report" | wc -c)" -le 4097 ] || fail "too long"
+	[ "$(wc -c <"$report")" -gt 4000 ] || fail "cut too much"
 	# The run itself is one of the ten.
 	check 23 -f github -o "$report" -- sh -c "$command kill -9 \$\$"
 	count "$report" '^::error ' 10

@@ -9,6 +9,7 @@
  *   exec CMD  becomes another program
  *   then CMD  the same, once its input has ended
  *   daemon    returns 0, while a child in a session of its own goes on until it is killed
+ *   deep      returns 0; the goroutine has a hundred frames more
  *   fork      forks while its goroutines are there, and both return 0
  */
 #include <signal.h>
@@ -27,6 +28,22 @@ static void lock_twice(void *arg)
 	goro_mutex_lock(&mu);
 	goro_mutex_lock(&mu); /* TWICE */
 	goro_mutex_unlock(&mu);
+}
+
+static void descend(void *arg, int frames)
+{
+	volatile int level = frames;
+
+	if (level)
+		descend(arg, level - 1);
+	else
+		lock_twice(arg);
+	level = 0;
+}
+
+static void lock_deep(void *arg)
+{
+	descend(arg, 100);
 }
 
 /* The first process of a daemon ends at once; the second has a session, and nobody's streams. */
@@ -88,7 +105,10 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "daemon"))
 		become_daemon(argv[0]);
 	goro_waitgroup_add(&started, 1);
-	go(lock_twice, &started); /* START */
+	if (!strcmp(argv[1], "deep"))
+		go(lock_deep, &started);
+	else
+		go(lock_twice, &started); /* START */
 	goro_waitgroup_wait(&started);
 	end(argv);
 	return 0;
