@@ -118,11 +118,17 @@ static void reap(struct run *run)
 	}
 }
 
-/* Those that end a program end the series of runs too. */
+/*
+ * Those that end a program end the series of runs too. They are for all of its process group:
+ * whoever sent one to ours, as a CI server does, meant all in it, and would have reached them
+ * without us.
+ */
 static void forward(struct run *run, int signo)
 {
-	run->findings->interrupted |= signo != SIGUSR1 && signo != SIGUSR2;
-	if (!run->ended)
+	const bool ends = signo != SIGUSR1 && signo != SIGUSR2;
+
+	run->findings->interrupted |= ends;
+	if (!run->ended && (!ends || kill(-run->pid, signo)))
 		kill(run->pid, signo);
 }
 

@@ -563,6 +563,26 @@ forks() {
 	no_litter
 }
 
+# Who ends us ends all that runs in our place, as without us, not only the shell.
+interrupted() {
+	local signal
+	for signal in TERM INT HUP; do
+		: >"$out"
+		# A shell ignores SIGINT in its background jobs, and nohup SIGHUP in all that it starts.
+		env --default-signal=INT,HUP "$GORO" check -- sh -c "'$ENDS' serve; exit 3" \
+			>"$out" 2>"$err" </dev/null &
+		pid=$!
+		started+=("$pid")
+		eventually test -s "$out"
+		started+=("$(cat "$out")")
+		kill -"$signal" "$pid"
+		wait "$pid"
+		same $? $((128 + $(kill -l "$signal")))
+		eventually gone "$(cat "$out")"
+	done
+	no_litter
+}
+
 # The command ends, and so does the check; the daemon does not notice either.
 daemon() {
 	check 0 -- "$ENDS" daemon
