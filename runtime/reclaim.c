@@ -115,6 +115,7 @@ static goro_mutex *forget_wait(struct m *mp, struct g *gp, uint32_t reason)
 	case GORO_REASON_CHAN_RECV_NIL:
 	case GORO_REASON_CHAN_SEND_NIL:
 	case GORO_REASON_SELECT_NONE:
+	case GORO_REASON_SEMA_OVER:
 		return NULL;
 	default:
 		goro_sync_forget(mp, w);

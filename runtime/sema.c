@@ -5,7 +5,8 @@
  * One queue in order of arrival; release serves it from the front and stops at the first request
  * that does not fit. A wait that a context may end has a node in the context's list, on the waiting
  * goroutine's stack like everything else; the context calls it, and it takes the waiter out. Its
- * wait reason is one of its own: such a wait may end although nobody releases.
+ * wait reason is one of its own: such a wait may end although nobody releases. So has one for more
+ * than the size, without a context: it cannot end, whoever has the semaphore.
  */
 #include "context.h"
 #include "runtime.h"
@@ -113,6 +114,10 @@ void goro_sema_acquire(goro_sema *s, int64_t n)
 	lock(&s->lock_);
 	if (take(s, n)) {
 		unlock(&s->lock_);
+	} else if (unlikely(n > s->size_)) {
+		unlock(&s->lock_);
+		leave(mp);
+		goro_park_forever(GORO_REASON_SEMA_OVER);
 	} else {
 		struct sema_waiter sw = { .sema = s, .n = n };
 

@@ -70,14 +70,16 @@
 	X(SEMA, 'm', "semacquire", SEMA)                        \
 	X(BLOCKING, 'y', "blocking call", EXTERNAL)             \
 	X(SELECT_TIMEOUT, 's', "select (timeout)", EXTERNAL)    \
-	X(SEMA_CONTEXT, 'm', "semacquire (context)", EXTERNAL)
+	X(SEMA_CONTEXT, 'm', "semacquire (context)", EXTERNAL)  \
+	X(SEMA_OVER, 'm', "semacquire (over its size)", NEVER)
 
 /* What Go calls those of another name, where it prints goroutines: X(id, name). */
-#define GORO_REASONS_IN_GO(X)       \
-	X(ONCE, "sync.Mutex.Lock")  \
-	X(BLOCKING, "syscall")      \
-	X(SELECT_TIMEOUT, "select") \
-	X(SEMA_CONTEXT, "semacquire")
+#define GORO_REASONS_IN_GO(X)         \
+	X(ONCE, "sync.Mutex.Lock")    \
+	X(BLOCKING, "syscall")        \
+	X(SELECT_TIMEOUT, "select")   \
+	X(SEMA_CONTEXT, "semacquire") \
+	X(SEMA_OVER, "semacquire")
 
 /*
  * What `wait_object` points to, by class of the reason. EXTERNAL waits end by time or by the
