@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz_core.c - a core file of any content: opened, mapped, read and looked into.
+ * fuzz_core.c - a core file of any content: opened, mapped, read, looked into, and searched for
+ * what is leaked.
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,6 +31,22 @@ static void read_around(struct target *t, const struct target_maps *maps)
 	}
 }
 
+/* And who keeps one of them alive. */
+static void prove(struct goro_scope *scope, struct goro_snapshot *snap)
+{
+	struct goro_verdict_options o = { .reach = true };
+	struct goro_verdicts *v = NULL;
+
+	goro_error_free(goro_scope_judge(scope, snap, &o, &v));
+	goro_verdicts_free(v);
+	if (!snap->ng)
+		return;
+	o.why = snap->g[snap->ng / 2].id;
+	v = NULL;
+	goro_error_free(goro_scope_judge(scope, snap, &o, &v));
+	goro_verdicts_free(v);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("core", MFD_CLOEXEC);
@@ -54,8 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	err = goro_scope_open_target(&scope, t);
 	if (!err) {
 		err = goro_scope_snapshot(scope, &snap);
-		if (!err)
+		if (!err) {
+			prove(scope, snap);
 			goro_snapshot_free(snap);
+		}
 		goro_scope_close(scope);
 	}
 	goro_error_free(err);
