@@ -196,6 +196,11 @@ struct goro_error *heap_area_load(struct heap_search *s, struct heap_area *a, ui
 	struct sparse_store *store = s->how->store;
 
 	*a = (struct heap_area){ .lo = lo, .hi = hi, .its = { lo, hi } };
+	/* It is copied by pages; only a core file that lies has maps of other bounds. */
+	if (lo % HEAP_PAGE || hi % HEAP_PAGE)
+		return goro_error_new(GORO_PARTIAL,
+				      "its heap is not in whole pages: 0x%llx to 0x%llx",
+				      (unsigned long long)lo, (unsigned long long)hi);
 	s->h->bytes += hi - lo;
 	if (s->h->bytes > s->how->most)
 		return goro_error_new(GORO_PARTIAL,

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 #include "heap.h"
 #include "heap_recording.h"
@@ -81,6 +82,25 @@ static void test_recording(void **state)
 	heap_free(&h);
 }
 
+/* As a core file may claim: what is copied page by page does not fit into what it was given. */
+static void test_uneven(void **state)
+{
+	const struct heap_how how = { .most = UINT64_C(1) << 30 };
+	struct goro_error *err;
+	struct heap h;
+
+	assert_true(heap_recording_load(&rec, *state));
+	for (size_t i = 0; i < rec.maps.n; i++)
+		if (rec.map[i].writable)
+			rec.map[i].hi += 100;
+	err = heap_recording_read(&h, &rec, &how);
+	assert_non_null(err);
+	assert_int_equal(err->code, GORO_PARTIAL);
+	assert_non_null(strstr(err->message, "not in whole pages"));
+	goro_error_free(err);
+	heap_free(&h);
+}
+
 int main(int argc, char **argv)
 {
 	int failed = 0;
@@ -88,6 +108,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		const struct CMUnitTest tests[] = {
 			{ argv[i], test_recording, NULL, NULL, argv[i] },
+			{ "uneven", test_uneven, NULL, NULL, argv[i] },
 		};
 
 		failed += cmocka_run_group_tests(tests, NULL, NULL);
