@@ -215,6 +215,8 @@ static void cancel(goro_context *c, int err, int cause)
 	struct queue queue = { NULL, &queue.first };
 	struct context_node *node, *next;
 
+	/* Who sees that it is cancelled may give it back before we are done. */
+	goro_context_retain(c);
 	cancel_one(c, err, cause, &queue);
 	for (node = queue.first; node; node = node->next)
 		cancel_one(node->child, err, cause, &queue);
@@ -226,6 +228,7 @@ static void cancel(goro_context *c, int err, int cause)
 	}
 	/* Only now: as long as it is not, who cancels the parent finds us, and waits for us. */
 	goro_context_unwatch(c->parent, &c->node);
+	goro_context_release(c);
 }
 
 void goro_context_cancel_cause(goro_context *c, int cause)

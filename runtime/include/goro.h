@@ -570,8 +570,9 @@ GORO_API void goro_context_release(goro_context *ctx);
 
 /*
  * Cancel what goro_context_with_cancel(), _deadline() or _timeout() made; any other panics. All
- * that were made from it are cancelled when it returns. Only the first time counts. The cause is an
- * error of the program's choice, usually -errno; 0 is -ECANCELED.
+ * that were made from it are cancelled when it returns. Only the first time counts. Whoever sees
+ * that it is cancelled may release it, although the call has not returned. The cause is an error of
+ * the program's choice, usually -errno; 0 is -ECANCELED.
  */
 GORO_API void goro_context_cancel(goro_context *ctx);
 GORO_API void goro_context_cancel_cause(goro_context *ctx, int cause);

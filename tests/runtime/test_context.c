@@ -402,7 +402,26 @@ static void cause_of_a_deadline(void)
 	goro_context_release(a);
 }
 
+static void cancel_it(void *ctx)
+{
+	goro_context_cancel(ctx);
+}
+
+/* The last reference goes while who cancels is still at it. */
+static void released_by_who_sees_it(void)
+{
+	for (int i = 0; i < 2000; i++) {
+		goro_context *ctx = goro_context_with_cancel(goro_background());
+
+		go(cancel_it, ctx);
+		while (!goro_context_err(ctx))
+			goro_yield();
+		goro_context_release(ctx);
+	}
+}
+
 static const struct check_case cases[] = {
+	{ .name = "released_by_who_sees_it", .run = released_by_who_sees_it },
 	{ .name = "background_has_nothing", .run = background_has_nothing },
 	{ .name = "texts", .run = texts },
 	{ .name = "cancel_goes_down_not_up", .run = cancel_goes_down_not_up },
