@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cmd.h"
 #include "report.h"
 
 #define HEADER "# goro baseline "
@@ -163,23 +163,20 @@ static bool write_lines(FILE *out, const struct sites *sites)
 /* A new file takes the place of the old one: whoever reads it sees one or the other. */
 bool baseline_write(const char *path, const struct sites *sites, char **error)
 {
-	char *temporary = NULL;
-	FILE *out = NULL;
-	bool ok = false;
+	struct cmd_output out;
+	int wrong = cmd_output_open(&out, path) ? 0 : errno, end;
 
-	if (asprintf(&temporary, "%s.new", path) < 0)
-		temporary = NULL;
-	out = temporary ? fopen(temporary, "we") : NULL;
-	if (out) {
-		ok = write_lines(out, sites) && !fflush(out) && !ferror(out);
-		ok = !fclose(out) && ok && !rename(temporary, path);
+	*error = NULL;
+	if (!wrong) {
+		wrong = !cmd_output_begin(&out)		? errno
+			: !write_lines(out.file, sites) ? ENOMEM
+							: 0;
+		end = cmd_output_end(&out, !wrong);
+		wrong = wrong ? wrong : end;
 	}
-	if (!ok && asprintf(error, "cannot write %s: %s", path, strerror(errno)) < 0)
+	if (wrong && asprintf(error, "cannot write %s: %s", path, strerror(wrong)) < 0)
 		*error = NULL;
-	if (!ok && out)
-		unlink(temporary);
-	free(temporary);
-	return ok;
+	return !wrong;
 }
 
 void baseline_free(struct baseline *b)

@@ -126,6 +126,19 @@ baseline() {
 	same "$(json known)" 1
 	same "$(json known.0.program)" leftover
 	matches "$base" "^$(json known.0.id) "
+	# What the name stands for is written, be it no file at all: never a file in its place.
+	ln -s base "$scratch/link"
+	mkfifo "$scratch/pipe"
+	check 7 --write-baseline "$scratch/link" -- "$leftover"
+	[ -L "$scratch/link" ] || fail "the link is none any more"
+	cmp "$base" "$scratch/copy" || fail "it is not where the link leads"
+	cat "$scratch/pipe" >"$report" &
+	check 7 --write-baseline "$scratch/pipe" -- "$leftover"
+	[ -p "$scratch/pipe" ] || fail "the pipe is none any more"
+	wait $!
+	cmp "$report" "$base" || fail "it did not come through the pipe"
+	(cd "$scratch" && run 0 "$GORO" check --write-baseline - -- "$PROGS/quiet" && [ ! -e - ]) || exit 1
+	has "$out" "# goro baseline 1"
 	# Nothing found is a baseline too.
 	check 0 --write-baseline "$base" -- "$PROGS/quiet"
 	same "$(cat "$base")" "# goro baseline 1"
