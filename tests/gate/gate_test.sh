@@ -184,9 +184,9 @@ fail_on() {
 	check 23 --fail-on leaked -- "$ENDS" fork
 	check 23 --fail-on deadlock -- "$PROGS/abba" asleep
 	check 2 --fail-on leftover -- "$PROGS/abba" asleep
-	for kinds in leak leaked,no suspect; do
+	for kinds in leak leaked,no suspect ''; do
 		usage "--fail-on takes leaked, deadlock, lockorder, pthread and leftover, with commas between, or none; not '$kinds'" \
-			--fail-on $kinds
+			"--fail-on=$kinds"
 	done
 }
 
