@@ -69,6 +69,8 @@ struct gate;
 
 /* Listen in a fresh directory; sets GORO_CHECK. NULL with a message on stderr: it failed. */
 struct gate *gate_open(const struct check_options *opt, struct check_findings *f);
+/* The process group of the program. */
+void gate_expect(struct gate *gate, int group);
 /* Nobody may knock any more. Those who did are still looked at. */
 void gate_shut(struct gate *gate);
 void gate_close(struct gate *gate); /* lets everybody go */
@@ -83,7 +85,8 @@ bool gate_busy(const struct gate *gate);
 /* From now on let everybody go unseen. */
 void gate_open_wide(struct gate *gate);
 
-#define GATE_FDS 64 /* at most so many processes are looked at at a time */
+#define GATE_FDS   64 /* at most so many processes are looked at at a time */
+#define GATE_DOORS 2  /* and so many descriptors more to poll */
 
 int64_t check_now(void); /* CLOCK_MONOTONIC ns */
 

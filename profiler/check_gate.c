@@ -8,6 +8,11 @@
  * goroutines run on. So it can be looked at, again and again, until nothing is left over or the
  * grace period has gone by. The answer, or our death, lets it go.
  *
+ * The socket has a path, and a name without a file that is the same (unix(7), abstract): who has
+ * changed his user or his root meanwhile does not come to the path any more, and who has another
+ * network not to the name. Any process may know the name, so that there only those are let in that
+ * are of the program.
+ *
  * Rejected: to preload a library into the program, which static binaries do not load; to stop it
  * with ptrace at exit_group, which a debugger or a container may forbid.
  */
@@ -28,6 +33,8 @@
 #define FIRST_PAUSE INT64_C(1000000) /* between looks: doubles */
 #define LAST_PAUSE  INT64_C(100000000)
 #define SPEAK_UP    INT64_C(5000000000) /* who has not said its line by then is sent away */
+
+enum { BY_PATH, BY_NAME, DOORS = GATE_DOORS };
 
 struct visitor {
 	int fd;
@@ -50,7 +57,8 @@ struct gate {
 	struct check_findings *findings;
 	char directory[80];
 	struct sockaddr_un address;
-	int fd; /* -1: shut */
+	int door[DOORS]; /* by path, by name; -1: shut */
+	int group;	 /* of the program's processes */
 	bool wide;
 	struct visitor visitor[GATE_FDS];
 	size_t n;
@@ -80,6 +88,31 @@ static bool make_directory(struct gate *gate)
 	return true;
 }
 
+static int listen_at(const struct sockaddr_un *address, size_t length)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+
+	if (fd >= 0 && (bind(fd, (const struct sockaddr *)address, size) || listen(fd, 1024))) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* Without the name it does for those who stay what they are. */
+static void listen_by_name(struct gate *gate)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t n = strlen(gate->address.sun_path);
+
+	memcpy(address.sun_path + 1, gate->address.sun_path, n);
+	gate->door[BY_NAME] = listen_at(&address, n + 1);
+}
+
 struct gate *gate_open(const struct check_options *opt, struct check_findings *f)
 {
 	struct gate *gate = calloc(1, sizeof *gate);
@@ -92,10 +125,9 @@ struct gate *gate_open(const struct check_options *opt, struct check_findings *f
 	gate->findings = f;
 	gate->address.sun_family = AF_UNIX;
 	snprintf(gate->address.sun_path, sizeof gate->address.sun_path, "%s/gate", gate->directory);
-	gate->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (gate->fd < 0 ||
-	    bind(gate->fd, (struct sockaddr *)&gate->address, sizeof gate->address) ||
-	    listen(gate->fd, 1024) || setenv("GORO_CHECK", gate->address.sun_path, 1)) {
+	listen_by_name(gate);
+	gate->door[BY_PATH] = listen_at(&gate->address, sizeof gate->address.sun_path);
+	if (gate->door[BY_PATH] < 0 || setenv("GORO_CHECK", gate->address.sun_path, 1)) {
 		fprintf(stderr, "goro: check: cannot listen on %s: %s\n", gate->address.sun_path,
 			strerror(errno));
 		gate_close(gate);
@@ -103,6 +135,11 @@ struct gate *gate_open(const struct check_options *opt, struct check_findings *f
 	}
 	unsetenv("GORO_RECLAIM"); /* what is leaked is to be found, not tidied up */
 	return gate;
+}
+
+void gate_expect(struct gate *gate, int group)
+{
+	gate->group = group;
 }
 
 static void remove_paths(struct gate *gate)
@@ -125,36 +162,61 @@ static void dismiss(struct gate *gate, struct visitor *v)
 	*v = gate->visitor[--gate->n];
 }
 
+static void close_doors(struct gate *gate)
+{
+	for (int door = 0; door < DOORS; door++) {
+		if (gate->door[door] >= 0)
+			close(gate->door[door]);
+		gate->door[door] = -1;
+	}
+}
+
 void gate_close(struct gate *gate)
 {
 	if (!gate)
 		return;
 	while (gate->n)
 		dismiss(gate, &gate->visitor[0]);
-	if (gate->fd >= 0)
-		close(gate->fd);
+	close_doors(gate);
 	remove_paths(gate);
 	free(gate);
 }
 
-static void let_in(struct gate *gate)
+static bool is_ours(const struct gate *gate, int fd)
 {
-	while (gate->fd >= 0 && gate->n < GATE_FDS) {
-		int fd = accept4(gate->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid > 0 &&
+	       check_tree_has(gate->group, peer.pid);
+}
+
+static void let_in(struct gate *gate, int door)
+{
+	while (gate->door[door] >= 0 && gate->n < GATE_FDS) {
+		int fd = accept4(gate->door[door], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0)
 			return;
+		if (door == BY_NAME && !is_ours(gate, fd)) {
+			close(fd);
+			continue;
+		}
 		gate->visitor[gate->n++] =
 			(struct visitor){ .fd = fd, .next = check_now() + SPEAK_UP };
 	}
 }
 
+static void let_all_in(struct gate *gate)
+{
+	for (int door = 0; door < DOORS; door++)
+		let_in(gate, door);
+}
+
 void gate_shut(struct gate *gate)
 {
-	let_in(gate);
-	if (gate->fd >= 0)
-		close(gate->fd);
-	gate->fd = -1;
+	let_all_in(gate);
+	close_doors(gate);
 	remove_paths(gate);
 }
 
@@ -325,8 +387,10 @@ size_t gate_poll(struct gate *gate, struct pollfd *fds, size_t max, int64_t *dea
 {
 	size_t n = 0;
 
-	if (gate->fd >= 0 && gate->n < GATE_FDS && n < max)
-		fds[n++] = (struct pollfd){ .fd = gate->fd, .events = POLLIN };
+	for (int door = 0; door < DOORS && gate->n < GATE_FDS && n < max; door++) {
+		if (gate->door[door] >= 0)
+			fds[n++] = (struct pollfd){ .fd = gate->door[door], .events = POLLIN };
+	}
 	for (size_t i = 0; i < gate->n && n < max; i++) {
 		fds[n++] = (struct pollfd){ .fd = gate->visitor[i].fd, .events = POLLIN };
 		if (gate->visitor[i].next < *deadline)
@@ -337,7 +401,7 @@ size_t gate_poll(struct gate *gate, struct pollfd *fds, size_t max, int64_t *dea
 
 void gate_run(struct gate *gate)
 {
-	let_in(gate);
+	let_all_in(gate);
 	for (size_t i = gate->n; i-- > 0;) {
 		struct visitor *v = &gate->visitor[i];
 		bool stay = listen_to(gate, v);

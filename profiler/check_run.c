@@ -231,7 +231,7 @@ static bool has_survivors(const struct run *run)
 
 static void wait_for_events(struct run *run)
 {
-	struct pollfd fds[GATE_FDS + 2];
+	struct pollfd fds[GATE_FDS + GATE_DOORS + 1];
 	int64_t deadline = run->ended && !run->timed_out ? INT64_MAX
 			   : run->ended			 ? check_now() + SEE_AGAIN
 			   : run->next < run->deadline	 ? run->next
@@ -241,7 +241,7 @@ static void wait_for_events(struct run *run)
 	int ms = -1;
 
 	fds[0] = (struct pollfd){ .fd = run->signals, .events = POLLIN };
-	n += gate_poll(run->gate, fds + 1, GATE_FDS + 1, &deadline);
+	n += gate_poll(run->gate, fds + 1, GATE_FDS + GATE_DOORS, &deadline);
 	now = check_now();
 	if (deadline != INT64_MAX)
 		ms = deadline <= now ? 0
@@ -279,6 +279,7 @@ int check_run(const struct check_options *opt, struct check_findings *f)
 		goto out;
 	}
 	f->started = true;
+	gate_expect(run.gate, run.pid);
 	if (opt->timeout_ns)
 		run.deadline = check_now() + (int64_t)opt->timeout_ns;
 	if (opt->every_ns)

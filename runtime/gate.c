@@ -11,6 +11,7 @@
  * keep alive what is looked for, or not, as it happens: in one run of ten, measured. So the room of
  * these frames, and of our own, is said to be opaque. (Wiping it is no way: they are in use.)
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +29,13 @@ static noinline void gate(const char *event, int status)
 	if (!gate_path[0] || sched.forked)
 		return;
 	fd = os_gate_connect(gate_path);
-	if (fd < 0)
+	if (fd < 0) {
+		/* Refused: whoever asked for it has ended, or does not wait any more. */
+		if (fd != -ECONNREFUSED)
+			goro_report_say("goro: check: process %d ends unseen: %s\n", os_pid(),
+					strerror(-fd));
 		return;
+	}
 	/* The goroutine that calls exit() is not left over: say which one it is. */
 	snprintf(line, sizeof(line), "%s %d %d %lu\n", event, os_pid(), status,
 		 mp && mp->curg ? (unsigned long)mp->curg->id : 0ul);

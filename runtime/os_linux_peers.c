@@ -25,21 +25,32 @@
 /* ---- the gate ----------------------------------------------------------------------------------
  */
 
-int os_gate_connect(const char *path)
+static int gate_connect(const char *path, bool abstract)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
+	memcpy(sa.sun_path + abstract, path, n);
+	if (connect(fd, (struct sockaddr *)&sa,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1))) {
 		int err = errno;
 
 		close(fd);
 		return -err;
 	}
 	return fd;
+}
+
+/* Who has another user or another root by now does not come to the path; to the name, which is
+ * that path, he does. */
+int os_gate_connect(const char *path)
+{
+	int fd = gate_connect(path, false);
+
+	return fd == -EACCES || fd == -ENOENT ? gate_connect(path, true) : fd;
 }
 
 /* Say a line and wait for any answer, or for the other side to go away. */

@@ -596,6 +596,47 @@ interrupted() {
 	no_litter
 }
 
+# One that has become another user, or has another root, comes to the gate all the same; what could
+# not says so.
+others() {
+	check 0 -- "$ENDS" unseen
+	matches "$err" "^goro: check: process [0-9]+ ends unseen: Too many open files$"
+	[ "$(id -u)" = 0 ] || skip "only root can become another"
+	mkdir -m 755 "$scratch/root"
+	check 23 -- "$ENDS" user
+	has "$err" "ends: 1 goroutine stuck for ever"
+	check 23 -- "$ENDS" root "$scratch/root"
+	has "$err" "ends: 1 goroutine stuck for ever"
+	no_litter
+}
+
+# What is not of the program may know the gate's name, but is not heard there.
+strangers() {
+	command -v python3 >/dev/null || skip "no python3"
+	mkfifo "$scratch/input"
+	exec 8<>"$scratch/input"
+	"$GORO" check -- sh -c "echo \$GORO_CHECK; read -r line; '$PROGS/quiet'" <"$scratch/input" \
+		>"$out" 2>"$err" 8>&- &
+	pid=$!
+	started+=("$pid")
+	eventually test -s "$out"
+	env -u GORO_CHECK python3 - "$(head -1 "$out")" <<-'PYTHON' >"$report" || fail "not sent away"
+		import os, socket, sys
+		gate = socket.socket(socket.AF_UNIX)
+		gate.connect("\0" + sys.argv[1])
+		try:
+		    gate.send(b"exit %d 0 1\n" % os.getpid())
+		    assert gate.recv(100) == b""
+		except ConnectionError:
+		    pass
+	PYTHON
+	exec 8>&-
+	wait "$pid"
+	same $? 0
+	hasnot "$err" "was not checked"
+	no_litter
+}
+
 # The command ends, and so does the check; the daemon does not notice either.
 daemon() {
 	check 0 -- "$ENDS" daemon

@@ -10,11 +10,16 @@
  *   then CMD  the same, once its input has ended
  *   daemon    returns 0, while a child in a session of its own goes on until it is killed
  *   deep      returns 0; the goroutine has a hundred frames more
+ *   user      is another user by then, and returns 0
+ *   root DIR  has another root directory by then, and returns 0
+ *   unseen    may open no file any more, and returns 0
  *   fork      forks while its goroutines are there, and both return 0
  */
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +92,12 @@ static void end(char **argv)
 	}
 	if (!strcmp(how, "serve"))
 		serve();
+	if (!strcmp(how, "user") && (setgroups(0, NULL) || setgid(65534) || setuid(65534)))
+		_exit(1);
+	if (!strcmp(how, "root") && (chroot(argv[2]) || chdir("/")))
+		_exit(1);
+	if (!strcmp(how, "unseen") && setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, 0 }))
+		_exit(1);
 	if (!strcmp(how, "fork")) {
 		pid_t child = fork();
 
