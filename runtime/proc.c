@@ -7,9 +7,9 @@
  *   - A goroutine that parks switches straight to the next one in its P's queue. The worker's own
  *     stack (g0) is used only when there is nothing local to run: to look elsewhere and to sleep.
  *   - What must not happen before the registers are saved (unlocking the channel, queueing a
- *     goroutine that yields, freeing the stack of a dead one) is left in m.post and done first
- * thing on the stack that we switched to. Doing it before the switch lets another worker resume a
- *     goroutine that still runs here.
+ *     goroutine that yields, freeing the stack of a dead one) is left in m.post and done first of
+ *     all on the stack that we switched to. Doing it before the switch lets another worker resume
+ *     a goroutine that still runs here.
  *   - A goroutine that ends runs the next *fresh* one on its own stack: no switch, no new stack.
  *   - One that parks runs a child of its own first, the newest: see runq_get_for().
  *   - ready() of one goroutine into the empty slot in front does not wake another worker: nearly

@@ -200,8 +200,8 @@ int64_t goro_scavenge(int64_t now, bool idle)
 	int64_t next = goro_trim_step(now, idle);
 	bool any;
 
-	for (uint32_t class = 0; class < NCLASSES; class ++)
-		if (return_stacks(class))
+	for (uint32_t i = 0; i < NCLASSES; i++)
+		if (return_stacks(i))
 			return now;
 	if (goro_g_return())
 		return now;
@@ -214,8 +214,8 @@ int64_t goro_scavenge(int64_t now, bool idle)
 	flush_idle();
 	any = goro_trim_begin(now);
 	any |= goro_g_age();
-	for (uint32_t class = 0; class < NCLASSES; class ++)
-		any |= age_stacks(&goro_stack_classes[class]);
+	for (uint32_t i = 0; i < NCLASSES; i++)
+		any |= age_stacks(&goro_stack_classes[i]);
 	quiet_periods = any || something_ran() ? 0 : quiet_periods + 1;
 	return next_period;
 }

@@ -62,7 +62,7 @@ struct stack_class goro_stack_classes[NCLASSES];
 
 static struct {
 	size_t slot_size; /* the default's */
-	uint32_t class;
+	uint32_t slot_class;
 	uint32_t cache_max;
 } stacks;
 
@@ -75,9 +75,9 @@ void goro_stack_init(size_t size)
 
 	if (!size)
 		size = DEFAULT_SIZE;
-	while (stack_slot(stacks.class) < size)
-		stacks.class ++;
-	stacks.slot_size = stack_slot(stacks.class);
+	while (stack_slot(stacks.slot_class) < size)
+		stacks.slot_class++;
+	stacks.slot_size = stack_slot(stacks.slot_class);
 	fit = CACHE_BYTES / stacks.slot_size;
 	fit = fit < CACHE_MAX ? fit : CACHE_MAX;
 	stacks.cache_max = fit > 2 ? (uint32_t)fit : 2;
@@ -86,16 +86,16 @@ void goro_stack_init(size_t size)
 /* The classes that a goroutine may ask for are numbered from 1: 0 is the default. */
 uint32_t goro_stack_class(size_t size)
 {
-	uint32_t class = 0;
+	uint32_t i = 0;
 
 	if (!size)
 		return 0;
 	if (size > stack_slot(NCLASSES - 1) - GUARD_SIZE)
 		goro_panic("goro_go_with: a stack of %zu bytes; the biggest has %zu", size,
 			   stack_slot(NCLASSES - 1) - GUARD_SIZE);
-	while (stack_slot(class) - GUARD_SIZE < size)
-		class ++;
-	return class == stacks.class ? 0 : class + 1;
+	while (stack_slot(i) - GUARD_SIZE < size)
+		i++;
+	return i == stacks.slot_class ? 0 : i + 1;
 }
 
 size_t goro_stack_size(void)
@@ -254,11 +254,11 @@ static uintptr_t alloc_from(uint32_t class)
 
 static noinline uintptr_t refill(struct p *pp)
 {
-	struct stack_class *c = &goro_stack_classes[stacks.class];
+	struct stack_class *c = &goro_stack_classes[stacks.slot_class];
 	struct stack_run *run = &pp->stack_run;
 
 	if (stacks.slot_size > RUN_SIZE)
-		return alloc_from(stacks.class);
+		return alloc_from(stacks.slot_class);
 	for (;;) {
 		bool found = true;
 
@@ -313,7 +313,7 @@ static noinline void free_special(uintptr_t hi, size_t slot_size)
 /* All but `keep` of a P's cache to the depot. */
 void goro_stack_flush(struct p *pp, uint32_t keep)
 {
-	struct stack_class *c = &goro_stack_classes[stacks.class];
+	struct stack_class *c = &goro_stack_classes[stacks.slot_class];
 
 	lock_always(&c->lock);
 	while (pp->stacks.n > keep)

@@ -3,11 +3,12 @@
  * goro_reference - figures beside those of goro_bench that Go has no part in:
  * goro_reference NAME WORKERS [DIVISOR].
  *
- *   raw_switch       the switch in assembly with no scheduler around it, which no scheduler can
- * beat, next to a goroutine's yield; in turns, in one process futex_pingpong   what two threads pay
- * for a message there and back, when each sleeps until the other wakes it fairness         how late
- * a goroutine that wants to run every millisecond gets to, beside one that computes without end and
- * beside one that sits in libc
+ *   - raw_switch: the switch in assembly with no scheduler around it, which no scheduler can beat,
+ *     next to a goroutine's yield; in turns, in one process
+ *   - futex_pingpong: what two threads pay for a message there and back, when each sleeps until the
+ *     other wakes it
+ *   - fairness: how late a goroutine that wants to run every millisecond gets to, beside one that
+ *     computes without end and beside one that sits in libc
  */
 #include <linux/futex.h>
 #include <pthread.h>
