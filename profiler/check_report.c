@@ -58,7 +58,7 @@ static void report_text(FILE *out, const struct check_options *opt, const struct
 	}
 	if (groups)
 		fprintf(out, "goro: check: %zu goroutine%s in %zu group%s\n", goroutines,
-			goroutines == 1 ? "" : "s", groups, groups == 1 ? "" : "s");
+			plural(goroutines), groups, plural(groups));
 }
 
 static json_t *site_json(const struct site *s)

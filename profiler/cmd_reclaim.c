@@ -125,8 +125,7 @@ static void print_finding(const struct call *c, const struct goro_snapshot *snap
 	}
 	if (!n)
 		return;
-	printf("reclaimed %zu goroutine%s [%s], started by ", n, n == 1 ? "" : "s",
-	       goro_state_text(g));
+	printf("reclaimed %zu goroutine%s [%s], started by ", n, plural(n), goro_state_text(g));
 	if (goro_scope_spawn_site(c->scope, g, &site))
 		report_frame(stdout, &site);
 	else

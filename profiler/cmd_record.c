@@ -130,10 +130,10 @@ static void show(const struct progress *p, const struct goro_recorder *r, const 
 {
 	char time[TEXT_NUMBER], bytes[TEXT_NUMBER];
 
-	fprintf(stderr, "%srecorded %" PRIu64 " tick%s in %s, %zu goroutines, %s%s",
-		p->terminal ? "\r\033[K" : "", p->ticks, p->ticks == 1 ? "" : "s",
+	fprintf(stderr, "%srecorded %" PRIu64 " tick%s in %s, %zu goroutine%s, %s%s",
+		p->terminal ? "\r\033[K" : "", p->ticks, plural(p->ticks),
 		text_duration(time, (uint64_t)(now_ns() - p->start)), p->goroutines,
-		text_bytes(bytes, goro_recorder_bytes(r)), end);
+		plural(p->goroutines), text_bytes(bytes, goro_recorder_bytes(r)), end);
 }
 
 static struct goro_error *add_tick(struct goro_scope *scope, struct goro_recorder *r,

@@ -85,11 +85,12 @@ static void write_cycle(struct writer *w, const struct goro_finding *f)
 	for (size_t i = 0; i < f->nmembers; i++)
 		all += w->stuck[f->members[i]].cycle == w->stuck[start].cycle;
 	if (all > lines)
-		fprintf(w->out, "%" PRIu32 " more goroutines close rings with these\n",
-			all - lines);
+		fprintf(w->out, "%" PRIu32 " more goroutine%s\n", all - lines,
+			all - lines == 1 ? " closes a ring with these"
+					 : "s close rings with these");
 	if (f->n > all)
-		fprintf(w->out, "%zu more goroutines stand in rings of the same shape\n",
-			f->n - all);
+		fprintf(w->out, "%zu more goroutine%s in rings of the same shape\n", f->n - all,
+			f->n - all == 1 ? " stands" : "s stand");
 }
 
 static void write_never(struct writer *w, const struct goro_finding *f)
@@ -118,7 +119,7 @@ static void write_tomb(struct writer *w, const struct goro_tomb *t)
 	if (w->names->spawn_site(w->names->scope, &owner, &site))
 		write_line(w, &site);
 	fprintf(w->out, " and ended %s ago while it held %" PRIu32 " lock%s\n",
-		text_duration(ago, t->ago_ns), t->locks, t->locks == 1 ? "" : "s");
+		text_duration(ago, t->ago_ns), t->locks, plural(t->locks));
 }
 
 static void write_owner_tomb(struct writer *w, uint64_t id)
@@ -162,7 +163,7 @@ static void write_orphan(struct writer *w, const struct goro_finding *f)
 		fprintf(w->out,
 			" for the lock 0x%" PRIx64 ", which is locked for reading %" PRIu32
 			" time%s more than living goroutines hold it: who did has ended\n",
-			g->wait_object, s->dead_readers, s->dead_readers == 1 ? "" : "s");
+			g->wait_object, s->dead_readers, plural(s->dead_readers));
 		write_reader_tombs(w, g->wait_object);
 		return;
 	}

@@ -2,6 +2,7 @@
 /* field.c - the fields of a goroutine as numbers and as text. */
 
 #include "profiler.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -107,7 +108,7 @@ static void object_text(const struct goro_names *names, const struct goro_info *
 		return;
 	case GORO_ACT_SELECT:
 		if (g->nwaits)
-			snprintf(buf, size, "%u channel%s", g->nwaits, g->nwaits == 1 ? "" : "s");
+			snprintf(buf, size, "%u channel%s", g->nwaits, plural(g->nwaits));
 		else
 			snprintf(buf, size,
 				 strstr(goro_state_text(g), "no cases") ? "nothing: for ever"

@@ -83,11 +83,6 @@ bool filter_write(const struct filter *filter, const struct sites *sites)
 	return false;
 }
 
-static const char *plural(size_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 static void report_rule(FILE *out, const struct filter *f, const struct rule *r)
 {
 	fprintf(out, "goro: %s: %s:%u: ", f->command, r->path, r->line);

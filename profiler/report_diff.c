@@ -172,7 +172,7 @@ static void put_moment(const struct report *r, const char *what, const struct go
 	report_put(r->out, s->name);
 	fprintf(r->out, " (pid %d)", s->pid);
 	report_source(r->out, s);
-	fprintf(r->out, ": %zu goroutine%s", s->ng, s->ng == 1 ? "" : "s");
+	fprintf(r->out, ": %zu goroutine%s", s->ng, plural(s->ng));
 }
 
 static void put_site(const struct report *r, const struct site *s)
@@ -223,7 +223,7 @@ void report_diff_text(const struct report *r, const struct diff *d)
 		put_site(r, &d->sites[i]);
 	}
 	fprintf(r->out, "\n%zu spawn site%s with as many goroutines as before (%zu)\n", same,
-		same == 1 ? "" : "s", same_goroutines);
+		plural(same), same_goroutines);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

@@ -13,11 +13,6 @@
 
 #include "goro_introspect.h"
 
-static const char *plural(size_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* "ended by SIGSEGV (Segmentation fault) at 0x8, in thread 12, goroutine 7" */
 static void put_crash(const struct report *r)
 {

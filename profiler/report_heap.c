@@ -30,7 +30,7 @@ void report_heap(FILE *out, const struct goro_heap *h)
 	char bytes[TEXT_NUMBER];
 
 	fprintf(out, "%s of heap in %" PRIu64 " object%s", text_bytes(bytes, h->bytes), h->objects,
-		h->objects == 1 ? "" : "s");
+		plural(h->objects));
 }
 
 void report_heap_summary(const struct report *r)

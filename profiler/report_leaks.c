@@ -51,7 +51,7 @@ static void put_finding(const struct report *r, const struct goro_finding *f)
 	fputs(report_verdict_name(f->verdict), r->out);
 	report_style(r, "");
 	fprintf(r->out, " (%s): %zu goroutine%s [%s, %s%s]\n", report_proof_name(f->proof), f->n,
-		f->n == 1 ? "" : "s", goro_state_text(g), f->n == 1 ? "" : "up to ",
+		plural(f->n), goro_state_text(g), f->n == 1 ? "" : "up to ",
 		text_duration(age, oldest));
 	put_evidence(r, f->evidence);
 	report_frames(r, g, "      ");
@@ -82,7 +82,7 @@ void report_leaks_text(const struct report *r, const struct goro_verdicts *v)
 	for (size_t i = 0; i < v->n; i++)
 		put_finding(r, &v->findings[i]);
 	fprintf(r->out, "%zu goroutine%s: %zu leaked, %zu likely, %zu suspect\n", r->snap->ng,
-		r->snap->ng == 1 ? "" : "s", v->leaked, v->likely, v->suspect);
+		plural(r->snap->ng), v->leaked, v->likely, v->suspect);
 	put_stops(r, &v->reach);
 }
 

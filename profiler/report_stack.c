@@ -137,8 +137,7 @@ static void put_memory(const struct report *r, const struct goro_info *g)
 		fprintf(r->out, ", %s at its deepest", text_bytes(peak, g->stack_peak));
 	fputc('\n', r->out);
 	if (g->held_locks)
-		fprintf(r->out, "holds %" PRIu32 " lock%s\n", g->held_locks,
-			g->held_locks == 1 ? "" : "s");
+		fprintf(r->out, "holds %" PRIu32 " lock%s\n", g->held_locks, plural(g->held_locks));
 }
 
 static void put_heap(const struct report *r, const struct goro_info *g)

@@ -237,7 +237,8 @@ static void put_foot(struct picture *pic)
 	if (!pic->total)
 		fputs("nothing was seen", pic->out);
 	else if (pic->left_out)
-		fprintf(pic->out, "%zu frames are too narrow to be drawn", pic->left_out);
+		fprintf(pic->out, "%zu frame%s too narrow to be drawn", pic->left_out,
+			pic->left_out == 1 ? " is" : "s are");
 	fputs("\xc2\xa0</text>\n<script><![CDATA[\n", pic->out);
 	fwrite(flame_js, 1, sizeof flame_js, pic->out);
 	fputs("]]></script>\n</svg>\n", pic->out);

@@ -47,7 +47,7 @@ void site_title(FILE *out, const struct site *site)
 		fprintf(out, ": goroutines %s", site_kind_text(site->kind));
 		return;
 	}
-	fprintf(out, ": %zu goroutine%s %s [%s", site->count, site->count == 1 ? "" : "s",
+	fprintf(out, ": %zu goroutine%s %s [%s", site->count, plural(site->count),
 		site_kind_text(site->kind), site->state);
 	if (site->oldest_ns)
 		fprintf(out, ", %s%s", site->count == 1 ? "" : "up to ",

@@ -9,6 +9,7 @@
 #include "goro_introspect.h"
 #include "member.h"
 #include "order.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -199,7 +200,7 @@ static void state_text(const struct goro_snapshot *snap, const struct goro_objec
 			 goro_snapshot_find(snap, o->owner) ? "" : ", which has ended");
 	else if (o->wait_class == GORO_CLASS_RWMUTEX && o->readers)
 		snprintf(buf, size, ", held by %" PRIu32 " reader%s", o->readers,
-			 o->readers == 1 ? "" : "s");
+			 plural(o->readers));
 }
 
 void goro_wait_object_text(const struct goro_snapshot *snap, uint64_t address, char *buf,
