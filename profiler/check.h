@@ -33,6 +33,7 @@ struct check_findings {
 	unsigned checked;  /* processes that could be looked into */
 	unsigned missed;   /* that came to their exit, and could not */
 	int killed_by;	   /* the signal that ended CMD, in any run; 0: none did */
+	int typed;	   /* SIGINT or SIGQUIT, if that came from the terminal; or 0 */
 	char unknown[256]; /* why it was not to be proved that something is unreachable */
 	bool started;	   /* CMD could be */
 	bool timed_out;
@@ -101,6 +102,12 @@ size_t check_tree_signal(int group, int signo);
 
 /* Returns the status without regard to findings: CMD's, or 124, 126, 127. */
 int check_run(const struct check_options *opt, struct check_findings *f);
+
+/*
+ * What was typed at the terminal only CMD has got, which had it: send it to the others of our
+ * process group, and die of it if `status` says that CMD did, so that a shell ends its loop.
+ */
+void check_pass_on(const struct check_findings *f, int status);
 
 /* Nobody came to an exit at which he could be looked at, and --every found nobody either. */
 bool check_saw_nobody(const struct check_findings *f);

@@ -15,6 +15,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,13 +93,16 @@ static void take_terminal(const struct run *run)
 		tcsetpgrp(STDIN_FILENO, getpgrp());
 }
 
-/* ^Z stopped the program: stop with it, and go on with it. */
+/*
+ * ^Z stopped the program: stop with it, and go on with it. All of our process group stop, as
+ * without us. Where nobody could continue them (setpgid(2), orphaned) none of them does.
+ */
 static void stop_too(struct run *run)
 {
 	if (!run->terminal)
 		return;
 	take_terminal(run);
-	raise(SIGSTOP);
+	kill(0, SIGTSTP);
 	tcsetpgrp(STDIN_FILENO, run->pid);
 	kill(-run->pid, SIGCONT);
 }
@@ -254,12 +258,28 @@ static void wait_for_events(struct run *run)
 /* 124, what the program returned, or 128 + the signal that killed it. */
 static int final_status(const struct run *run)
 {
-	if (WIFSIGNALED(run->status))
-		run->findings->killed_by = WTERMSIG(run->status);
+	const int signo = WIFSIGNALED(run->status) ? WTERMSIG(run->status) : 0;
+
+	if (signo)
+		run->findings->killed_by = signo;
+	if (run->terminal && (signo == SIGINT || signo == SIGQUIT)) {
+		run->findings->typed = signo;
+		run->findings->interrupted = true;
+	}
 	run->findings->timed_out |= run->timed_out;
 	if (run->timed_out)
 		return GORO_TIMEOUT;
-	return WIFSIGNALED(run->status) ? 128 + WTERMSIG(run->status) : WEXITSTATUS(run->status);
+	return signo ? 128 + signo : WEXITSTATUS(run->status);
+}
+
+void check_pass_on(const struct check_findings *f, int status)
+{
+	if (!f->typed)
+		return;
+	fflush(NULL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	signal(f->typed, status == 128 + f->typed ? SIG_DFL : SIG_IGN);
+	kill(0, f->typed);
 }
 
 int check_run(const struct check_options *opt, struct check_findings *f)

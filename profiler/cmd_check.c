@@ -234,6 +234,7 @@ int cmd_check(int argc, char **argv)
 		return cmd_usage("check", "cannot write %s: %s", o.file, strerror(errno));
 	status = run_all(&o.check, &findings);
 	status = write_report(&out, &o, &findings, status);
+	check_pass_on(&findings, status);
 	check_findings_free(&findings);
 	filter_free(&o.check.filter);
 	free(o.check.allow);

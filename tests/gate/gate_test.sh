@@ -637,6 +637,59 @@ strangers() {
 	no_litter
 }
 
+# What is typed at a terminal is for all who run there, as without us: ^C ends the runs and the loop
+# around them, ^Z stops the job, or does nothing where nobody could continue it.
+terminal() {
+	command -v tmux >/dev/null || skip "no tmux"
+	local socket=goro-gate-$$
+	unset TMUX
+	t() { tmux -L "$socket" -f /dev/null "$@"; }
+	screen() { t capture-pane -p; }
+	# shellcheck disable=SC2329 # of the trap
+	leave() {
+		local status=$?
+		t kill-server 2>/dev/null
+		(exit $status)
+		finish
+	}
+	trap leave EXIT
+	lines_are() { [ "$(screen | grep -cE -- "$1")" = "$2" ]; }
+	line() { t send-keys -l "$1" && t send-keys Enter; }
+	show() { screen >"$out"; }
+	see() { # see REGEX N
+		for _ in $(seq 600); do
+			lines_are "$1" "$2" && return 0
+			sleep 0.1
+		done
+		show
+		fail "on the screen are not $2 of: $1"
+	}
+	t new-session -d -x 200 -y 50 "PS1='ready>' exec bash --norc --noprofile -i" || skip "no terminal"
+	see '^ready>$' 1
+	line "for i in 1 2 3; do '$GORO' check --repeat 5 -- '$ENDS' serve; done; echo left=\$?"
+	see '^[0-9]+$' 1
+	t send-keys C-c
+	see '^ready>$' 1
+	see '^[0-9]+$' 1
+	line "clear; sh -c \"'$GORO' check -- '$ENDS' serve; echo after\"; echo left=\$?"
+	see '^[0-9]+$' 1
+	t send-keys C-z
+	see 'Stopped' 1
+	see '^ready>$' 1
+	line 'clear; fg'
+	see '^sh -c' 1
+	t send-keys C-c
+	see '^ready>$' 1
+	see '^after' 0
+	# The only job of its terminal: whoever stops it has it for ever.
+	t set-option -g remain-on-exit on
+	t respawn-pane -k "'$GORO' check -- '$ENDS' serve; sleep 60"
+	see '^[0-9]+$' 1
+	t send-keys C-z
+	t send-keys C-c
+	see 'signal 2 .Interrupt. killed' 1
+}
+
 # The command ends, and so does the check; the daemon does not notice either.
 daemon() {
 	check 0 -- "$ENDS" daemon
