@@ -85,6 +85,9 @@ static struct try *run_to_mark(struct g *gp)
 			return (struct try *)d;
 		/* A panic of its own that it recovers from ends there: ours is not over. */
 		goro_try(d->fn_, d->arg_);
+		/* What the next ones do is not done during this panic any more. */
+		if (gp->panicking->recovered)
+			gp->panicking->over = true;
 	}
 	return NULL;
 }

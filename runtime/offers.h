@@ -225,6 +225,7 @@ void goro_cold_first_page(uintptr_t hi);
 struct panicking {
 	struct panicking *link; /* the one during which this one began */
 	bool recovered;
+	bool over;	   /* and the deferred function that did so has returned */
 	bool exiting;	   /* a goro_exit(): nothing to recover from */
 	uint32_t ordinary; /* deferred functions above it that run because a block ended */
 	const char *message;

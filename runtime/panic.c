@@ -68,10 +68,19 @@ static void say_indented(const char *text)
 	os_write(STDERR_FILENO, text, n);
 }
 
+/* The one during which p began, if that was not over then. */
+static const struct panicking *during(const struct panicking *p)
+{
+	do
+		p = p->link;
+	while (p && p->over);
+	return p;
+}
+
 /* Was it recovered only to go on with the same words? Then they are said once, as in Go. */
 static bool is_repeated(const struct panicking *p)
 {
-	const struct panicking *before = p->link;
+	const struct panicking *before = during(p);
 
 	return before && before->recovered && !before->exiting &&
 	       !strcmp(before->message, p->message);
@@ -80,13 +89,15 @@ static bool is_repeated(const struct panicking *p)
 /* The first panic first; those during which others began follow it, as in Go. */
 static void say_panics(const struct panicking *p, bool repeated)
 {
+	const struct panicking *before = during(p);
+
 	if (!p->exiting && is_repeated(p)) {
-		say_panics(p->link, true);
+		say_panics(before, true);
 		return;
 	}
-	if (p->link) {
-		say_panics(p->link, false);
-		if (!p->exiting && !p->link->exiting)
+	if (before) {
+		say_panics(before, false);
+		if (!before->exiting)
 			goro_report_say("\t");
 	}
 	if (p->exiting)

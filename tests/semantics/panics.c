@@ -478,6 +478,34 @@ static void panic_goes_on_twice(void)
 	panic_goes_on();
 }
 
+static void panics_with_another(void *unused)
+{
+	(void)unused;
+	goro_panic("second");
+}
+
+/* The first is over when the second begins: only who panics while it recovers has both. */
+static void panics_after_recovery(void)
+{
+	goro_defer(panics_with_another, NULL);
+	goro_defer(recovers, NULL);
+	goro_panic("first");
+}
+
+static void panic_exit_panic(void *unused)
+{
+	(void)unused;
+	goro_defer(panics_with_another, NULL);
+	goro_defer(exits, NULL);
+	goro_panic("first");
+}
+
+static void panics_while_it_exits(void)
+{
+	go(panic_exit_panic, NULL);
+	goro_select(NULL, 0);
+}
+
 #define DIES .status = 2, .says
 #define CASE(f)                      \
 	{                            \
@@ -519,6 +547,13 @@ static const struct check_case cases[] = {
 	{ .name = "dies_when_it_goes_on_twice",
 	  .run = panic_goes_on_twice,
 	  DIES = { "^panic: same \\[recovered, repanicked\\]$", "^$", "^goroutine 1 " } },
+	{ .name = "dies_of_the_second",
+	  .run = panics_after_recovery,
+	  DIES = { "^panic: second$", "^goroutine 1 " },
+	  .never = "first" },
+	{ .name = "dies_of_both_around_an_exit",
+	  .run = panics_while_it_exits,
+	  DIES = { "^panic: first$", "^\tpanic: second$" } },
 };
 
 int main(int argc, char **argv)
