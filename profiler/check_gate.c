@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "target.h"
+
 #define FIRST_PAUSE INT64_C(1000000) /* between looks: doubles */
 #define LAST_PAUSE  INT64_C(100000000)
 #define SPEAK_UP    INT64_C(5000000000) /* who has not said its line by then is sent away */
@@ -113,9 +115,20 @@ static void listen_by_name(struct gate *gate)
 	gate->door[BY_NAME] = listen_at(&address, n + 1);
 }
 
+/* One who knocks is then to be found there. */
+static bool can_see(void)
+{
+	struct goro_error *err = target_proc(true);
+
+	if (err)
+		fprintf(stderr, "goro: check: %s\n%s\n", err->message, err->hint ? err->hint : "");
+	goro_error_free(err);
+	return !err;
+}
+
 struct gate *gate_open(const struct check_options *opt, struct check_findings *f)
 {
-	struct gate *gate = calloc(1, sizeof *gate);
+	struct gate *gate = can_see() ? calloc(1, sizeof *gate) : NULL;
 
 	if (!gate || !make_directory(gate)) {
 		free(gate);

@@ -224,6 +224,9 @@ struct target_process_info {
 	int threads;
 };
 
+/* NULL: there is a /proc; with `ours` also: whose process ids are those that we know. */
+struct goro_error *target_proc(bool ours);
+
 /* All processes but kernel threads and ourselves, by rising pid. Free with the function below. */
 struct goro_error *target_list_processes(struct target_process_info **ret, size_t *n);
 void target_list_free(struct target_process_info *v, size_t n);

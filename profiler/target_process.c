@@ -251,7 +251,8 @@ struct goro_error *target_open_process(struct target **ret, int pid)
 	p->dir = pid > 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (p->dir < 0) {
 		free(p);
-		return goro_error_new(GORO_NO_TARGET, "there is no process %d", pid);
+		err = target_proc(false);
+		return err ? err : goro_error_new(GORO_NO_TARGET, "there is no process %d", pid);
 	}
 	p->target.name = process_name(p->dir);
 	if (process_ended(p))

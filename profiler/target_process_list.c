@@ -74,13 +74,34 @@ static int by_pid(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+struct goro_error *target_proc(bool ours)
+{
+	char text[16] = "";
+
+	if (readlink("/proc/self", text, sizeof text - 1) < 0)
+		return goro_error_hint(goro_error_new(GORO_PERMISSION,
+						      "there is no /proc here: no process can be "
+						      "looked into"),
+				       "where it may be mounted: mount -t proc proc /proc");
+	if (ours && atoi(text) != getpid())
+		return goro_error_hint(
+			goro_error_new(GORO_PERMISSION,
+				       "/proc is that of another pid namespace: it does not show "
+				       "the processes that run here"),
+			"start it with unshare --mount-proc, or here: mount -t proc proc /proc");
+	return NULL;
+}
+
 struct goro_error *target_list_processes(struct target_process_info **ret, size_t *n)
 {
-	DIR *dir = opendir("/proc");
+	struct goro_error *err = target_proc(false);
+	DIR *dir = err ? NULL : opendir("/proc");
 	struct target_process_info *v = NULL;
 	struct dirent *entry;
 	size_t count = 0, cap = 0;
 
+	if (err)
+		return err;
 	if (!dir)
 		return goro_error_new(GORO_PERMISSION, "cannot read /proc: %s", strerror(errno));
 	while ((entry = readdir(dir))) {

@@ -637,6 +637,24 @@ strangers() {
 	no_litter
 }
 
+# Nobody who knocks could be found there: that is no check that has passed.
+no_proc() {
+	unshare -m true 2>"$err" || skip "no mount namespace for us"
+	without() { unshare -m sh -c 'mount --make-rprivate / && umount -l /proc && exec "$@"' sh "$@"; }
+	run 6 without "$GORO" check -- touch "$scratch/touched"
+	has "$err" "goro: check: there is no /proc here"
+	[ ! -e "$scratch/touched" ] || fail "the program was run"
+	run 4 without "$GORO" dump 1
+	has "$err" "goro: dump: there is no /proc here"
+	run 4 without "$GORO" ps
+	has "$err" "mount -t proc proc /proc"
+	# The number that it gives is another process there.
+	run 6 unshare -fp "$GORO" check -- touch "$scratch/touched"
+	has "$err" "goro: check: /proc is that of another pid namespace"
+	[ ! -e "$scratch/touched" ] || fail "the program was run"
+	run 0 unshare -fp --mount-proc "$GORO" check -- "$PROGS/quiet"
+}
+
 # What is typed at a terminal is for all who run there, as without us: ^C ends the runs and the loop
 # around them, ^Z stops the job, or does nothing where nobody could continue it.
 terminal() {
