@@ -68,20 +68,26 @@ static json_t *artifact(const char *file)
 	return location;
 }
 
-/* A location of a frame in JSON; its message is optional. */
-static json_t *location(const json_t *frame, const char *message)
+/*
+ * A location of a frame in JSON, or of none; its message is optional. It has a file in any case:
+ * GitHub's code scanning throws away all of a report in which one result has none. That is the
+ * source, or the executable or library where there is no debug information, or the program.
+ */
+static json_t *location(const json_t *frame, const char *program, const char *message)
 {
 	const json_t *function = json_object_get(frame, "function");
 	const char *file = json_string_value(json_object_get(frame, "file"));
+	const char *module = json_string_value(json_object_get(frame, "module"));
 	json_int_t line = json_integer_value(json_object_get(frame, "line"));
 	json_t *all = json_object(), *place;
 
-	if (file) {
-		place = json_pack("{s:o}", "artifactLocation", artifact(file));
-		if (line > 0)
-			json_object_set_new(place, "region", json_pack("{s:I}", "startLine", line));
-		json_object_set_new(all, "physicalLocation", place);
-	}
+	place = json_pack("{s:o}", "artifactLocation",
+			  artifact(file	    ? file
+				   : module ? module
+					    : program));
+	if (file && line > 0)
+		json_object_set_new(place, "region", json_pack("{s:I}", "startLine", line));
+	json_object_set_new(all, "physicalLocation", place);
 	if (json_is_string(function))
 		json_object_set_new(all, "logicalLocations",
 				    json_pack("[{s:s, s:s}]", "name", json_string_value(function),
@@ -112,7 +118,7 @@ static json_t *stacks(const struct site *s)
 
 		if (shown && is_runtime(frame))
 			continue;
-		one = json_pack("{s:o}", "location", location(frame, NULL));
+		one = json_pack("{s:o}", "location", location(frame, s->program, NULL));
 		if (module)
 			json_object_set_new(one, "module",
 					    report_json_string(goro_basename(module)));
@@ -148,20 +154,30 @@ static json_t *suppression(const struct rule *rule)
 	return json_pack("[o]", one);
 }
 
+/* Where it stands, or was started: one with a line, if there is one. */
+static const json_t *any_frame(const struct site *s)
+{
+	const json_t *frame = report_site_frame(s), *blocked;
+
+	blocked = json_object_get(s->details, "blocked");
+	return frame			 ? frame
+	       : json_is_object(blocked) ? blocked
+					 : json_object_get(s->details, "spawn");
+}
+
 static json_t *result(const struct report_gate *r, const struct site *s)
 {
-	const json_t *frame = report_site_frame(s), *spawn = json_object_get(s->details, "spawn");
+	const json_t *spawn = json_object_get(s->details, "spawn"), *frame = any_frame(s);
 	json_t *all = json_pack("{s:s, s:i, s:s, s:{s:o}, s:I, s:{s:s}}", "ruleId",
 				site_kind_name(s->kind), "ruleIndex", (int)s->kind, "level",
 				report_site_fails(r, s) ? "error" : "note", "message", "text",
 				message(s), "occurrenceCount", (json_int_t)s->count,
 				"partialFingerprints", "goroSite/v1", s->id);
 
-	if (frame)
-		json_object_set_new(all, "locations", json_pack("[o]", location(frame, NULL)));
+	json_object_set_new(all, "locations", json_pack("[o]", location(frame, s->program, NULL)));
 	if (json_is_object(spawn))
 		json_object_set_new(all, "relatedLocations",
-				    json_pack("[o]", location(spawn, "started here")));
+				    json_pack("[o]", location(spawn, s->program, "started here")));
 	if (json_is_object(json_object_get(s->details, "stack")))
 		json_object_set_new(all, "stacks", stacks(s));
 	if (s->rule)

@@ -423,6 +423,11 @@ sarif() {
 	echo 'func:wait_* reason=we know' >"$rules"
 	check 7 -f sarif --suppress "$rules" -o "$report" -- "$leftover"
 	same "$(json $result.suppressions.0.justification)" "we know"
+	# Without a file in each result the report is thrown away by who reads it.
+	strip -o "$scratch/bare" "$leftover"
+	check 23 -f sarif -o "$report" -- "$scratch/bare"
+	same "$(json $result.locations.0.physicalLocation.artifactLocation.uri)" "file://$scratch/bare"
+	same "$(json $result.relatedLocations.0.physicalLocation.artifactLocation.uri)" "file://$scratch/bare"
 	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
 	same "$(json runs.0.results)" 0
 	same "$(json runs.0.invocations.0.executionSuccessful)" true
@@ -470,6 +475,9 @@ sarif_schema() {
 	check 2 --fail-on none -f sarif -o "$report" -- "$PROGS/abba" asleep
 	valid
 	check 0 -f sarif -o "$report" -- "$PROGS/quiet"
+	valid
+	strip -o "$scratch/bare" "$leftover"
+	check 23 -f sarif -o "$report" -- "$scratch/bare"
 	valid
 	check 137 -f sarif -o "$report" -- "$ENDS" kill
 	valid
