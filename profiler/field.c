@@ -245,6 +245,16 @@ static int compare_place(const struct goro_frame *a, const struct goro_frame *b)
 	return order ? order : compare_number(a->pc, b->pc);
 }
 
+/* Those without one behind all others. */
+static int compare_name(const struct goro_names *names, const struct goro_info *a,
+			const struct goro_info *b)
+{
+	const char *text = names->snap->text;
+	const char *x = text ? text + a->name : "", *y = text ? text + b->name : "";
+
+	return !*x || !*y ? !*x - !*y : strcmp(x, y);
+}
+
 int goro_field_compare(const struct goro_names *names, const struct goro_info *a,
 		       const struct goro_info *b, enum goro_info_field field)
 {
@@ -272,6 +282,9 @@ int goro_field_compare(const struct goro_names *names, const struct goro_info *a
 		x = goro_names_spawn(names, a);
 		y = goro_names_spawn(names, b);
 		order = compare_place(x && x->known ? &x->at : NULL, y && y->known ? &y->at : NULL);
+		break;
+	case GORO_F_NAME:
+		order = compare_name(names, a, b);
 		break;
 	default:
 		order = compare_number(goro_field_number(names, a, field),

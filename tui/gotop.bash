@@ -28,7 +28,7 @@ _gotop() {
 	case $prev in
 	-s | --sort)
 		COMPREPLY=($(compgen -W "count mark rate wait oldest mem heap verdict site gid state for on
-			held worker spawn where waiters chain object proof queue
+			held worker name spawn where waiters chain object proof queue
 			switches steals self total function" -- "$cur"))
 		return
 		;;

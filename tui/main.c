@@ -28,7 +28,7 @@ static const struct argp_option options[] = {
 	{ "sort", 's', "COLUMN", 0,
 	  "Sort by a column of the tables that have it: count mark rate wait oldest mem heap "
 	  "verdict "
-	  "site gid state for on held worker spawn where waiters chain object proof queue "
+	  "site gid state for on held worker name spawn where waiters chain object proof queue "
 	  "self total function "
 	  "switches steals. A minus "
 	  "behind "

@@ -55,18 +55,16 @@ static enum role role_of_verdict(uint32_t verdict)
 						: ROLE_DIM;
 }
 
-/* A name or labels, if it has them. */
-static size_t carried(const struct frame *f, const struct goro_info *g, enum goro_info_field field,
-		      const char *before, struct segment *seg)
+/* What it has set itself: its labels take what is left of the line. */
+static void put_own(const struct frame *f, const struct goro_info *g, struct segment *name,
+		    char *labels, size_t size)
 {
-	char text[256];
+	char text[128];
 
-	goro_field_text(f->names, g, field, text, sizeof(text));
-	if (!text[0])
-		return 0;
-	seg->rank = 1;
-	snprintf(seg->text, sizeof(seg->text), "%s%.150s", before, text);
-	return 1;
+	goro_field_text(f->names, g, GORO_F_NAME, text, sizeof(text));
+	name->rank = 1;
+	snprintf(name->text, sizeof(name->text), text[0] ? "name %s" : "%s", text);
+	goro_field_text(f->names, g, GORO_F_LABEL, labels, size);
 }
 
 static int draw_summary(const struct model *m, const struct goro_info *g, struct screen *s, int y,
@@ -74,8 +72,9 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 {
 	struct segment seg[8] = { 0 };
 	struct text t, t2, t3;
-	char spawn[200], heap[64] = "";
+	char spawn[200], labels[256], heap[64] = "";
 	size_t n = 0;
+	int used;
 
 	snprintf(seg[n].text, sizeof(seg[n].text), "g%s", fmt_count(&t, g->id));
 	seg[n++].role = ROLE_TITLE;
@@ -89,14 +88,14 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 			 goro_proof_name(g->proof));
 		n++;
 	}
+	put_own(m->frame, g, &seg[n++], labels, sizeof(labels));
 	goro_spawn_text(goro_names_spawn(m->frame->names, g), spawn, sizeof(spawn));
-	seg[n].rank = 1;
+	seg[n].rank = 2;
 	snprintf(seg[n].text, sizeof(seg[n].text), g->parent ? "spawned %.100s by g%s" : "%.100s",
 		 spawn, fmt_count(&t, g->parent));
 	n++;
-	n += carried(m->frame, g, GORO_F_NAME, "name ", &seg[n]);
-	n += carried(m->frame, g, GORO_F_LABEL, "", &seg[n]);
-	screen_segments(s, y, 0, s->w, seg, n);
+	used = screen_segments(s, y, 0, s->w, seg, n);
+	screen_put(s, y, used + 2, s->w - used - 2, ROLE_TEXT, labels);
 	if (h < 14)
 		return 1;
 	if (m->frame->snap->heap)

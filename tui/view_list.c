@@ -16,6 +16,7 @@ enum {
 	C_HEAP,
 	C_WORKER,
 	C_VERDICT,
+	C_NAME,
 	C_SPAWN,
 	C_WHERE,
 	NCOLUMNS
@@ -31,25 +32,36 @@ static const struct column columns[NCOLUMNS] = {
 	[C_HEAP] = { "heap", "HEAP", 6, 76, true, false },
 	[C_WORKER] = { "worker", "W", 4, 120, false, true },
 	[C_VERDICT] = { "verdict", "VERDICT", 8, 0, false, false },
+	[C_NAME] = { "name", "NAME", 20, 96, false, true },
 	[C_SPAWN] = { "spawn", "SPAWN SITE", 40, 150, false, true },
 	[C_WHERE] = { "where", "WHERE", 0, 0, false, true },
 };
 
-/* The column of the heap is there when it is counted. */
-static void show_heap(struct model *m, bool known)
+/* The heap has a column when it is counted, names when there are any. */
+static void show(struct model *m, bool heap, bool names)
 {
-	view_table(m, VIEW_LIST)->hidden = known ? 0 : 1u << C_HEAP;
+	view_table(m, VIEW_LIST)->hidden = (heap ? 0 : 1u << C_HEAP) | (names ? 0 : 1u << C_NAME);
 }
 
 static void begin(struct model *m)
 {
-	show_heap(m, false);
+	show(m, false, false);
+}
+
+static bool any_is_labelled(const struct goro_snapshot *snap)
+{
+	for (size_t i = 0; i < snap->ng; i++)
+		if (snap->g[i].labelled)
+			return true;
+	return false;
 }
 
 static void new_frame(struct model *m, const struct frame *before)
 {
+	const struct goro_snapshot *snap = m->frame->snap;
+
 	(void)before;
-	show_heap(m, m->frame->snap->heap);
+	show(m, snap->heap, any_is_labelled(snap));
 }
 
 static const struct goro_info *at(const struct model *m, size_t row, struct goro_info *room)
@@ -70,10 +82,20 @@ enum goro_info_field list_field(int column)
 		[C_GID] = GORO_F_GID,	      [C_STATE] = GORO_F_STATE, [C_FOR] = GORO_F_FOR,
 		[C_ON] = GORO_F_ON,	      [C_HELD] = GORO_F_HELD,	[C_MEM] = GORO_F_MEM,
 		[C_WORKER] = GORO_F_WORKER,   [C_SPAWN] = GORO_F_SPAWN, [C_WHERE] = GORO_F_WHERE,
-		[C_VERDICT] = GORO_F_VERDICT, [C_HEAP] = GORO_F_HEAP,
+		[C_VERDICT] = GORO_F_VERDICT, [C_HEAP] = GORO_F_HEAP,	[C_NAME] = GORO_F_NAME,
 	};
 
 	return of[column];
+}
+
+/* What it has set itself: a name, labels, or both. */
+static void put_own(const struct model *m, const struct goro_info *g, struct cell_text *out)
+{
+	size_t n = strlen(out->text);
+
+	if (n && n + 1 < sizeof(out->text))
+		out->text[n++] = ' ';
+	goro_field_text(m->frame->names, g, GORO_F_LABEL, out->text + n, sizeof(out->text) - n);
 }
 
 static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
@@ -87,6 +109,8 @@ static void cell(const void *ctx, size_t row, int column, struct cell_text *out)
 		out->role = (enum role)activity_roles[goro_activity_of(g->letter)];
 	else if (column == C_VERDICT)
 		out->role = verdict_role(g->verdict);
+	else if (column == C_NAME)
+		put_own(m, g, out);
 	if (column == C_WHERE && g->torn)
 		strcpy(out->text, "(ran while it was read)");
 	else if (column == C_WHERE && !goro_names_where(m->frame->names, g))
@@ -137,8 +161,9 @@ static void title(const struct model *m, char *buf, size_t size)
 
 static void row_text(const struct model *m, size_t row, char *buf, size_t size)
 {
-	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON, GORO_F_VERDICT,
-						      GORO_F_WHERE, GORO_F_SPAWN };
+	static const enum goro_info_field parts[] = { GORO_F_STATE, GORO_F_ON,	  GORO_F_VERDICT,
+						      GORO_F_NAME,  GORO_F_LABEL, GORO_F_WHERE,
+						      GORO_F_SPAWN };
 	struct goro_info room;
 	const struct goro_info *g = at(m, row, &room);
 	size_t used = (size_t)snprintf(buf, size, "%" PRIu64, g->id);

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # gotop without a terminal: plain text on stdout, words for people on stderr, exit statuses.
 #
-#   batch_test.sh GOTOP LEAKY SCRATCH
+#   batch_test.sh GOTOP LEAKY SCRATCH NAMED
 set -u
-gotop=$1 leaky=$2 scratch=$3
+gotop=$1 leaky=$2 scratch=$3 named=$4
 export LC_ALL=C.UTF-8 TERM=xterm
 unset COLUMNS NO_COLOR
 mkdir -p "$scratch"
@@ -12,7 +12,9 @@ out=$scratch/out err=$scratch/err
 
 "$leaky" 200 600 >/dev/null &
 target=$!
-trap 'kill -9 $target 2>/dev/null' EXIT
+"$named" >/dev/null &
+named=$!
+trap 'kill -9 $target $named 2>/dev/null' EXIT
 for ((i = 0; i < 600; i++)); do
 	"$gotop" -b "$target" 2>/dev/null | grep -q ' 200 .*wait_for_answer' && break
 	sleep 0.05
@@ -84,6 +86,18 @@ COLUMNS=70 run 0 -b "$target"
 [ "$(wc -L <"$out")" -le 70 ] || fail "wider than COLUMNS"
 run 0 -b
 out "$target .*leaky 200 600\$"
+
+# Names and labels have a column where there are any.
+no_out 'NAME'
+for ((i = 0; i < 600; i++)); do
+	"$gotop" -b --screen list "$named" 2>/dev/null | grep -q 'customer=' && break
+	sleep 0.05
+done
+COLUMNS=130 run 0 -b --screen list -s name "$named"
+out ' VERDICT  NAME\^ +WHERE$'
+[ "$(grep -oE ' ok +(\]|parser|customer)' "$out" | tr -d '\n ')" = "ok]okparserokcustomer" ] ||
+	fail "not by name"
+out ' parser customer=acm'
 
 # No room for it.
 for arguments in "-b $target" -b; do
