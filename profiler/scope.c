@@ -358,6 +358,8 @@ static struct goro_error *read_after_exec(struct goro_scope *scope, struct goro_
 	if (scope->reader)
 		scope->reader->ops->close(scope->reader);
 	scope->reader = NULL;
+	if (scope->target->ops->renew)
+		scope->target->ops->renew(scope->target);
 	err = find_reader(scope);
 	unwinder_modules_changed(scope->unwinder);
 	return err ? err : read_once(scope, snap);
@@ -379,7 +381,10 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 		symbolizer_close_files(scope->symbolizer);
 	if (!err)
 		err = scope->reader ? read_once(scope, &snap) : read_after_exec(scope, &snap);
-	if (err && err->code == GORO_UNSUPPORTED && scope->reader) {
+	/* Through /proc/PID/mem the memory of the program before has just gone, as if it had ended.
+	 */
+	if (err && (err->code == GORO_UNSUPPORTED || err->code == GORO_NO_TARGET) &&
+	    scope->reader) {
 		goro_error_free(err);
 		err = read_after_exec(scope, &snap);
 	}

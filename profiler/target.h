@@ -162,6 +162,9 @@ struct target_ops {
 	/* The stack pointer of a thread that sleeps in the kernel, which may go on at once; 0: it
 	 * runs, or is not known. NULL: never. */
 	uint64_t (*asleep_at)(struct target *t, uint32_t tid);
+	/* It may have become another program by exec(): forget what was opened of the one before.
+	 * Nobody reads meanwhile. NULL: it never does. */
+	void (*renew)(struct target *t);
 	/* NULL, or an error when the target has ended. */
 	struct goro_error *(*usage)(struct target *t, struct target_usage *ret);
 	void (*close)(struct target *t);

@@ -207,14 +207,34 @@ static struct goro_error *process_usage(struct target *t, struct target_usage *r
 	return NULL;
 }
 
-static void process_close(struct target *t)
+static void forget_memory(struct process *p)
 {
-	struct process *p = (struct process *)t;
-
 	if (p->pagemap >= 0)
 		close(p->pagemap);
 	if (p->mem >= 0)
 		close(p->mem);
+	p->pagemap = p->mem = -1;
+}
+
+/* Its directory is of the process; these files are of the memory that it had when they were opened.
+ */
+static void process_renew(struct target *t)
+{
+	struct process *p = (struct process *)t;
+	char *name = process_name(p->dir);
+
+	forget_memory(p);
+	if (!name)
+		return;
+	free(t->name);
+	t->name = name;
+}
+
+static void process_close(struct target *t)
+{
+	struct process *p = (struct process *)t;
+
+	forget_memory(p);
 	close(p->dir);
 	target_absent_free(t);
 	free(t->name);
@@ -231,6 +251,7 @@ static const struct target_ops process_ops = {
 	.own_pages = own_pages,
 	.freeze = process_freeze,
 	.asleep_at = process_asleep_at,
+	.renew = process_renew,
 	.usage = process_usage,
 	.close = process_close,
 };

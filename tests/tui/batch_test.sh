@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # gotop without a terminal: plain text on stdout, words for people on stderr, exit statuses.
 #
-#   batch_test.sh GOTOP LEAKY SCRATCH NAMED
+#   batch_test.sh GOTOP LEAKY SCRATCH NAMED ENDS FORBID
 set -u
-gotop=$1 leaky=$2 scratch=$3 named=$4
+gotop=$1 leaky=$2 scratch=$3 named=$4 ends=$5 forbid=$6
 export LC_ALL=C.UTF-8 TERM=xterm
 unset COLUMNS NO_COLOR
 mkdir -p "$scratch"
@@ -98,6 +98,39 @@ out ' VERDICT  NAME\^ +WHERE$'
 [ "$(grep -oE ' ok +(\]|parser|customer)' "$out" | tr -d '\n ')" = "ok]okparserokcustomer" ] ||
 	fail "not by name"
 out ' parser customer=acm'
+
+# One that becomes another program has another name, and other memory: also where that is read from
+# its file.
+for through in "" "$forbid process_vm_readv"; do
+	rm -f "$scratch/input" "$scratch/look"
+	mkfifo "$scratch/input"
+	exec 8<>"$scratch/input"
+	"$ends" then "$leaky" 7 600 <"$scratch/input" >/dev/null 8>&- &
+	other=$!
+	trap 'kill -9 $target $named $other 2>/dev/null' EXIT
+	for ((i = 0; i < 600; i++)); do
+		"$gotop" -b "$other" >"$out" 2>&1 && break
+		sleep 0.05
+	done
+	# shellcheck disable=SC2086
+	COLUMNS=100 timeout 120 $through "$gotop" -b -n 0 -d 0.1 "$other" >"$scratch/look" 2>"$err" 8>&- &
+	look=$!
+	for ((i = 0; i < 600; i++)); do
+		grep -q '^gotop  ends' "$scratch/look" && break
+		sleep 0.05
+	done
+	exec 8>&-
+	for ((i = 0; i < 600; i++)); do
+		grep -q ' 7 .* 28K ok .*wait_for_answer$' "$scratch/look" && break
+		sleep 0.05
+	done
+	kill -9 "$other"
+	wait "$look"
+	tail -n 20 "$scratch/look" >"$out"
+	last="gotop -b -n 0 of one that becomes another"
+	out '^gotop  leaky\['
+	out ' 7 .* 28K ok .*wait_for_answer$'
+done
 
 # No room for it.
 for arguments in "-b $target" -b; do
