@@ -257,6 +257,7 @@ struct goro_snapshot {
 	uint64_t rss;	     /* bytes, of the process; 0: unknown */
 	uint64_t cpu_ns;     /* processor time of the process since its start */
 	double cpu;	     /* of one core since the last snapshot of this scope; < 0: unknown */
+	bool stopped;	     /* by a signal or a debugger, when it was taken; of a process only */
 
 	struct goro_info *g; /* by rising id; dead and free ones left out */
 	size_t ng;

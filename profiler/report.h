@@ -43,7 +43,7 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 /* , "name", key=value: what a goroutine carries with it, to stand inside the brackets. */
 void report_remarks(const struct report *r, const struct goro_info *g);
 
-/* ", not live: core file PATH" and the like; nothing for a live process. */
+/* ", not live: core file PATH" and the like; of a live process only that it stands still. */
 void report_source(FILE *out, const struct goro_snapshot *snap);
 
 /* "goroutine 7 [chan receive, 3m]" */

@@ -201,6 +201,8 @@ void report_source(FILE *out, const struct goro_snapshot *s)
 	char when[32] = "?";
 	struct tm tm;
 
+	if (s->stopped)
+		fputs(", stopped by a signal or a debugger", out);
 	if (s->source == GORO_LIVE)
 		return;
 	if (localtime_r(&seconds, &tm))

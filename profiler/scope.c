@@ -406,6 +406,7 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	snap->wall_time = t->file ? t->time : clock_ns(CLOCK_REALTIME);
 	snap->rss = usage.rss;
 	snap->cpu_ns = usage.cpu_ns;
+	snap->stopped = usage.stopped;
 	snap->cpu = !t->file && scope->last_time && start > scope->last_time
 			    ? (double)(usage.cpu_ns - scope->last_cpu_ns) /
 				      (double)(start - scope->last_time)

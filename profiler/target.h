@@ -52,6 +52,7 @@ struct target_range {
 struct target_usage {
 	uint64_t rss;	 /* bytes */
 	uint64_t cpu_ns; /* user and system time since start */
+	bool stopped;	 /* by a signal or a debugger */
 };
 
 /* What a thread has in its registers when it stands still. */

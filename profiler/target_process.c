@@ -200,6 +200,7 @@ static struct goro_error *process_usage(struct target *t, struct target_usage *r
 	}
 	unsigned long long user = 0, system = 0;
 
+	ret->stopped = *state == 'T' || *state == 't';
 	sscanf(times, "%llu %llu", &user, &system);
 	ret->cpu_ns = (user + system) * (1000000000ull / (unsigned long long)sysconf(_SC_CLK_TCK));
 	ret->rss = strtoull(rss, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);

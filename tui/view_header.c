@@ -67,6 +67,8 @@ static void add_liveness(const struct model *m, struct line *l)
 		add(l, 0, ROLE_ALARM, "PAUSED %s old", old);
 	else if (age > 3 * m->interval_ns + NSEC_PER_SEC)
 		add(l, 0, ROLE_ALARM, "STALE %s", old);
+	else if (m->frame->snap->stopped)
+		add(l, 0, ROLE_ALARM, "STOPPED");
 	else
 		add(l, 0, ROLE_RUN, "LIVE %s", fmt_duration(&t, (uint64_t)m->interval_ns));
 }

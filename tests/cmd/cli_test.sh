@@ -310,6 +310,14 @@ dump_formats() {
 	# Nothing but Go's five kinds of lines.
 	! grep -vE $'^$|^goroutine [0-9]+ \\[.*\\]:$|^[^ \t].*\\(\\.\\.\\.\\)$|^\t.+:[0-9]+ \\+0x[0-9a-f]+$|^created by .* in goroutine [0-9]+$' \
 		"$out" || fail "lines that Go does not print"
+
+	run 0 "$GORO" dump --format json "$pid"
+	same "$(json stopped)" false
+	kill -STOP "$pid"
+	is_stopped() { "$GORO" dump "$pid" >"$out" 2>"$err" && head -1 "$out" | grep -q ', stopped by a signal'; }
+	eventually is_stopped
+	run 0 "$GORO" dump --format json "$pid"
+	same "$(json stopped)" true
 }
 
 one_stack() {

@@ -99,6 +99,16 @@ out ' VERDICT  NAME\^ +WHERE$'
 	fail "not by name"
 out ' parser customer=acm'
 
+# One that stands still as a whole is not alive to look at.
+kill -STOP "$target"
+for ((i = 0; i < 600; i++)); do
+	"$gotop" -b "$target" >"$out" 2>"$err"
+	grep -q STOPPED "$out" && break
+	sleep 0.05
+done
+out '^gotop  leaky.*  STOPPED  '
+kill -CONT "$target"
+
 # One that becomes another program has another name, and other memory: also where that is read from
 # its file.
 for through in "" "$forbid process_vm_readv"; do
