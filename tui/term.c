@@ -143,13 +143,22 @@ bool term_open(const struct term_options *opt)
 	return true;
 }
 
+/* Where there is no other screen to go back to, what follows is written over the last line. */
+static void leave_screen(void)
+{
+	move(LINES - 1, 0);
+	clrtoeol();
+	refresh();
+	endwin();
+}
+
 void term_close(void)
 {
 	if (!is_open)
 		return;
 	is_open = false;
 	mousemask(0, NULL);
-	endwin();
+	leave_screen();
 }
 
 void term_mouse(bool on)
@@ -305,7 +314,7 @@ void term_suspend(void)
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, old;
 
 	mousemask(0, NULL);
-	endwin();
+	leave_screen();
 	/* Not SIGSTOP: the shell says "Stopped" of this one, and it can be ignored. */
 	sigemptyset(&dfl.sa_mask);
 	sigaction(SIGTSTP, &dfl, &old);

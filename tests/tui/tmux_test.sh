@@ -274,4 +274,12 @@ no_colours || fail "colours in spite of NO_COLOR"
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not only ASCII"
 key q
 restored
+
+echo "- a terminal that has no other screen: what comes next is not written into a line of ours"
+line "clear; TERM=vt100 $gotop $target; echo left=\$?"
+see LIVE
+see 'F10Quit'
+key q
+see '^left=0$'
+line clear
 echo "all seen"
