@@ -6,6 +6,15 @@
 #ifndef GORO_OS_H
 #define GORO_OS_H
 
+/* No function of the API sets errno: what a call leaves there is undone. */
+#define QUIETLY(call)                        \
+	({                                   \
+		int errno_ = errno;          \
+		__auto_type quiet_ = (call); \
+		errno = errno_;              \
+		quiet_;                      \
+	})
+
 /* ---- os_linux_faults.c: those of cold.c --------------------------------------------------------
  */
 

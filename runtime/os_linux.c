@@ -50,7 +50,7 @@ void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns)
 
 void os_futex_wake(_Atomic uint32_t *addr, int n)
 {
-	syscall(SYS_futex, addr, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+	QUIETLY(syscall(SYS_futex, addr, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0));
 }
 
 void os_membarrier_init(void)
@@ -63,7 +63,7 @@ void os_membarrier_init(void)
 bool os_membarrier(void)
 {
 	return sched.have_membarrier &&
-	       !syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	       !QUIETLY(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0));
 }
 
 int os_cores(void)
@@ -309,7 +309,7 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 		pthread_sigmask(SIG_SETMASK, block_signals ? &all : &usual_mask, &old);
 	if (block_signals)
 		usual_mask = old;
-	err = pthread_create(&thread, &attr, thread_main, start);
+	err = QUIETLY(pthread_create(&thread, &attr, thread_main, start));
 	if (block_signals || blocks_all)
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
@@ -453,6 +453,7 @@ static bool has_room(int fd)
 void os_write(int fd, const void *buf, size_t n)
 {
 	const char *at = buf;
+	int saved_errno = errno;
 
 	while (n) {
 		ssize_t k = write(fd, at, n);
@@ -460,10 +461,11 @@ void os_write(int fd, const void *buf, size_t n)
 		if (k < 0 && (errno == EINTR || has_room(fd)))
 			continue;
 		if (k <= 0)
-			return;
+			break;
 		at += k;
 		n -= (size_t)k;
 	}
+	errno = saved_errno;
 }
 
 /*

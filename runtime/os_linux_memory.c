@@ -33,8 +33,8 @@ void *os_reserve(size_t size)
 	void *p;
 
 	size = whole_pages(size);
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
+	p = QUIETLY(mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	if (p == MAP_FAILED)
 		return NULL;
 	goro_region_add(p, size, GORO_REGION_OPAQUE);
@@ -81,22 +81,22 @@ void os_unreserve(void *addr, size_t size)
 	size = whole_pages(size);
 	/* First: the next mapping there may be the program's. */
 	goro_region_remove(addr, size, GORO_REGION_OPAQUE);
-	munmap(addr, size);
+	QUIETLY(munmap(addr, size));
 }
 
 void os_huge_pages(void *addr, size_t size)
 {
-	madvise(addr, size, MADV_HUGEPAGE);
+	QUIETLY(madvise(addr, size, MADV_HUGEPAGE));
 }
 
 void os_no_huge_pages(void *addr, size_t size)
 {
-	madvise(addr, size, MADV_NOHUGEPAGE);
+	QUIETLY(madvise(addr, size, MADV_NOHUGEPAGE));
 }
 
 void os_discard(void *addr, size_t size)
 {
-	madvise(addr, size, MADV_DONTNEED);
+	QUIETLY(madvise(addr, size, MADV_DONTNEED));
 }
 
 static int write_to_bss(struct dl_phdr_info *info, size_t size, void *unused)
@@ -144,7 +144,7 @@ uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi)
 		size_t n = (hi - lo) / page;
 
 		n = n < sizeof(in_memory) ? n : sizeof(in_memory);
-		if (mincore((void *)lo, n * page, in_memory))
+		if (QUIETLY(mincore((void *)lo, n * page, in_memory)))
 			return hi;
 		for (size_t i = 0; i < n; i++, lo += page)
 			if (in_memory[i] & 1)
@@ -158,7 +158,7 @@ bool os_write_allow(void *addr, size_t size, bool allow)
 	uintptr_t lo = (uintptr_t)addr & -os_page_size();
 
 	size += (uintptr_t)addr - lo;
-	return !mprotect((void *)lo, size, allow ? PROT_READ | PROT_WRITE : PROT_READ);
+	return !QUIETLY(mprotect((void *)lo, size, allow ? PROT_READ | PROT_WRITE : PROT_READ));
 }
 
 static bool no_marks = SAN_NEEDS_MAPPINGS;
@@ -173,7 +173,7 @@ bool os_guard(void *addr, size_t size)
 	static uint32_t mappings;
 
 	if (!__atomic_load_n(&no_marks, __ATOMIC_RELAXED)) {
-		if (!madvise(addr, size, MADV_GUARD_INSTALL))
+		if (!QUIETLY(madvise(addr, size, MADV_GUARD_INSTALL)))
 			return true;
 		__atomic_store_n(&no_marks, true, __ATOMIC_RELAXED);
 	}
@@ -181,13 +181,14 @@ bool os_guard(void *addr, size_t size)
 		__atomic_fetch_sub(&mappings, 2, __ATOMIC_RELAXED);
 		return false;
 	}
-	return !mprotect(addr, size, PROT_NONE);
+	return !QUIETLY(mprotect(addr, size, PROT_NONE));
 }
 
 /* Take guards away with all else. False: nothing was done, some may be mappings. */
 bool os_unguard_discard(void *addr, size_t size)
 {
-	if (__atomic_load_n(&no_marks, __ATOMIC_RELAXED) || madvise(addr, size, MADV_GUARD_REMOVE))
+	if (__atomic_load_n(&no_marks, __ATOMIC_RELAXED) ||
+	    QUIETLY(madvise(addr, size, MADV_GUARD_REMOVE)))
 		return false;
 	os_discard(addr, size);
 	return true;

@@ -150,6 +150,9 @@ __attribute__((constructor(200))) static void goro_start_at_load(void)
 /* No m: the library's constructor has not run yet, or the thread is not one of ours. */
 struct m *goro_enter_slow(void)
 {
+	int saved_errno = errno;
+	struct m *mp;
+
 	if (sched.forked)
 		goro_throw("goroutines do not exist in a fork()ed child; "
 			   "use posix_spawn(), exec at once, or fork before the first of them");
@@ -157,7 +160,9 @@ struct m *goro_enter_slow(void)
 		goro_start_runtime();
 	if (goro_tls_blocking)
 		goro_throw("called from inside goro_blocking(), which is no goroutine's place");
-	return getm() ? getm() : goro_foreign_attach();
+	mp = getm() ? getm() : goro_foreign_attach();
+	errno = saved_errno;
+	return mp;
 }
 
 /* We interrupted ourselves in the midst of anything. */

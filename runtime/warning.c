@@ -35,7 +35,7 @@ static void keep(struct call_stack *at, void *const *pc, int n)
 noinline void goro_stack_take(struct call_stack *at, int frames)
 {
 	void *pc[STACK_FRAMES + FRAMES_ABOVE];
-	int n = unw_backtrace(pc, STACK_FRAMES + FRAMES_ABOVE);
+	int n = QUIETLY(unw_backtrace(pc, STACK_FRAMES + FRAMES_ABOVE));
 
 	keep(at, pc + frames, n - frames);
 }
@@ -43,7 +43,7 @@ noinline void goro_stack_take(struct call_stack *at, int frames)
 noinline void goro_stack_take_from(struct call_stack *at, uintptr_t pc)
 {
 	void *all[STACK_FRAMES + FRAMES_ABOVE];
-	int n = unw_backtrace(all, STACK_FRAMES + FRAMES_ABOVE);
+	int n = QUIETLY(unw_backtrace(all, STACK_FRAMES + FRAMES_ABOVE));
 
 	for (int i = 0; i < n; i++) {
 		if ((uintptr_t)all[i] == pc) {
@@ -173,7 +173,7 @@ noinline char *goro_stack(void)
 {
 	struct own_stack own = { .id = (unsigned long)goro_id(), .text = NULL };
 	void *pc[OWN_FRAMES + 1];
-	int n = unw_backtrace(pc, OWN_FRAMES + 1);
+	int n = QUIETLY(unw_backtrace(pc, OWN_FRAMES + 1));
 
 	for (int i = 1; i < n && !is_entry(pc[i]); i++)
 		own.pc[own.n++] = pc[i];

@@ -23,10 +23,9 @@ static const struct {
 	const char *name;
 	unsigned number;
 } calls[] = {
-	{ "ptrace", SYS_ptrace },
-	{ "process_vm_readv", SYS_process_vm_readv },
-	{ "preadv", SYS_preadv },
-	{ "perf_event_open", SYS_perf_event_open },
+	{ "ptrace", SYS_ptrace },   { "process_vm_readv", SYS_process_vm_readv },
+	{ "preadv", SYS_preadv },   { "perf_event_open", SYS_perf_event_open },
+	{ "madvise", SYS_madvise }, { "membarrier", SYS_membarrier },
 };
 
 /* The number of a call, or -1. */

@@ -363,8 +363,11 @@ static __attribute__((noinline)) void goes_wrong(void *text)
 
 static void keep_stack(void *text)
 {
-	char *stack = goro_stack();
+	char *stack;
 
+	errno = EDOM;
+	stack = goro_stack();
+	check_eq(errno, EDOM);
 	check(stack != NULL);
 	snprintf(text, 4096, "%s", stack);
 	free(stack);

@@ -407,7 +407,24 @@ static void foreign_forks(void)
 	goro_blocking(join, &thread);
 }
 
+static void *keeps_errno(void *unused)
+{
+	(void)unused;
+	errno = EDOM;
+	goro_yield();
+	check_eq(errno, EDOM);
+	return NULL;
+}
+
+static void foreign_keeps_errno(void)
+{
+	pthread_t thread = thread_of(keeps_errno, NULL);
+
+	goro_blocking(join, &thread);
+}
+
 static const struct check_case cases[] = {
+	{ .name = "foreign_keeps_errno", .run = foreign_keeps_errno },
 	{ .name = "foreign_uses_all", .run = foreign_uses_all },
 	{ .name = "threads_come_and_go", .run = threads_come_and_go },
 	{ .name = "foreign_ends_with_a_lock", .run = foreign_ends_with_a_lock },
