@@ -146,6 +146,11 @@ static inline void heap_set(uint64_t *map, uint64_t i)
 	map[i / 64] |= 1ull << i % 64;
 }
 
+static inline void heap_clear(uint64_t *map, uint64_t i)
+{
+	map[i / 64] &= ~(1ull << i % 64);
+}
+
 /*
  * Room for a bitmap of an area, all zero and not yet to be had for nothing: it will be written all
  * over, and memory that is read before that is given out twice. Free with free(). NULL: no memory.

@@ -23,9 +23,9 @@
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
- * costs as much as as many independent ones. In a big heap most of what the filter found does not
- * have to be found again (reach_guess.c), and what is marked is searched by address
- * (reach_sweep.c).
+ * costs as much as as many independent ones. In a big heap the filter goes only through what leads
+ * to anybody who waits (reach_back.c), most of what it found does not have to be found again
+ * (reach_guess.c), and what is marked is searched by address (reach_sweep.c).
  *
  * Rejected: rounds over all goroutines until nothing changes (quadratic for a chain); to read
  * objects from the target as they are marked (a system call each).
@@ -47,9 +47,13 @@
 static struct goro_error *measure(struct run *r)
 {
 	const struct reach sum = *r->ret;
+	const size_t wide = r->wide;
 	struct goro_error *err = NULL;
 
 	r->retaining = true;
+	/* What they lead to is told one by one. */
+	if (r->leads)
+		r->wide = SIZE_MAX;
 	for (size_t i = 0; i < r->view->snap->ng && !err; i++) {
 		uint64_t before = r->ret->object_bytes;
 
@@ -63,6 +67,7 @@ static struct goro_error *measure(struct run *r)
 	}
 	r->ret->objects = sum.objects;
 	r->ret->object_bytes = sum.object_bytes;
+	r->wide = wide;
 	return err;
 }
 
@@ -166,6 +171,7 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 		reach_guess_free(&r->ret->guess);
 		return r->no_memory ? &goro_enomem : NULL;
 	}
+	reach_look_back(r);
 	err = reach_search_roots(r, roots);
 	if (!err) {
 		reach_guess_search(r);
@@ -178,6 +184,8 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 		err = &goro_enomem;
 	if (!err)
 		err = measure(r);
+	if (!err)
+		err = reach_back_settle(r);
 	if (!err && r->view->why && !reach_find_chain(r))
 		err = &goro_enomem;
 	return err;
@@ -186,6 +194,7 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 static void run_free(struct run *r)
 {
 	reach_stacks_free(r);
+	reach_back_free(r);
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		free(r->watched ? r->watched[i] : NULL);
 		free(r->live ? r->live[i] : NULL);

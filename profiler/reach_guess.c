@@ -8,6 +8,9 @@
  * reachable: nobody needs to follow a pointer to them, and what they hold is gone through in the
  * order of addresses, which is several times as fast.
  *
+ * (In the filter marking goes only through what leads to who waits, and all other objects are taken
+ * to be reachable, too: reach_back.c. Marked, below, is what is not guessed to be dead.)
+ *
  * That is sound whatever the guess is. An object that is marked too early is one root more. One
  * that was left unmarked is marked as ever if anything that is a root, or was marked, points to it.
  * A bad guess can hide a leak, for as long as the filter does; so small heaps, where it saves
@@ -38,7 +41,8 @@
 static bool is_big(const struct run *r)
 {
 	return r->heap.bytes >= BIG_HEAP || reach_skips("small") || reach_skips("unsearched") ||
-	       reach_skips("changed") || reach_skips("odd");
+	       reach_skips("changed") || reach_skips("odd") || reach_skips("far") ||
+	       reach_skips("held") || reach_skips("back");
 }
 
 /* ---- making one -------------------------------------------------------------------------------
@@ -82,8 +86,10 @@ bool reach_guess_make(struct run *r)
 			return false;
 		/* Few are, and what is not written to takes no room. */
 		for (size_t w = 0; w < heap_bitmap_words(a); w++) {
-			const uint64_t dead = g->areas[i].used[w] & ~a->mark[w];
+			uint64_t dead = g->areas[i].used[w] & ~a->mark[w];
 
+			if (r->leads)
+				dead &= r->leads[i][w];
 			if (dead)
 				g->areas[i].dead[w] = dead;
 		}

@@ -101,13 +101,19 @@ void reach_mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 {
 	struct heap_area *a = &r->heap.areas[area];
 	uint32_t g = heap_find(a, v);
+	bool leads;
 	uint64_t key;
 
 	if (g == UINT32_MAX || heap_bit(a->mark, g) ||
 	    (reach_skips("interior") && v != a->lo + (uint64_t)g * HEAP_GRANULE) ||
 	    (reach_skips("arenas") && area))
 		return;
+	leads = !r->leads || heap_bit(r->leads[area], g);
+	if (!leads && r->retaining && !reach_hold(r, area, g))
+		return;
 	heap_set(a->mark, g);
+	if (!leads && !r->retaining)
+		return;
 	key = a->lo + (uint64_t)g * HEAP_GRANULE;
 	if (r->view->why)
 		note_origin(r, key, word_here(r, at));

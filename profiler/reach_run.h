@@ -82,7 +82,12 @@ struct run {
 	bool *block_marked;
 	uint64_t **live, **suspects; /* reach_guess.c's, of each area; NULL: there is no guess */
 	uint64_t **again;	     /* and pages that must be searched again */
-	struct watch *watch;	     /* sorted by key */
+	/* reach_back.c's, of each area: what leads to who waits, or NULL: anything may; */
+	uint64_t **leads;
+	uint64_t **held; /* of the rest, what leaked goroutines lead to and nothing else has */
+	size_t nheld, most_held;
+	bool too_many_held;
+	struct watch *watch; /* sorted by key */
 	size_t nwatch, watch_cap;
 
 	/* Of each goroutine. */
@@ -166,6 +171,8 @@ void reach_mark_object(struct run *r, uint32_t area, uint64_t v, uint64_t at);
 
 /* Search the list's objects, and most of what they lead to, by address. */
 void reach_sweep(struct run *r);
+/* And what reach_back.c has left out. */
+void reach_sweep_rest(struct run *r);
 void reach_sweep_free(struct run *r);
 
 /* ---- reach_search.c ---------------------------------------------------------------------------
@@ -233,6 +240,17 @@ static inline void reach_guess_note(struct run *r, size_t area, uint64_t at, uin
 bool reach_guess_mark(struct run *r);
 /* Search what was marked so. */
 void reach_guess_search(struct run *r);
+
+/* ---- reach_back.c -----------------------------------------------------------------------------
+ */
+
+/* In the filter of a big heap, before anything is searched: which objects marking goes through. */
+void reach_look_back(struct run *r);
+/* What leads to nobody was reached from a leaked goroutine. False: there is too much of it. */
+bool reach_hold(struct run *r, uint32_t area, uint32_t granule);
+/* Once it is known who is leaked and what they lead to: what else is dead. */
+struct goro_error *reach_back_settle(struct run *r);
+void reach_back_free(struct run *r);
 
 /* ---- reach_candidates.c -----------------------------------------------------------------------
  */

@@ -91,6 +91,7 @@ static struct field *make_field(struct run *r)
 			.a = a,
 			.pending = heap_bitmap(a),
 			.watched = r->watched[i],
+			.leads = r->leads ? r->leads[i] : NULL,
 			.index = (uint32_t)i,
 			.lo = a->first + 16,
 			.span = a->top + 8 - (a->first + 16),
@@ -156,6 +157,8 @@ static inline void mark(struct sweep *s, const struct strip *t, uint64_t v)
 	    (reach_skips("interior") && v != t->a->lo + (uint64_t)g * HEAP_GRANULE))
 		return;
 	heap_set(t->a->mark, g);
+	if (t->leads && !heap_bit(t->leads, g))
+		return;
 	heap_set(t->pending, g);
 	s->npending++;
 	if (heap_bit(t->watched, g)) {
@@ -387,18 +390,58 @@ static bool is_worth_two(const struct run *r)
 	return r->wide == 1 || (r->heap.bytes >= SWEEP_WORTH_TWO && two_are_there());
 }
 
-void reach_sweep(struct run *r)
+/* False: the list must do. */
+static bool is_possible(struct run *r)
 {
-	size_t n;
-
 	if (!r->field && !make_field(r)) {
 		r->no_memory = true;
-		return;
+		return false;
 	}
-	if (r->wide == SIZE_MAX)
-		return;
-	n = begin(r);
+	return r->wide != SIZE_MAX;
+}
+
+static void sweep(struct run *r, size_t npending)
+{
 	if (!is_worth_two(r) || !sweep_both(r))
-		sweep_alone(r, n);
+		sweep_alone(r, npending);
 	end(r);
+}
+
+void reach_sweep(struct run *r)
+{
+	if (is_possible(r))
+		sweep(r, begin(r));
+}
+
+/* What is marked in one word of a bitmap and was not searched. */
+static uint64_t rest(const struct run *r, size_t area, size_t w)
+{
+	return r->heap.areas[area].mark[w] & r->ret->guess.areas[area].used[w] & ~r->leads[area][w];
+}
+
+void reach_sweep_rest(struct run *r)
+{
+	const bool possible = is_possible(r);
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->heap.nareas && !r->no_memory; i++) {
+		struct strip *t = possible ? &r->field->strips[r->field->position[i]] : NULL;
+
+		for (size_t w = 0; w < heap_bitmap_words(&r->heap.areas[i]); w++) {
+			uint64_t bits = rest(r, i, w);
+
+			n += sparse_count(bits);
+			if (t)
+				t->pending[w] = bits;
+			for (; !t && bits; bits &= bits - 1)
+				reach_push_object(
+					r, (uint32_t)i,
+					(uint32_t)(w * 64 + (unsigned)__builtin_ctzll(bits)));
+		}
+		if (t)
+			t->leads = NULL;
+	}
+	reach_back_free(r);
+	if (possible && !r->no_memory)
+		sweep(r, n);
 }

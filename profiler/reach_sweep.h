@@ -20,9 +20,10 @@ struct strip {
 	struct heap_area *a;
 	uint64_t *pending;
 	const uint64_t *watched;
-	uint64_t lo, span;  /* where objects are */
-	uint32_t index;	    /* of the area, in the heap */
-	uint32_t base, end; /* its granules; multiples of 64 */
+	const uint64_t *leads; /* only these are searched; NULL: all */
+	uint64_t lo, span;     /* where objects are */
+	uint32_t index;	       /* of the area, in the heap */
+	uint32_t base, end;    /* its granules; multiples of 64 */
 };
 
 /* What waits to be marked, each part of the heap for itself. */

@@ -74,6 +74,32 @@ static void by_ends(void)
 	}
 }
 
+/*
+ * Behind others that lie before it and behind it in memory, in pages that hold nothing but that
+ * pointer: a look at what has changed, or has anything else in it, does not find it by chance.
+ */
+static void far_away(void)
+{
+	enum { LINKS = 4, SIZE = 3 * PAGE };
+	static const int order[LINKS] = { 1, 3, 0, 2 };
+
+	for (int i = 0; i < NCHANS; i++) {
+		void **objects[LINKS], ***next = (void ***)&global;
+		void *first = global;
+
+		for (int k = 0; k < LINKS; k++)
+			objects[k] = calloc(1, SIZE);
+		for (int k = 0; k < LINKS; k++) {
+			uintptr_t middle = (uintptr_t)objects[order[k]] + SIZE / 2;
+
+			*next = (void **)(middle & -sizeof(void *));
+			next = (void ***)*next;
+		}
+		*next = (void **)new_chan();
+		objects[order[0]][SIZE / 2 / sizeof(void *) - 1] = first;
+	}
+}
+
 static void in_block(void)
 {
 	for (int i = 0; i < NCHANS; i++) {
@@ -163,6 +189,7 @@ const struct place places_in_objects[] = {
 	{ "interior", interior },
 	{ "block", in_block },
 	{ "ends", by_ends },
+	{ "far", far_away },
 	{ "arena", in_arena },
 	{ "jmp_buf", in_jmp_buf },
 	{ "jmp_buf_disguised", in_jmp_buf_disguised },
