@@ -108,10 +108,11 @@ json_t *report_why_json(const struct report *r, const struct goro_verdicts *v, u
 			break;
 		put_link(out, r, l);
 		fclose(out);
-		json_array_append_new(chain,
-				      json_pack("{s:s, s:o, s:I, s:I}", "kind", kinds[l->kind],
-						"text", report_json_string(text), "address",
-						(json_int_t)l->at, "id", (json_int_t)l->id));
+		json_array_append_new(
+			chain,
+			json_pack("{s:s, s:o, s:o, s:o}", "kind", kinds[l->kind], "text",
+				  report_json_string(text), "address", report_json_hex(l->at), "id",
+				  l->id ? json_integer((json_int_t)l->id) : json_null()));
 		free(text);
 	}
 	return json_pack("{s:I, s:o, s:o}", "goroutine", (json_int_t)id, "reason",

@@ -320,6 +320,62 @@ dump_formats() {
 	same "$(json stopped)" true
 }
 
+# Each member of each document is in goro-json(5), and what is named there with a _ is in one of them.
+json_is_documented() {
+	command -v python3 >/dev/null || skip "no python3"
+	local keys=$scratch/keys page=$scratch/page
+	keys_in() { # keys_in FILE
+		python3 - "$1" >>"$keys" <<-'PYTHON' || fail "no JSON"
+			import json, sys
+			def walk(value):
+			    if isinstance(value, dict):
+			        for key, inner in value.items():
+			            print(key)
+			            if key != "labels":
+			                walk(inner)
+			    elif isinstance(value, list):
+			        for inner in value:
+			            walk(inner)
+			walk(json.load(open(sys.argv[1])))
+		PYTHON
+	}
+	keys_of() { # keys_of STATUS COMMAND..
+		run "$@"
+		keys_in "$out"
+	}
+	"$GORO" run --heap -- "$PROGS/named" >"$scratch/program" 2>&1 &
+	pid=$!
+	started+=("$pid")
+	eventually goroutines_reach 3
+	keys_of 0 "$GORO" dump -f json "$pid"
+	keys_of 0 "$GORO" dump -f json -F gid=1 "$pid"
+	keys_of 0 "$GORO" ps -f json
+	keys_of 0 "$GORO" diff -f json "$pid" "$pid"
+	keys_of 0 "$GORO" doctor -f json "$pid"
+	keys_of 0 "$GORO" leaks -f json --why "$(gid_of wait_for_work)" "$pid"
+	matches "$out" '"address": "0x[0-9a-f]+"'
+	! grep -qE '"address": [0-9]' "$out" || fail "an address that is no string"
+	start busy
+	sampled() {
+		"$GORO" sched -f json "$pid" >"$out" 2>"$err" && [ "$(json latencies.count)" -gt 0 ]
+	}
+	eventually sampled
+	keys_in "$out"
+	start abba
+	eventually leaked_is 2
+	keys_of 0 "$GORO" waits -f json "$pid"
+	keys_of 23 "$GORO" leaks -f json "$pid"
+	echo 'func:wait_*' >"$scratch/rules"
+	run 7 "$GORO" check --grace 10ms --suppress "$scratch/rules" -f json -o "$scratch/report" -- \
+		"$PROGS/leftover" 0 2
+	keys_in "$scratch/report"
+	sed -n 's/\\-/-/g; s/^\.[BIR]* \(.*\)/\1/p' "$(dirname "$MANUAL")/goro-json.5" |
+		grep -oE '[a-z][a-z0-9_]*' | sort -u >"$page"
+	sort -u "$keys" -o "$keys"
+	same "$(comm -23 "$keys" "$page" | xargs)" ""
+	same "$(grep _ "$page" | comm -13 "$keys" - | xargs)" ""
+}
+
 one_stack() {
 	start abba
 	eventually leaked_is 2
