@@ -197,6 +197,7 @@ int cmd_record(int argc, char **argv)
 		return status;
 	}
 	if (!err) {
+		cmd_give_way();
 		cmd_save_memory(scope);
 		err = goro_recorder_open(&r, scope, o.output);
 	}
