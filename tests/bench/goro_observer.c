@@ -476,7 +476,10 @@ static void print_gaps(const char *prefix, struct gaps *gaps)
 	free(gaps->v);
 }
 
-/* Ask it for `what` again and again, with and without an observer, who may look at its twin. */
+/*
+ * Ask it for `what` again and again, with and without an observer, who may look at its twin. There
+ * and back, so that none of them always comes after the same other one.
+ */
 static void feel(const char *prefix, const char *what, struct gaps *gaps, size_t n,
 		 const char *duration)
 {
@@ -486,7 +489,7 @@ static void feel(const char *prefix, const char *what, struct gaps *gaps, size_t
 	double took;
 
 	for (size_t i = 0; i < ROUNDS * n; i++) {
-		struct gaps *g = &gaps[i % n];
+		struct gaps *g = &gaps[i / n % 2 ? n - 1 - i % n : i % n];
 		double end = now_ms() + ms;
 
 		/* As much is to be said of it then, and none of its goroutines runs. */
