@@ -57,6 +57,15 @@ int cmd_not_started(const char *name, const char *command, int error);
  */
 void cmd_save_memory(struct goro_scope *scope);
 
+/*
+ * For who looks again and again, and stops nobody meanwhile: let the target have the processor
+ * first. What a recorder does to a target is to run where that would run, for a tick of the kernel
+ * (4 ms) at a time; a nice value of 10 makes it rare. Not of those who may stop the target for a
+ * proof: it would stand for longer. Rejected: SCHED_BATCH, which makes no difference here, and
+ * SCHED_IDLE, which on a machine that is busy never ends a look.
+ */
+void cmd_give_way(void);
+
 /* Flush stdout; a full disk or a closed pipe turns `status` into a failure. */
 int cmd_finish(const char *name, int status);
 

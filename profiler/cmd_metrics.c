@@ -104,6 +104,7 @@ static int serve(struct job *job, int pid)
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGTERM);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
+	cmd_give_way();
 	err = metrics_serve(&server, job->options->listen, put, job, url, sizeof url);
 	if (err)
 		return cmd_fail("metrics", err);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 const struct command commands[] = {
@@ -96,6 +97,15 @@ void cmd_save_memory(struct goro_scope *scope)
 {
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	goro_scope_be_thrifty(scope, true);
+}
+
+void cmd_give_way(void)
+{
+	enum { NICE = 10 };
+
+	errno = 0;
+	if (getpriority(PRIO_PROCESS, 0) < NICE && !errno)
+		setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 int cmd_finish(const char *name, int status)

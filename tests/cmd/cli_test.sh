@@ -482,7 +482,7 @@ ticks_reach() {
 
 # On a busy machine a program may get no turn between two looks: then take another recording.
 growth_is_recorded() {
-	"$GORO" record "$pid" -o "$scratch/r" --interval 100ms --duration 1 2>"$err" || return 1
+	"$GORO" record "$pid" -o "$scratch/r" --interval 100ms --duration 2 2>"$err" || return 1
 	"$GORO" leaks --fail-on likely "$scratch/r" >"$out"
 	[ $? = 23 ] && ticks_reach 3
 }
@@ -626,6 +626,30 @@ recorder_is_killed() {
 	kill -TERM "$recorder"
 	wait "$recorder" || fail "record: status $?"
 	has "$err" "recorded 1 tick in"
+}
+
+nice_of() { # nice_of PID
+	nice=($(sed 's/.*)//' "/proc/$1/stat"))
+	echo "${nice[16]}"
+}
+
+gives_way() { # gives_way PID
+	[ "$(nice_of "$1")" = 10 ]
+}
+
+# Who looks all the time has the processor after the program; who is nicer than that stays so.
+recorder_gives_way() {
+	local mine
+	mine=$(nice)
+	[ "$mine" -le 10 ] || skip "this runs at a nice value of $mine itself"
+	start grow
+	"$GORO" record "$pid" -o "$scratch/r" --interval 1h 2>/dev/null &
+	started+=($!)
+	eventually gives_way $!
+	nice -n 19 "$GORO" record "$pid" -o "$scratch/s" --interval 1h 2>/dev/null &
+	started+=($!)
+	eventually test -s "$scratch/s"
+	same "$(nice_of $!)" 19
 }
 
 core_files() {
