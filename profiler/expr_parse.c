@@ -218,13 +218,16 @@ static bool parse_number(struct parser *ps, const char *at, enum goro_info_field
 	return false;
 }
 
-static struct node *compile(struct parser *ps, const char *at, struct node *n)
-{
-	char text[128];
-	bool bracket = false;
-	int rc;
+/* glibc makes another copy of what a + repeats: of those in each other it makes 2^n. */
+#define MAX_PLUS 10
 
-	for (const char *p = n->value; *p; p++) {
+/* Without what takes regcomp() or regexec() for ever, or all memory. */
+static bool is_tame(struct parser *ps, const char *at, const char *regex)
+{
+	bool bracket = false;
+	int plus = 0;
+
+	for (const char *p = regex; *p; p++) {
 		if (*p == '\\' && !bracket) {
 			p++;
 			if (isdigit((unsigned char)*p))
@@ -240,8 +243,23 @@ static struct node *compile(struct parser *ps, const char *at, struct node *n)
 			return fail(ps, at,
 				    "{..} is not allowed in a regular expression; use * or +"
 				    ", or \\{ for the character");
+		} else if (*p == '+' && !bracket && ++plus > MAX_PLUS) {
+			return fail(ps, at,
+				    "more than %d + in a regular expression: use *, or \\+ for the "
+				    "character",
+				    MAX_PLUS);
 		}
 	}
+	return true;
+}
+
+static struct node *compile(struct parser *ps, const char *at, struct node *n)
+{
+	char text[128];
+	int rc;
+
+	if (!is_tame(ps, at, n->value))
+		return NULL;
 	rc = regcomp(&n->regex, n->value, REG_EXTENDED | REG_ICASE | REG_NOSUB);
 	if (rc) {
 		regerror(rc, &n->regex, text, sizeof(text));
