@@ -323,7 +323,7 @@ junit() {
 	has "$report" 'tests="2" failures="1" errors="1" skipped="0"'
 	has "$report" '<error type="run" message="'"$leftover"' exited with status 7"/>'
 	has "$report" 'name="leftover: wait_for_ever [chan receive]"'
-	matches "$report" 'file="[^"]*leftover.c" line="'"$line"'"'
+	matches "$report" "blocked in wait_for_ever at .*leftover.c:$line$"
 	matches "$report" '<failure type="leftover" message="leftover: 2 goroutines left over at exit'
 	check 0 -f junit -o "$report" -- "$PROGS/quiet"
 	valid_junit
