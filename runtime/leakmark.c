@@ -141,8 +141,12 @@ static void describe_place(FILE *out, const struct seen *s, size_t n)
 
 	goro_line_of(s->entry, false, &entry);
 	goro_line_of(s->spawn_pc, true, &spawn);
-	fprintf(out, "\n  %zu x %s [%s], started by %s at %s:%d", n, entry.function,
-		state_text(s->status), spawn.function, spawn.file, spawn.number);
+	fprintf(out, "\n  %zu x %s [%s], started by %s ", n, entry.function, state_text(s->status),
+		spawn.function);
+	if (spawn.number)
+		fprintf(out, "at %s:%d", spawn.file, spawn.number);
+	else
+		fprintf(out, "in %s", spawn.file);
 }
 
 struct description {

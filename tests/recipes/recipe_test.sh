@@ -55,9 +55,13 @@ ctest)
 	run 23 "$goro" check -- "$program" jobs_are_done
 	says 'with_ctest: 1 goroutine left over at exit \[chan receive'
 	says 'blocked in jobs_worker at .*jobs\.h'
-	# As a project has it: the case that fails is named by ctest.
+	# Without lines there is still the program, and no line 0.
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
+	strip -o "$scratch/bare" "$program"
+	run 2 "$scratch/bare" ask jobs_are_done
+	says '1 x .* \[chan receive\], started by .* in .*/bare$'
+	# As a project has it: the case that fails is named by ctest.
 	for name in worker_stops jobs_are_done; do
 		echo "add_test($name \"$goro\" check -- \"$program\" $name)"
 	done >"$scratch/CTestTestfile.cmake"
