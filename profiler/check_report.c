@@ -43,9 +43,21 @@ static void put_site(FILE *out, const struct check_options *opt, const struct si
 	fputc('\n', out);
 }
 
+/* "2 goroutines in 1 group, 1 warning" */
+static void put_sum(FILE *out, size_t goroutines, size_t groups, size_t warnings)
+{
+	fputs("goro: check: ", out);
+	if (groups)
+		fprintf(out, "%zu goroutine%s in %zu group%s%s", goroutines, plural(goroutines),
+			groups, plural(groups), warnings ? ", " : "");
+	if (warnings)
+		fprintf(out, "%zu warning%s", warnings, plural(warnings));
+	fputc('\n', out);
+}
+
 static void report_text(FILE *out, const struct check_options *opt, const struct check_findings *f)
 {
-	size_t goroutines = 0, groups = 0;
+	size_t goroutines = 0, groups = 0, warnings = 0;
 
 	for (size_t i = 0; i < f->sites.n; i++) {
 		const struct site *s = &f->sites.v[i];
@@ -54,11 +66,11 @@ static void report_text(FILE *out, const struct check_options *opt, const struct
 			continue;
 		put_site(out, opt, s);
 		goroutines += site_is_warning(s) ? 0 : s->count;
-		groups++;
+		groups += !site_is_warning(s);
+		warnings += site_is_warning(s);
 	}
-	if (groups)
-		fprintf(out, "goro: check: %zu goroutine%s in %zu group%s\n", goroutines,
-			plural(goroutines), groups, plural(groups));
+	if (groups || warnings)
+		put_sum(out, goroutines, groups, warnings);
 }
 
 static json_t *site_json(const struct site *s)

@@ -295,6 +295,8 @@ void sites_add_text(struct sites *sites, enum site_kind kind, const char *progra
 	site.spawn = strdup("");
 	site.frames = strdup("");
 	site.evidence = strdup(text);
+	for (char *tab = site.evidence; tab && (tab = strchr(tab, '\t'));)
+		*tab = ' '; /* in a report it would be taken for what confuses a terminal */
 	site.details = json_pack("{s:o, s:n, s:{s:b, s:o}}", "blocked",
 				 first ? json_deep_copy(first) : json_null(), "spawn", "stack",
 				 "complete", false, "frames", frames);

@@ -270,6 +270,8 @@ lock_order() {
 	has "$report" "orders: goroutines take locks in both orders"
 	has "$report" "$HERE/progs/orders.c:$(at "$HERE/progs/orders.c" THERE)"
 	has "$report" "$HERE/progs/orders.c:$(at "$HERE/progs/orders.c" BACK)"
+	hasnot "$report" '?'
+	matches "$report" '^goro: check: 1 warning$'
 	check 3 --fail-on leaked,deadlock,leftover -- "$ORDERS"
 	check 23 --fail-on lockorder --repeat 2 -f json -o "$report" -- "$ORDERS"
 	same "$(json findings)" 1
