@@ -94,6 +94,43 @@ goro_entry_start:
 goro_entry_end:
 	.size	goro_entry, . - goro_entry
 
+/*
+ * goro_call_NAME(fn [x0], a [x1], b [x2]): what fn(a, b) returns. If an exception of C++ leaves fn,
+ * it passes through here, and the unwinder asks goro_left_NAME() about it: see defer.c.
+ */
+	.macro	watched_call name
+	.p2align 4
+	.globl	goro_call_\name
+	.hidden	goro_call_\name
+	.hidden	goro_left_\name
+	.type	goro_call_\name, %function
+goro_call_\name:
+	.cfi_startproc
+	.cfi_personality 0x1b, goro_left_\name
+	hint	#34		/* bti c */
+	stp	x29, x30, [sp, #-16]!
+	.cfi_adjust_cfa_offset 16
+	.cfi_rel_offset 29, 0
+	.cfi_rel_offset 30, 8
+	mov	x29, sp
+	mov	x9, x0
+	mov	x0, x1
+	mov	x1, x2
+	blr	x9
+	ldp	x29, x30, [sp], #16
+	.cfi_adjust_cfa_offset -16
+	.cfi_restore 29
+	.cfi_restore 30
+	ret
+	.cfi_endproc
+	.size	goro_call_\name, . - goro_call_\name
+	.endm
+
+	watched_call try
+	watched_call deferred
+	watched_call once
+	watched_call flight
+
 	/* This object may be linked into a program that enforces BTI: GNU_PROPERTY_AARCH64_FEATURE_1. */
 	.section .note.gnu.property, "a", %note
 	.p2align 3

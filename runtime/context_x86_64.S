@@ -129,6 +129,40 @@ goro_entry_end:
 	.size	goro_entry, . - goro_entry
 
 /*
+ * goro_call_NAME(fn [rdi], a [rsi], b [rdx]): what fn(a, b) returns. If an exception of C++ leaves fn,
+ * it passes through here, and the unwinder asks goro_left_NAME() about it: see defer.c.
+ */
+	.macro	watched_call name
+	.p2align 4
+	.globl	goro_call_\name
+	.hidden	goro_call_\name
+	.hidden	goro_left_\name
+	.type	goro_call_\name, @function
+goro_call_\name:
+	.cfi_startproc
+	.cfi_personality 0x1b, goro_left_\name
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	movq	%rsp, %rbp
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rdx, %rsi
+	call	*%rax
+	popq	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size	goro_call_\name, . - goro_call_\name
+	.endm
+
+	watched_call try
+	watched_call deferred
+	watched_call once
+	watched_call flight
+
+/*
  * bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *) [rcx])
  * goro_wait_int() is the same for an int.
  * What fn returns, but who called goes on by a jump: see goro_context_switch. The call and ret in

@@ -24,7 +24,7 @@
 
 #include "runtime.h"
 
-/* A mark in the list: its function is `mark`, which is never called. */
+/* A mark in the list: its function is `mark`, which does nothing. */
 struct
 try {
 	struct goro_deferred entry;
@@ -74,6 +74,14 @@ void goro_deferred_end_(struct goro_deferred *d)
 		p->ordinary--;
 }
 
+/* A panic of its own that it recovers from ends there: that which runs it is not over. */
+static void run_one(void *arg)
+{
+	struct goro_deferred *d = arg;
+
+	goro_try(d->fn_, d->arg_);
+}
+
 /* Run what is deferred down to the next mark, which is returned: NULL, the list is empty. */
 static struct try *run_to_mark(struct g *gp)
 {
@@ -83,8 +91,7 @@ static struct try *run_to_mark(struct g *gp)
 		gp->deferred = d->next_;
 		if (d->fn_ == mark)
 			return (struct try *)d;
-		/* A panic of its own that it recovers from ends there: ours is not over. */
-		goro_try(d->fn_, d->arg_);
+		goro_call_deferred(run_one, d);
 		/* What the next ones do is not done during this panic any more. */
 		if (gp->panicking->recovered)
 			gp->panicking->over = true;
@@ -190,7 +197,43 @@ bool goro_try(goro_fn *fn, void *arg)
 	gp->deferred = &at.entry;
 	if (setjmp(at.landing))
 		return false;
-	fn(arg);
+	goro_call_try(fn, arg);
 	self()->deferred = at.entry.next_;
 	return true;
+}
+
+/* ---- exceptions of C++ -------------------------------------------------------------------------
+ */
+
+/*
+ * What an exception leaves for good is to be as if it had returned. A cleanup attribute would do,
+ * but needs the unwinder of libgcc, which a static program that has libunwind cannot have as well.
+ * What lies above in the list was deferred by functions that are gone; C++ has run it.
+ */
+int goro_left(int action, goro_fn *fn)
+{
+	struct g *gp = self();
+
+	if (!(action & UNWIND_COMES_BY))
+		return UNWIND_GOES_ON;
+	while (gp->deferred->fn_ != fn)
+		gp->deferred = gp->deferred->next_;
+	goro_deferred_end_(gp->deferred);
+	return UNWIND_GOES_ON;
+}
+
+int goro_left_try(int version, int action, uint64_t language, void *exception, void *context)
+{
+	(void)version, (void)language, (void)exception, (void)context;
+	return goro_left(action, mark);
+}
+
+/* Who catches it would go on as if nobody had panicked. */
+int goro_left_deferred(int version, int action, uint64_t language, void *exception, void *context)
+{
+	(void)version, (void)language, (void)exception, (void)context;
+	if (action & UNWIND_SEARCHES)
+		goro_throw("a C++ exception leaves a deferred function that runs because of a "
+			   "panic or of goro_exit()");
+	return UNWIND_GOES_ON;
 }

@@ -229,8 +229,14 @@ static void make_call(struct goro_flight_call *call, goro_flight_fn *fn, void *a
 	struct goro_deferred end;
 
 	goro_deferred_begin_(&end, call_ended, call);
-	call->err = fn(arg, call->result);
+	call->err = goro_call_flight(fn, arg, call->result);
 	goro_deferred_end_(&end);
+}
+
+int goro_left_flight(int version, int action, uint64_t language, void *exception, void *context)
+{
+	(void)version, (void)language, (void)exception, (void)context;
+	return goro_left(action, call_ended);
 }
 
 /* NULL: `mine` is the one to make. Else whose result we wait for, and are waited for to copy. */

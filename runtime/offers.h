@@ -232,6 +232,26 @@ struct panicking {
 };
 
 void goro_deferred_run_all(struct g *gp);
+
+/*
+ * fn(arg), from a frame that an exception of C++ may pass through: then the unwinder asks the
+ * function behind it, a personality routine as the ABI calls it. All of them do nothing when it
+ * looks for who catches; when it comes by, goro_left() makes an end of what the frame had deferred,
+ * down to the newest that is to call `fn`.
+ */
+enum { UNWIND_SEARCHES = 1, UNWIND_COMES_BY = 2, UNWIND_GOES_ON = 8 };
+typedef int left_fn(int version, int action, uint64_t language, void *exception, void *context);
+
+void goro_call_try(goro_fn *fn, void *arg);
+left_fn goro_left_try;
+void goro_call_deferred(goro_fn *fn, void *arg);
+left_fn goro_left_deferred;
+void goro_call_once(goro_fn *fn, void *arg);
+left_fn goro_left_once;
+int goro_call_flight(goro_flight_fn *fn, void *arg, void *result);
+left_fn goro_left_flight;
+int goro_left(int action, goro_fn *fn);
+
 GORO_NORETURN void goro_die_panic(const struct panicking *p);
 GORO_NORETURN void goro_throw(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* NULL: SIGQUIT came to somebody else. */

@@ -26,8 +26,14 @@ void goro_once_do(goro_once *once, goro_fn *fn, void *arg)
 		goro_mutex_unlock(&once->mu_);
 		return;
 	}
-	/* If it panics or exits it has run, too. */
+	/* If it panics, exits or throws it has run, too. */
 	goro_deferred_begin_(&end, once_ended, once);
-	fn(arg);
+	goro_call_once(fn, arg);
 	goro_deferred_end_(&end);
+}
+
+int goro_left_once(int version, int action, uint64_t language, void *exception, void *context)
+{
+	(void)version, (void)language, (void)exception, (void)context;
+	return goro_left(action, once_ended);
 }

@@ -205,6 +205,8 @@ static void print_frames(const struct walk *w, bool exact, int first)
 		if (!system &&
 		    (!strcmp(line.function, "goro_main") || !strcmp(line.function, "start_thread")))
 			break;
+		if (!system && !strncmp(line.function, "goro_call_", 10))
+			continue; /* a part of who called it: see goro_left() */
 		print_call(&line);
 		if (!strcmp(line.function, "main"))
 			break; /* what calls it is the C library's */

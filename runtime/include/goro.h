@@ -264,7 +264,9 @@ GORO_API void goro_local_set(const goro_local *key, void *value);
  * own: it counts as a goro_try(), and what runs it goes on.
  *
  * A recovered panic leaves the functions in between by longjmp: their deferred functions have run,
- * a C++ function's destructors have not.
+ * a C++ function's destructors have not. A C++ exception may leave goro_try(), goro_once_do() and
+ * goro_flight_do(), which is an end like any other; that one leaves a deferred function that a
+ * panic or goro_exit() runs is fatal.
  */
 GORO_NORETURN GORO_API void goro_panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -22,13 +22,13 @@ const char *__tsan_default_suppressions()
 	return "called_from_lib:libunwind.so.8";
 }
 
-#define CHECK(condition)                                                                   \
-	do {                                                                               \
-		if (!(condition)) {                                                        \
-			std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__,    \
-				     #condition);                                          \
-			std::_Exit(1);                                                     \
-		}                                                                          \
+#define CHECK(condition)                                                                \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, \
+				     #condition);                                       \
+			std::_Exit(1);                                                  \
+		}                                                                       \
 	} while (0)
 
 struct job {
@@ -131,7 +131,104 @@ static void threads_call()
 	goro_chan_free(c);
 }
 
-int main()
+/* ---- exceptions that leave a call of ours ---------------------------------------------------- */
+
+static void throw_it(void *)
+{
+	throw 42;
+}
+
+static void note(void *ran)
+{
+	*static_cast<bool *>(ran) = true;
+}
+
+static int throw_result(void *, void *)
+{
+	throw 42;
+}
+
+static int give_result(void *, void *result)
+{
+	*static_cast<int *>(result) = 7;
+	return 0;
+}
+
+template <typename call>
+static void must_throw(call c)
+{
+	try {
+		c();
+	} catch (int e) {
+		CHECK(e == 42);
+		return;
+	}
+	CHECK(false);
+}
+
+static void defer_and_throw(void *ran)
+{
+	goro_defer(note, ran);
+	goro_yield();
+	throw_it(nullptr);
+}
+
+static void recover_it(void *message)
+{
+	*static_cast<std::string *>(message) = goro_recover();
+}
+
+static void panic_and_recover(void *message)
+{
+	goro_defer(recover_it, message);
+	goro_panic("lands where it should");
+}
+
+/* What the call has noted goes with it: else the next panic would land where nobody is any more. */
+static void leave_calls()
+{
+	goro_once once = {};
+	goro_flight flight = {};
+	bool ran = false, again = false;
+	std::string message;
+	int result = 0;
+
+	must_throw([&] { goro_try(defer_and_throw, &ran); });
+	CHECK(ran);
+	CHECK(!goro_try(panic_and_recover, &message));
+	CHECK(message == "lands where it should");
+
+	must_throw([&] { goro_once_do(&once, throw_it, nullptr); });
+	goro_once_do(&once, note, &again); /* as with a panic: that was the once */
+	CHECK(!again);
+
+	must_throw([&] {
+		goro_flight_do(&flight, "key", throw_result, nullptr, &result, sizeof(result),
+			       nullptr);
+	});
+	CHECK(!goro_flight_do(&flight, "key", give_result, nullptr, &result, sizeof(result),
+			      nullptr));
+	CHECK(result == 7);
+}
+
+static void leave_calls_aside(void *wg)
+{
+	leave_calls();
+	goro_waitgroup_done(static_cast<goro_waitgroup *>(wg));
+}
+
+/* Nobody may catch it and go on as if there had been no panic. */
+static void leave_a_deferred()
+{
+	try {
+		goro_defer(throw_it, nullptr);
+		goro_panic("not forgotten");
+	} catch (int) {
+		std::_Exit(0);
+	}
+}
+
+int main(int argc, char **)
 {
 	const int n = 200;
 	goro_waitgroup wg = {};
@@ -140,6 +237,8 @@ int main()
 	int x = 1, y = 0;
 	goro_case cases[] = { goro_recv_case(numbers, &y), goro_send_case(numbers, &x) };
 
+	if (argc > 1)
+		leave_a_deferred();
 	goro_waitgroup_add(&wg, n);
 	for (int i = 0; i < n; i++) {
 		job j = { i, turn, &wg };
@@ -153,6 +252,10 @@ int main()
 	CHECK(goro_select(cases, 2) == 1);
 	CHECK(goro_select(cases, 2) == 0 && y == 1);
 	threads_call();
+	leave_calls();
+	goro_waitgroup_add(&wg, 1);
+	go(leave_calls_aside, &wg);
+	goro_waitgroup_wait(&wg);
 	std::puts("caught them all");
 	return 0;
 }
