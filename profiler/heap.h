@@ -99,13 +99,20 @@ struct goro_error *heap_read_rest(struct heap_search *s, const struct facts_rang
 				  size_t nskip);
 void heap_free(struct heap *h);
 
-/* The first granule of the chunk that address lies in, or UINT32_MAX. */
+/* The end of the last object: it lies in no object's words, but may be all that is left of a
+ * pointer to that one. Between others there are headers, and no such doubt. */
+static inline uint64_t heap_last(const struct heap_area *a)
+{
+	return a->top + 8;
+}
+
+/* The first granule of the chunk that address lies in, or at whose end; or UINT32_MAX. */
 static inline uint32_t heap_find(const struct heap_area *a, uint64_t address)
 {
 	uint64_t g = (address - a->lo) / HEAP_GRANULE, w = g / 64, bits;
 	uint64_t page = g / (HEAP_PAGE / HEAP_GRANULE);
 
-	if (address < a->first + 16 || address >= a->top + 8)
+	if (address < a->first + 16 || address > heap_last(a))
 		return UINT32_MAX;
 	bits = a->start[w] & ~0ull >> (63 - g % 64);
 	while (!bits && w > page * (HEAP_PAGE / HEAP_GRANULE / 64))

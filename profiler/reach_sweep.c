@@ -94,7 +94,7 @@ static struct field *make_field(struct run *r)
 			.leads = r->leads ? r->leads[i] : NULL,
 			.index = (uint32_t)i,
 			.lo = a->first + 16,
-			.span = a->top + 8 - (a->first + 16),
+			.span = heap_last(a) + 1 - (a->first + 16),
 		};
 		ok = f->strips[i].pending != NULL;
 	}

@@ -100,6 +100,21 @@ static void far_away(void)
 	}
 }
 
+/* The same of the last object, behind which is only what malloc() has not given out yet. */
+static void by_last_end(void)
+{
+	static void *end __attribute__((used));
+	void *volatile spare = malloc(120000); /* for who allocates from now on */
+	void *chan = new_chan();
+	char *last = malloc(100000);
+	size_t size = malloc_usable_size(last);
+
+	memset(last, 0, size);
+	end = last + size;
+	((void **)end)[-1] = chan;
+	free(spare);
+}
+
 static void in_block(void)
 {
 	for (int i = 0; i < NCHANS; i++) {
@@ -190,6 +205,7 @@ const struct place places_in_objects[] = {
 	{ "block", in_block },
 	{ "ends", by_ends },
 	{ "far", far_away },
+	{ "last_end", by_last_end },
 	{ "arena", in_arena },
 	{ "jmp_buf", in_jmp_buf },
 	{ "jmp_buf_disguised", in_jmp_buf_disguised },
