@@ -21,6 +21,7 @@
 
 static const char *const givers[] = {
 	"epoll_ctl",
+	"eventfd",
 	"timer_create",
 	"pipe",
 	"pipe2",
@@ -35,6 +36,7 @@ static const char *const givers[] = {
 	"mq_timedsend",
 	"mq_notify",
 	"msgsnd",
+	"shmdt",
 	"io_setup",
 	"io_submit",
 	"io_uring_queue_init",

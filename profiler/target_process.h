@@ -89,8 +89,8 @@ bool process_track_sparse(const struct process_track *t, uint64_t lo, uint64_t h
 struct stop;
 
 struct process_kept {
-	int *epolls, *pipes, *sockets; /* descriptors */
-	size_t nepolls, npipes, nsockets, nfds;
+	int *epolls, *counters, *pipes, *sockets; /* descriptors */
+	size_t nepolls, ncounters, npipes, nsockets, nfds;
 	int pidfd;	 /* 0: not needed yet; -1: there is none */
 	uint64_t *words; /* any of them may be a pointer */
 	size_t nwords;
@@ -117,6 +117,8 @@ void process_sent_list(struct process_kept *k, int pid, int dir);
 /* Every thread stands. False: no memory. */
 bool process_sent_sockets(struct process_kept *k);
 bool process_sent_signals(struct process_kept *k, const int *tids, size_t n);
+/* What System V keeps for a process that has no descriptors of it. */
+void process_sent_system_v(struct process_kept *k, int pid, int dir);
 /* Is a descriptor, which is a link to `path`, of a message queue that is not empty? */
 bool process_sent_in_queue(int fds, const char *name, const char *path);
 

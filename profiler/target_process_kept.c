@@ -4,10 +4,10 @@
  *
  * A program may give a pointer away and get it back with an event: the data of an epoll instance,
  * the value of a timer, the bytes in a pipe from one thread to another. For so long it can be
- * nowhere in its memory. The kernel shows these to whoever may look into the process, and what is
- * in sockets and on its way with signals (target_process_sent.c). What it shows to nobody are the
- * requests of io_uring and of aio, and memory of memfd_secret(): a process that has such things
- * could have its pointers there, and nothing is known of it.
+ * nowhere in its memory. The kernel shows these to whoever may look into the process, and what an
+ * eventfd counts, what is in sockets and on its way with signals (target_process_sent.c). What it
+ * shows to nobody are the requests of io_uring and of aio, and memory of memfd_secret(): a process
+ * that has such things could have its pointers there, and nothing is known of it.
  *
  * This must be read in the very moment in which the memory is: a pointer that is in neither now and
  * in one before, in the other later, would be missed. But to look at thousands of descriptors takes
@@ -18,10 +18,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FEW	  1000	     /* descriptors that can be looked at while it stands */
@@ -56,6 +58,17 @@ static bool add_word(struct process_kept *k, uint64_t word)
 /* ---- what there is -----------------------------------------------------------------------------
  */
 
+/* A pipe has no name, or one in a file system; the size and times of what is there nobody needs. */
+static bool is_pipe(int fds, const char *name, const char *what)
+{
+	struct statx st;
+
+	if (!strncmp(what, "pipe:[", 6))
+		return true;
+	return what[0] == '/' && !statx(fds, name, AT_STATX_DONT_SYNC, STATX_TYPE, &st) &&
+	       S_ISFIFO(st.stx_mode);
+}
+
 static const char *hides_in_maps(const struct target_maps *maps)
 {
 	for (size_t i = 0; i < maps->n; i++) {
@@ -85,10 +98,12 @@ static bool add_file(struct process_kept *k, int fds, const char *name)
 		k->hides = "messages in a message queue";
 	if (!strcmp(what, "anon_inode:[eventpoll]"))
 		return add_number(&k->epolls, &k->nepolls, atoi(name));
+	if (!strcmp(what, "anon_inode:[eventfd]"))
+		return add_number(&k->counters, &k->ncounters, atoi(name));
 	if (!strncmp(what, "socket:[", 8))
 		return add_number(&k->sockets, &k->nsockets, atoi(name));
 	/* The link has the permissions with which it was opened. */
-	if (!strncmp(what, "pipe:[", 6) && !fstatat(fds, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	if (is_pipe(fds, name, what) && !fstatat(fds, name, &st, AT_SYMLINK_NOFOLLOW) &&
 	    st.st_mode & S_IRUSR)
 		return add_number(&k->pipes, &k->npipes, atoi(name));
 	return true;
@@ -101,7 +116,7 @@ static bool list_files(struct process_kept *k, int pid, int dir)
 	const struct dirent *e;
 	bool ok = list;
 
-	k->nfds = k->nepolls = k->npipes = k->nsockets = 0;
+	k->nfds = k->nepolls = k->ncounters = k->npipes = k->nsockets = 0;
 	while (ok && (e = readdir(list)))
 		ok = e->d_name[0] == '.' || add_file(k, fds, e->d_name);
 	if (list)
@@ -138,6 +153,25 @@ static bool read_epoll(struct process_kept *k, int dir, int fd)
 		if (data)
 			ok = add_word(k, strtoull(data + 5, NULL, 16));
 	}
+	free(text);
+	return ok;
+}
+
+/* "eventfd-count:     7f0c4c000b70" */
+static bool read_counter(struct process_kept *k, int dir, int fd)
+{
+	static const char key[] = "eventfd-count:";
+	char name[32];
+	size_t len;
+	char *text;
+	const char *count;
+	bool ok = true;
+
+	snprintf(name, sizeof name, "fdinfo/%d", fd);
+	text = process_text(dir, name, &len);
+	count = text ? strstr(text, key) : NULL;
+	if (count)
+		ok = add_word(k, strtoull(count + sizeof key - 1, NULL, 16));
 	free(text);
 	return ok;
 }
@@ -212,6 +246,17 @@ static bool read_pipe(struct process_kept *k, int dir, int fd)
 	return ok;
 }
 
+/* A thread may have descriptors that no other has. A kernel that does not tell is built so. */
+static bool share_files(const struct stop *stop)
+{
+	for (size_t i = 0; i < stop->n; i++) {
+		if (stop->tids[i] != stop->pid &&
+		    syscall(SYS_kcmp, stop->pid, stop->tids[i], KCMP_FILES, 0, 0) > 0)
+			return false;
+	}
+	return true;
+}
+
 bool process_kept_read(struct process_kept *k, const struct stop *stop, int dir,
 		       const struct target_maps *maps, unsigned netpoll)
 {
@@ -222,8 +267,13 @@ bool process_kept_read(struct process_kept *k, const struct stop *stop, int dir,
 		ok = process_kept_list(k, stop->pid, dir, maps);
 	for (size_t i = 0; ok && i < k->nepolls; i++)
 		ok = k->epolls[i] + 1u == netpoll || read_epoll(k, dir, k->epolls[i]);
+	for (size_t i = 0; ok && i < k->ncounters; i++)
+		ok = read_counter(k, dir, k->counters[i]);
 	for (size_t i = 0; ok && i < k->npipes; i++)
 		ok = read_pipe(k, dir, k->pipes[i]);
+	if (!share_files(stop))
+		k->hides = "descriptors of one thread only";
+	process_sent_system_v(k, stop->pid, dir);
 	return ok && process_sent_sockets(k) && process_sent_signals(k, stop->tids, stop->n) &&
 	       read_timers(k, dir);
 }
@@ -249,6 +299,8 @@ bool process_kept_all(const struct process_kept *k, int pid, int dir)
 	ok = list_files(&now, pid, dir) && !now.hides;
 	for (size_t i = 0; ok && i < now.nepolls; i++)
 		ok = has(k->epolls, k->nepolls, now.epolls[i]);
+	for (size_t i = 0; ok && i < now.ncounters; i++)
+		ok = has(k->counters, k->ncounters, now.counters[i]);
 	for (size_t i = 0; ok && i < now.npipes; i++)
 		ok = has(k->pipes, k->npipes, now.pipes[i]);
 	for (size_t i = 0; ok && i < now.nsockets; i++)
@@ -260,6 +312,7 @@ bool process_kept_all(const struct process_kept *k, int pid, int dir)
 void process_kept_free(struct process_kept *k)
 {
 	free(k->epolls);
+	free(k->counters);
 	free(k->pipes);
 	free(k->sockets);
 	free(k->words);

@@ -119,6 +119,19 @@ void process_sent_list(struct process_kept *k, int pid, int dir)
 	k->nsockets = n;
 }
 
+/* Leaves what it copies; also that there are descriptors, which we do not take. */
+static bool peek_bytes(struct process_kept *k, int fd, uint8_t *bytes, size_t n)
+{
+	struct iovec to = { bytes, n };
+	struct msghdr message = { .msg_iov = &to, .msg_iovlen = 1 };
+
+	if (recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT) != (ssize_t)n)
+		return false;
+	if (message.msg_flags & MSG_CTRUNC)
+		k->hides = "descriptors on their way in a Unix socket";
+	return true;
+}
+
 static bool peek(struct process_kept *k, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -136,7 +149,7 @@ static bool peek(struct process_kept *k, int fd)
 		return true;
 	bytes = n <= MOST_BYTES ? malloc((size_t)n) : NULL;
 	if (!bytes || p.revents & POLLERR || option(fd, SO_PEEK_OFF) >= 0 ||
-	    recv(fd, bytes, (size_t)n, MSG_PEEK | MSG_DONTWAIT) != n)
+	    !peek_bytes(k, fd, bytes, (size_t)n))
 		k->hides = "a Unix socket with bytes that cannot be looked at";
 	else
 		ok = process_kept_bytes(k, bytes, (size_t)n);
@@ -193,6 +206,60 @@ bool process_sent_in_queue(int fds, const char *name, const char *path)
 	if (fd >= 0)
 		close(fd);
 	return is;
+}
+
+/* ---- System V ----------------------------------------------------------------------------------
+ */
+
+/* /proc/sysvipc shows what is in our namespace. */
+static bool is_in_our_ipc(int dir)
+{
+	char its[64] = "", ours[64] = "";
+
+	return readlinkat(dir, "ns/ipc", its, sizeof its - 1) > 0 &&
+	       readlink("/proc/self/ns/ipc", ours, sizeof ours - 1) > 0 && !strcmp(its, ours);
+}
+
+/* key msqid perms cbytes qnum lspid lrpid ...: who sent and received last */
+static bool is_filled(const char *line, int pid)
+{
+	unsigned long n;
+	int sender, receiver;
+
+	return sscanf(line, "%*d %*d %*o %*u %lu %d %d", &n, &sender, &receiver) == 3 && n &&
+	       (sender == pid || receiver == pid);
+}
+
+/* key shmid perms size cpid lpid nattch ...: who made it, and attached or left it last */
+static bool is_detached(const char *line, int pid)
+{
+	unsigned long n;
+	int maker, last;
+
+	return sscanf(line, "%*d %*d %*o %*u %d %d %lu", &maker, &last, &n) == 3 && !n &&
+	       (maker == pid || last == pid);
+}
+
+static bool any_line(const char *path, bool (*is)(const char *line, int pid), int pid)
+{
+	size_t len;
+	char *text = process_text(AT_FDCWD, path, &len), *rest = text, *line;
+	bool any = false;
+
+	while (!any && rest && (line = strsep(&rest, "\n")))
+		any = is(line, pid);
+	free(text);
+	return any;
+}
+
+void process_sent_system_v(struct process_kept *k, int pid, int dir)
+{
+	if (!is_in_our_ipc(dir))
+		return;
+	if (any_line("/proc/sysvipc/msg", is_filled, pid))
+		k->hides = "messages in a System V queue";
+	if (any_line("/proc/sysvipc/shm", is_detached, pid))
+		k->hides = "System V memory that is not attached";
 }
 
 /* ---- signals -----------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ void os_poll_rouse(int poll_fd)
 		poll_control(poll_fd, EPOLL_CTL_MOD, fd, &event);
 		return;
 	}
-	fd = (int)CALL(eventfd(1, EFD_CLOEXEC));
+	fd = (int)CALL(syscall(SYS_eventfd2, 1, EFD_CLOEXEC)); /* as above */
 	if (fd >= 0 && poll_control(poll_fd, EPOLL_CTL_ADD, fd, &event)) {
 		os_close(fd);
 		fd = -1;

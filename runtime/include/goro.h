@@ -895,8 +895,8 @@ GORO_API void goro_assert_no_leaks(goro_leak_mark *mark, int64_t grace);
  * and in what malloc() gave out and these lead to; other mappings count as if somebody used all of
  * them. A pointer into the middle of an object counts, also with a tag in its upper 16 bits, and
  * one that the kernel keeps in an epoll instance, a timer or a pipe. What it cannot see is a
- * pointer that is hidden: XORed, compressed or unaligned, or only on disk, in a socket or in
- * another process. Say so, in one of these ways; otherwise a goroutine that such a pointer could
+ * pointer that is hidden: XORed or compressed, or only in a file, a terminal, a network connection
+ * or another process. Say so, in one of these ways; otherwise a goroutine that such a pointer could
  * wake may be called leaked. Any thread may call.
  */
 

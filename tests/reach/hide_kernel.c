@@ -4,11 +4,14 @@
  */
 #include <linux/aio_abi.h>
 #include <linux/io_uring.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,6 +74,29 @@ static void in_pipe(void)
 		if (write(fds[1], &message, sizeof(message)) != sizeof(message))
 			exit(77);
 	}
+}
+
+/* A pipe that has a name, as long as it is opened. */
+static void in_named_pipe(void)
+{
+	char name[64];
+	void *pointer = new_box();
+	int fd;
+
+	snprintf(name, sizeof(name), "fifo.%d", (int)getpid());
+	if (mkfifo(name, 0600) || (fd = open(name, O_RDWR)) < 0 || unlink(name) ||
+	    write(fd, &pointer, sizeof(pointer)) != sizeof(pointer))
+		exit(77);
+}
+
+/* It counts to any number. */
+static void in_event_counter(void)
+{
+	uint64_t pointer = (uintptr_t)new_box();
+	int fd = eventfd(0, 0);
+
+	if (fd < 0 || write(fd, &pointer, sizeof(pointer)) != sizeof(pointer))
+		exit(77);
 }
 
 /* It goes through a pipe again and again, and is nowhere else meanwhile. */
@@ -181,6 +207,8 @@ const struct place places_in_kernel[] = {
 	{ "epoll_of_many", in_epoll_of_many },
 	{ "value_of_timer", in_value_of_timer },
 	{ "pipe", in_pipe },
+	{ "named_pipe", in_named_pipe },
+	{ "event_counter", in_event_counter },
 	{ "passing_pipe", in_passing_pipe },
 	{ "handed_over", in_handed_over },
 	{ "io_uring", in_io_uring },

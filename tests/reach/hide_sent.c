@@ -5,9 +5,14 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "hide.h"
@@ -156,6 +161,104 @@ static void with_message_queue(void)
 		exit(77);
 }
 
+/* What System V left us outlives us, if nobody removes it. */
+static void remove_when_gone(char kind, int id)
+{
+	char command[160];
+
+	snprintf(
+		command, sizeof(command),
+		"(while kill -0 %d; do sleep 0.1; done; ipcrm -%c %d) </dev/null >/dev/null 2>&1 &",
+		(int)getpid(), kind, id);
+	if (system(command))
+		exit(1);
+}
+
+static void in_system_v_queue(void)
+{
+	struct {
+		long type;
+		void *pointer;
+	} message = { 1, new_box() };
+	int queue = msgget(IPC_PRIVATE, 0600);
+
+	if (queue < 0)
+		exit(77);
+	remove_when_gone('q', queue);
+	if (msgsnd(queue, &message, sizeof(message.pointer), 0))
+		exit(77);
+}
+
+/* For who attaches it next. */
+static void in_detached_memory(void)
+{
+	int id = shmget(IPC_PRIVATE, PAGE, 0600);
+	void **memory;
+
+	if (id < 0)
+		exit(77);
+	remove_when_gone('m', id);
+	memory = shmat(id, NULL, 0);
+	memory[10] = new_box();
+	if (shmdt(memory))
+		exit(1);
+}
+
+/* A pipe that has it, and that is in a socket itself. */
+static void in_pipe_that_is_sent(void)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	char byte = 0;
+	struct iovec bytes = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &bytes,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	void *pointer = new_box();
+	int fds[2], pipes[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) || pipe(pipes) ||
+	    write(pipes[1], &pointer, sizeof(pointer)) != sizeof(pointer))
+		exit(77);
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(pipes));
+	memcpy(CMSG_DATA(&control.head), pipes, sizeof(pipes));
+	if (sendmsg(fds[1], &message, 0) != 1)
+		exit(77);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* In a pipe of a thread that shares its descriptors with nobody. */
+static void *has_own_descriptors(void *pointer)
+{
+	int fds[2];
+
+	if (unshare(CLONE_FILES) || pipe(fds) ||
+	    write(fds[1], pointer, sizeof(void *)) != sizeof(void *))
+		exit(77);
+	*(void **)pointer = NULL;
+	forget();
+	for (;;)
+		pause();
+}
+
+static void in_own_descriptors(void)
+{
+	static void *volatile pointer;
+	pthread_t t;
+
+	pointer = new_box();
+	if (pthread_create(&t, NULL, has_own_descriptors, (void *)&pointer))
+		exit(77);
+	while (pointer)
+		goro_sleep(GORO_MILLISECOND);
+}
+
 const struct place places_sent[] = {
 	{ "socket", in_socket },
 	{ "socket_of_many", in_socket_of_many },
@@ -166,5 +269,9 @@ const struct place places_sent[] = {
 	{ "full_pipe", in_full_pipe },
 	{ "message_queue", in_message_queue },
 	{ "mq_notify", with_message_queue },
+	{ "system_v_queue", in_system_v_queue },
+	{ "detached_memory", in_detached_memory },
+	{ "pipe_that_is_sent", in_pipe_that_is_sent },
+	{ "own_descriptors", in_own_descriptors },
 	{ NULL, NULL },
 };
