@@ -12,6 +12,7 @@
 
 #include "contract.h"
 #include "facts.h"
+#include "order.h"
 
 #define MAX_REGIONS 65536u
 #define BATCH	    1024u
@@ -133,6 +134,14 @@ struct queues {
 	size_t n, cap;
 	size_t size; /* of a waiter */
 };
+
+static uint64_t record_of(const void *none, const void *by_record)
+{
+	const struct by_record *g = by_record;
+
+	(void)none;
+	return g->record;
+}
 
 static int by_address(const void *a, const void *b)
 {
@@ -284,7 +293,7 @@ static struct goro_error *read_queues(const struct contract *c, struct target *t
 	for (size_t i = 0; !err && i < snap->ng; i++)
 		q.order[i] = (struct by_record){ snap->g[i].record, (uint32_t)i };
 	if (!err) {
-		qsort(q.order, snap->ng, sizeof *q.order, by_address);
+		order_in_place(q.order, sizeof *q.order, snap->ng, record_of, NULL);
 		err = first_round(&q);
 	}
 	/* In damaged memory a queue may be a ring: there are no more steps than waiters. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "goro_introspect.h"
+#include "order.h"
 
 static bool waits_for_others(const struct goro_info *g)
 {
@@ -86,13 +87,23 @@ static bool watch_all(struct run *r, uint32_t g)
 	return true;
 }
 
-static int by_key(const void *a, const void *b)
+static uint64_t key_of(const void *run, size_t i)
 {
-	const struct watch *x = a, *y = b;
+	const struct run *r = run;
 
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return (x->g > y->g) - (x->g < y->g);
+	return r->watch[i].key;
+}
+
+/* Who waits for the same stays in the order of goroutines. */
+static void sort_watches(struct run *r)
+{
+	uint32_t *order = order_by(r->nwatch, key_of, r);
+
+	if (order)
+		order_apply(r->watch, sizeof *r->watch, order, r->nwatch);
+	else
+		r->no_memory = true;
+	free(order);
 }
 
 /* Once the zones are known: everybody else is alive from the start. */
@@ -107,6 +118,5 @@ void reach_choose_candidates(struct run *r, const struct roots *roots)
 		if (r->alive[i])
 			reach_search_goroutine(r, (uint32_t)i);
 	}
-	if (r->nwatch)
-		qsort(r->watch, r->nwatch, sizeof *r->watch, by_key);
+	sort_watches(r);
 }

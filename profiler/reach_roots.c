@@ -60,11 +60,12 @@ static bool leave_out(struct finder *f, uint64_t lo, uint64_t hi)
 	return add(&f->out, &f->nout, &f->out_cap, lo, hi);
 }
 
-static int by_lo(const void *a, const void *b)
+static uint64_t begin_of(const void *none, const void *range)
 {
-	const struct facts_range *x = a, *y = b;
+	const struct facts_range *r = range;
 
-	return (x->lo > y->lo) - (x->lo < y->lo);
+	(void)none;
+	return r->lo;
 }
 
 /* Sorted, and none overlaps another. */
@@ -72,8 +73,7 @@ static void merge(struct facts_range *v, size_t *n)
 {
 	size_t kept = 0;
 
-	if (*n)
-		qsort(v, *n, sizeof *v, by_lo);
+	order_in_place(v, sizeof *v, *n, begin_of, NULL);
 	for (size_t i = 0; i < *n; i++) {
 		if (kept && v[i].lo <= v[kept - 1].hi) {
 			if (v[i].hi > v[kept - 1].hi)

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "order.h"
+
 bool zones_add(struct zones *z, struct zone zone)
 {
 	if (zone.lo >= zone.hi)
@@ -23,11 +25,12 @@ bool zones_add(struct zones *z, struct zone zone)
 	return true;
 }
 
-static int by_lo(const void *a, const void *b)
+static uint64_t begin_of(const void *none, const void *zone)
 {
-	const struct zone *x = a, *y = b;
+	const struct zone *z = zone;
 
-	return (x->lo > y->lo) - (x->lo < y->lo);
+	(void)none;
+	return z->lo;
 }
 
 /* Enter zone i in the table, for each 64 KiB that it touches and that has none yet. */
@@ -52,7 +55,7 @@ bool zones_finish(struct zones *z)
 
 	if (!z->n)
 		return true;
-	qsort(z->v, z->n, sizeof *z->v, by_lo);
+	order_in_place(z->v, sizeof *z->v, z->n, begin_of, NULL);
 	for (size_t i = 0; i + 1 < z->n; i++) {
 		if (z->v[i].hi > z->v[i + 1].lo)
 			z->v[i].hi = z->v[i + 1].lo;
