@@ -96,6 +96,14 @@ static bool free_tcache(struct lists *l, const uint8_t *object, bool mangled, bo
 	return true;
 }
 
+/* Of 64 granules, those in which an object begins, and another one where a cache would end. */
+static uint64_t begin_with_next(const struct heap_area *a, uint64_t w)
+{
+	enum { BEHIND = TCACHE_CHUNK / HEAP_GRANULE };
+
+	return a->start[w] & (a->start[w] >> BEHIND | a->start[w + 1] << (64 - BEHIND));
+}
+
 void heap_mark_tcaches(const struct heap *h)
 {
 	struct lists l = { h, ENOUGH * (count_chunks(h) + MAX_COUNT) };
@@ -105,13 +113,13 @@ void heap_mark_tcaches(const struct heap *h)
 		uint64_t words = (a->hi - a->lo) / HEAP_GRANULE / 64 + 1;
 
 		for (uint64_t w = 0; w < words; w++) {
-			for (uint64_t bits = a->start[w] & ~a->mark[w]; bits; bits &= bits - 1) {
+			uint64_t bits = w + 1 < words ? begin_with_next(a, w) & ~a->mark[w] : 0;
+
+			for (; bits; bits &= bits - 1) {
 				uint32_t g = (uint32_t)(w * 64 + (uint64_t)__builtin_ctzll(bits));
 				uint8_t object[TCACHE_CHUNK - 8];
 
-				/* What begins right behind it is looked at first: it is at hand. */
-				if (!heap_bit(a->start, g + TCACHE_CHUNK / HEAP_GRANULE) ||
-				    size_at(a, g) != TCACHE_CHUNK)
+				if (size_at(a, g) != TCACHE_CHUNK)
 					continue;
 				sparse_get(&a->words, a->lo + (uint64_t)g * HEAP_GRANULE,
 					   sizeof object, object);
