@@ -84,29 +84,41 @@ bool sparse_put(struct sparse_store *s, uint32_t *page, const uint8_t *bytes)
 	return true;
 }
 
-static void get_line(const struct sparse *s, uint64_t at, uint8_t *to)
+/* Whole words of one line. */
+static void get_words(const struct sparse *s, uint64_t at, size_t n, uint8_t *to)
 {
 	const struct sparse_block *b = sparse_block(s, at);
-	const uint64_t *v = b ? b->words + b->before[at / LINE % SPARSE_LINES] : NULL;
+	const unsigned line = at / LINE % SPARSE_LINES, first = at / 8 % 64;
+	uint64_t bits = b ? b->map[line] >> first : 0;
+	const uint64_t *v = b ? sparse_words(b, line, first) : NULL;
 
-	memset(to, 0, LINE);
-	for (uint64_t bits = b ? b->map[at / LINE % SPARSE_LINES] : 0; bits; bits &= bits - 1, v++)
+	memset(to, 0, n * 8);
+	if (n < 64)
+		bits &= (UINT64_C(1) << n) - 1;
+	for (; bits; bits &= bits - 1, v++)
 		memcpy(to + (unsigned)__builtin_ctzll(bits) * 8, v, 8);
+}
+
+/* Less than a word. */
+static void get_bytes(const struct sparse *s, uint64_t at, size_t len, uint8_t *to)
+{
+	const uint64_t word = sparse_word(s, at & ~UINT64_C(7));
+
+	memcpy(to, (const uint8_t *)&word + at % 8, len);
 }
 
 void sparse_get(const struct sparse *s, uint64_t address, size_t len, void *to)
 {
-	uint8_t bytes[LINE], *out = to;
+	uint8_t *out = to;
 
 	for (uint64_t at = address, hi = address + len, end; at < hi; at = end) {
-		uint64_t line = at & ~(uint64_t)(LINE - 1);
+		const uint64_t line = (at | (LINE - 1)) + 1, last = line < hi ? line : hi;
 
-		end = line + LINE < hi ? line + LINE : hi;
-		if (end - at == LINE) {
-			get_line(s, at, out + (at - address));
-			continue;
-		}
-		get_line(s, line, bytes);
-		memcpy(out + (at - address), bytes + (at - line), end - at);
+		end = at % 8 || last - at < 8 ? (at | 7) + 1 : last & ~UINT64_C(7);
+		end = end < hi ? end : hi;
+		if (end - at < 8)
+			get_bytes(s, at, end - at, out + (at - address));
+		else
+			get_words(s, at, (end - at) / 8, out + (at - address));
 	}
 }
