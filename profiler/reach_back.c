@@ -502,7 +502,9 @@ struct goro_error *reach_back_settle(struct run *r)
 		return err;
 	if (!r->too_many_held)
 		add_held(r);
-	count(r);
+	/* If somebody is, it is the proof that counts. */
+	if (!r->ret->nleaked)
+		count(r);
 	return NULL;
 }
 
