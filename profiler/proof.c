@@ -30,6 +30,7 @@
 #define MAX_COPY   (UINT64_C(1) << 30)
 #define BUSY_US	   700			/* grows with each try */
 #define OUR_OWN	   (UINT64_C(16) << 20) /* bytes that we use beside the copy, about */
+#define MUCH	   (UINT64_C(32) << 20) /* bytes to give back */
 #define MOST_SPACE (UINT64_C(64) << 30) /* bytes of address space to copy from */
 
 struct proof {
@@ -363,6 +364,7 @@ static struct goro_error *begin(struct proof **ret, struct goro_scope *scope)
 	*ret = NULL;
 	if (!p)
 		return &goro_enomem;
+	proof_end_rest(scope);
 	p->scope = scope;
 	p->most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2;
 	err = check_room(p);
@@ -377,6 +379,49 @@ static struct goro_error *begin(struct proof **ret, struct goro_scope *scope)
 	return NULL;
 }
 
+/* Copies that nobody needs any more. */
+struct proof_rest {
+	struct sparse_store store;
+	struct two_beside giving_back;
+};
+
+static void give_back(void *rest)
+{
+	struct proof_rest *r = rest;
+
+	sparse_empty(&r->store);
+}
+
+/* It takes as long as to judge and to say what was found: beside that. */
+static void close_store(struct goro_scope *scope, struct sparse_store *store)
+{
+	struct proof_rest *rest = NULL;
+
+	proof_end_rest(scope);
+	if (store->used * sizeof *store->words >= MUCH)
+		rest = malloc(sizeof *rest);
+	if (!rest) {
+		sparse_close(store);
+		return;
+	}
+	*rest = (struct proof_rest){ .store = *store };
+	two_begin(&rest->giving_back, give_back, rest);
+	scope->rest = rest;
+}
+
+void proof_end_rest(struct goro_scope *scope)
+{
+	struct proof_rest *rest = scope->rest;
+
+	if (!rest)
+		return;
+	scope->rest = NULL;
+	if (rest->giving_back.there)
+		two_end(&rest->giving_back);
+	sparse_close(&rest->store);
+	free(rest);
+}
+
 static void end(struct proof *p)
 {
 	if (!p)
@@ -386,7 +431,7 @@ static void end(struct proof *p)
 	target_offer_us_end();
 	reach_guess_free(&p->guess);
 	free(p->drafts);
-	sparse_close(&p->store);
+	close_store(p->scope, &p->store);
 	free(p);
 }
 

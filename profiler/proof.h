@@ -29,5 +29,7 @@ void proof_begin(struct goro_scope *scope);
 void proof_wait(struct proof *begun);
 /* There will be no proof. */
 void proof_forget(struct proof *begun);
+/* What is still to be given back of the last one is. */
+void proof_end_rest(struct goro_scope *scope);
 
 #endif /* GORO_PROOF_H */

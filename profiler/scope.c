@@ -279,6 +279,7 @@ void goro_scope_close(struct goro_scope *scope)
 	if (!scope)
 		return;
 	proof_forget(scope->begun);
+	proof_end_rest(scope);
 	if (scope->memory)
 		scope->memory_free(scope->memory);
 	proved_free(scope->proved);

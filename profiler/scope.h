@@ -39,8 +39,9 @@ struct goro_scope {
 	/* What verdicts remember of earlier snapshots; whoever sets it says how it is freed. */
 	void *memory;
 	void (*memory_free)(void *memory);
-	struct proof *begun;   /* by proof_begin(), or NULL */
-	struct proved *proved; /* what was unreachable when somebody last asked; or NULL */
+	struct proof *begun;	 /* by proof_begin(), or NULL */
+	struct proof_rest *rest; /* of the last proof: proof_end_rest() */
+	struct proved *proved;	 /* what was unreachable when somebody last asked; or NULL */
 };
 
 /* Open any kind of target; takes it over, also when it fails. */

@@ -37,6 +37,16 @@ void sparse_close(struct sparse_store *s)
 	*s = (struct sparse_store){ 0 };
 }
 
+void sparse_empty(struct sparse_store *s)
+{
+	const size_t piece = (size_t)4 << 20, used = s->used < s->room ? s->used : s->room;
+	const size_t size = used * sizeof *s->words;
+
+	for (size_t at = 0; s->words && at < size; at += piece)
+		madvise((uint8_t *)s->words + at, size - at < piece ? size - at : piece,
+			MADV_DONTNEED);
+}
+
 size_t sparse_pack_any(const uint8_t *page, struct sparse_block *head, uint64_t *words)
 {
 	size_t n = 0;

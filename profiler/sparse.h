@@ -55,6 +55,8 @@ size_t sparse_room(uint64_t bytes);
 /* Room for that many bytes, `times` over; children do not have it. False: there is none. */
 bool sparse_open(struct sparse_store *s, uint64_t bytes, unsigned times);
 void sparse_close(struct sparse_store *s);
+/* Before that: give its pages back, a few at a time, so that other threads may have new ones. */
+void sparse_empty(struct sparse_store *s);
 
 /*
  * Put one page into the store, in the place of what *page says; if that is the same already,
