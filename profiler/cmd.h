@@ -94,6 +94,8 @@ int cmd_output_end(struct cmd_output *o, bool good);
 
 /* "500ms", "2s", "1m", "1h", "0": to nanoseconds. */
 bool cmd_duration(const char *text, uint64_t *ns);
+/* The same, and without a unit it is seconds: "10", "0.2". */
+bool cmd_seconds(const char *text, uint64_t *ns);
 
 /* The same for what an option was given. If it is none, say so and exit. */
 void cmd_duration_option(const char *name, const char *option, const char *arg, uint64_t *ns);

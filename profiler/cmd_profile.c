@@ -90,16 +90,6 @@ static const struct profile_format *guess_format(const char *output)
 	return find_format("pprof");
 }
 
-static bool parse_seconds(const char *text, uint64_t *ns)
-{
-	char with_unit[64];
-
-	if (cmd_duration(text, ns))
-		return true;
-	return snprintf(with_unit, sizeof with_unit, "%ss", text) < (int)sizeof with_unit &&
-	       cmd_duration(with_unit, ns);
-}
-
 static void finish_options(struct options *o)
 {
 	if (!o->format)
@@ -132,7 +122,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->sampler.hz = (unsigned)number;
 		return 0;
 	case 'd':
-		if (!parse_seconds(arg, &o->sampler.duration_ns))
+		if (!cmd_seconds(arg, &o->sampler.duration_ns))
 			exit(cmd_usage("profile", "a duration is like 10, 500ms or 1m, not '%s'",
 				       arg));
 		return 0;

@@ -37,14 +37,9 @@ static const char doc[] =
 	"  0    done; or the process ended after it had been looked at\n" //
 	STATUS_HELP_TARGET;
 
-/* Seconds, or a duration with a unit. */
 static void parse_seconds(const char *option, const char *arg, uint64_t *ns)
 {
-	uint64_t seconds;
-
-	if (cmd_number(arg, &seconds) && seconds <= UINT32_MAX)
-		*ns = seconds * UINT64_C(1000000000);
-	else if (!cmd_duration(arg, ns))
+	if (!cmd_seconds(arg, ns))
 		exit(cmd_usage("record", "%s takes seconds, or a duration like 100ms, not '%s'",
 			       option, arg));
 }

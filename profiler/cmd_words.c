@@ -36,6 +36,16 @@ bool cmd_duration(const char *text, uint64_t *ns)
 	return false;
 }
 
+bool cmd_seconds(const char *text, uint64_t *ns)
+{
+	char with_unit[64];
+
+	if (cmd_duration(text, ns))
+		return true;
+	return snprintf(with_unit, sizeof with_unit, "%ss", text) < (int)sizeof with_unit &&
+	       cmd_duration(with_unit, ns);
+}
+
 bool cmd_number(const char *text, uint64_t *value)
 {
 	char *end;

@@ -482,7 +482,7 @@ ticks_reach() {
 
 # On a busy machine a program may get no turn between two looks: then take another recording.
 growth_is_recorded() {
-	"$GORO" record "$pid" -o "$scratch/r" --interval 100ms --duration 2 2>"$err" || return 1
+	"$GORO" record "$pid" -o "$scratch/r" --interval 0.1 --duration 2 2>"$err" || return 1
 	"$GORO" leaks --fail-on likely "$scratch/r" >"$out"
 	[ $? = 23 ] && ticks_reach 3
 }
