@@ -413,6 +413,12 @@ struct goro_error *goro_recorder_add(struct goro_recorder *r, const struct goro_
 uint64_t goro_recorder_bytes(const struct goro_recorder *r); /* written so far */
 void goro_recorder_close(struct goro_recorder *r);
 
+/*
+ * It runs, on a worker whose P was taken away: it computes for longer than others should wait for,
+ * or is in a call that blocks.
+ */
+bool goro_snapshot_without_p(const struct goro_snapshot *snap, const struct goro_info *g);
+
 /* Of snap->g, where members of crowds are not. */
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id);
 const struct goro_object *goro_snapshot_object(const struct goro_snapshot *snap, uint64_t address);

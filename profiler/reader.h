@@ -45,6 +45,8 @@ struct reader_ops {
 		      const struct unwind_result *u, uint32_t tid, struct stack_owner *ret);
 	/* Look which threads that the program made are goroutines now; owner() knows by that. */
 	struct goro_error *(*threads)(struct reader *r, struct target *t);
+	/* The thread that a worker is, by the worker's number; 0: none that can be read. */
+	uint32_t (*thread_of)(struct reader *r, struct target *t, uint32_t worker);
 	/* Name and labels of a goroutine, as lines of key=value; "" if it has none or has ended. */
 	void (*labels)(struct reader *r, struct target *t, uint64_t record, uint64_t id,
 		       char ret[READER_LABELS]);

@@ -201,6 +201,7 @@ const struct reader_ops reader_goro = {
 	.layout = reader_goro_layout,
 	.owner = reader_goro_owner,
 	.threads = reader_goro_threads,
+	.thread_of = reader_goro_thread_of,
 	.labels = reader_goro_labels,
 	.births = reader_goro_births,
 	.facts = goro_facts,

@@ -36,6 +36,7 @@ const struct unwind_layout *reader_goro_layout(const struct reader *base);
 bool reader_goro_owner(const struct reader *base, const struct unwind_stack *s,
 		       const struct unwind_result *u, uint32_t tid, struct stack_owner *ret);
 struct goro_error *reader_goro_threads(struct reader *base, struct target *t);
+uint32_t reader_goro_thread_of(struct reader *base, struct target *t, uint32_t worker);
 void reader_goro_labels(struct reader *base, struct target *t, uint64_t address, uint64_t id,
 			char ret[READER_LABELS]);
 struct goro_error *reader_goro_births(struct reader *base, struct target *t, reader_birth_fn *fn,

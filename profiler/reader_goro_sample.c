@@ -96,6 +96,21 @@ struct goro_error *reader_goro_threads(struct reader *base, struct target *t)
 	return NULL;
 }
 
+uint32_t reader_goro_thread_of(struct reader *base, struct target *t, uint32_t worker)
+{
+	struct reader_goro *r = (struct reader_goro *)base;
+	struct facts_worker *workers = NULL;
+	uint32_t tid = 0;
+	size_t n = 0;
+	bool all;
+
+	goro_error_free(contract_read_workers(&r->contract, t, &workers, &n, &all));
+	for (size_t i = 0; i < n && !tid; i++)
+		tid = workers[i].id == worker ? workers[i].tid : 0;
+	free(workers);
+	return tid;
+}
+
 /*
  * The stack itself says so, above its outermost frame. Who runs on the thread now would not do: by
  * the time that we ask it may be another. But a thread of the program's own runs no other.

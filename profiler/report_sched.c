@@ -65,6 +65,26 @@ static void put_procs(const struct report *r)
 	}
 }
 
+/* Who runs although no P says so: else a program that does nothing but compute looked idle. */
+static void put_without_p(const struct report *r)
+{
+	enum { MOST = 16 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->snap->ng; i++) {
+		const struct goro_info *g = &r->snap->g[i];
+
+		if (!goro_snapshot_without_p(r->snap, g) || n++ >= MOST)
+			continue;
+		fprintf(r->out, "%s goroutine %" PRIu64 " on worker %" PRIu32,
+			n == 1 ? "run on, their P taken away for others:" : ",", g->id, g->m_id);
+	}
+	if (n > MOST)
+		fprintf(r->out, ", and %zu more", n - MOST);
+	if (n)
+		fputc('\n', r->out);
+}
+
 static void put_histogram(const struct report *r, const char *title, const struct goro_histogram *h)
 {
 	uint64_t total = goro_histogram_count(h), most = 0;
@@ -110,6 +130,7 @@ void report_sched_text(const struct report *r)
 		text_duration(uptime, s->uptime_ns), goro_snapshot_count(s), s->threads,
 		s->global_runq, s->timers);
 	put_procs(r);
+	put_without_p(r);
 	sum_up(s, &slices, &latencies);
 	put_histogram(r, "from runnable to running", &latencies);
 	put_histogram(r, "run at a time", &slices);
@@ -164,5 +185,14 @@ void report_sched_json(const struct report *r)
 	fputs(",\n\"processors\":[", r->out);
 	for (size_t i = 0; i < s->nprocs; i++)
 		report_json_element(r->out, json_proc(&s->procs[i]), i == 0);
+	fputs("],\n\"without_processor\":[", r->out);
+	for (size_t i = 0, n = 0; i < s->ng; i++) {
+		if (goro_snapshot_without_p(s, &s->g[i]))
+			report_json_element(r->out,
+					    json_pack("{s:I, s:I}", "goroutine",
+						      (json_int_t)s->g[i].id, "worker",
+						      (json_int_t)s->g[i].m_id),
+					    n++ == 0);
+	}
 	fputs("]}\n", r->out);
 }

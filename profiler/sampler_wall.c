@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "scope.h"
 #include "goro_introspect.h"
 
 /* What the last look saw of a goroutine. */
@@ -129,27 +130,44 @@ static void add(struct wall *w, struct stack_map *map, const struct goro_snapsho
 	profile_add(p, &key, values);
 }
 
+static void add_run(struct wall *w, const struct goro_snapshot *snap, const struct goro_info *g,
+		    uint32_t tid, int64_t close_ns)
+{
+	profile_add_run(w->s->profile,
+			&(struct profile_run){
+				.tid = tid,
+				.stack = sampler_stack(w->s->profile, snap, g),
+				.goroutine = g->id,
+				.begin = w->last,
+				.end = snap->time,
+				.samples = 1,
+				.state = "running",
+			},
+			close_ns);
+}
+
 /* Which goroutine each worker runs, for formats that show time from left to right. */
 static void add_runs(struct wall *w, const struct goro_snapshot *snap, int64_t close_ns)
 {
+	struct goro_scope *scope = w->s->scope;
+
 	for (size_t i = 0; i < snap->nprocs; i++) {
 		const struct goro_proc *pp = &snap->procs[i];
 		const struct goro_info *g = pp->running ? goro_snapshot_find(snap, pp->running)
 							: NULL;
 
-		if (!g)
+		if (g)
+			add_run(w, snap, g, pp->tid, close_ns);
+	}
+	for (size_t i = 0; i < snap->ng; i++) {
+		const struct goro_info *g = &snap->g[i];
+		uint32_t tid;
+
+		if (!goro_snapshot_without_p(snap, g))
 			continue;
-		profile_add_run(w->s->profile,
-				&(struct profile_run){
-					.tid = pp->tid,
-					.stack = sampler_stack(w->s->profile, snap, g),
-					.goroutine = g->id,
-					.begin = w->last,
-					.end = snap->time,
-					.samples = 1,
-					.state = "running",
-				},
-				close_ns);
+		tid = scope->reader->ops->thread_of(scope->reader, scope->target, g->m_id);
+		if (tid)
+			add_run(w, snap, g, tid, close_ns);
 	}
 }
 

@@ -7,6 +7,18 @@
 #include <string.h>
 #include <goro_introspect.h>
 
+bool goro_snapshot_without_p(const struct goro_snapshot *snap, const struct goro_info *g)
+{
+	if (g->state != GORO_STATE_RUNNING)
+		return false;
+	/* Ps are read after goroutines: a worker that has one now had it then, or got it since. */
+	for (size_t i = 0; i < snap->nprocs; i++) {
+		if (snap->procs[i].tid && snap->procs[i].m_id == g->m_id)
+			return false;
+	}
+	return true;
+}
+
 const struct goro_info *goro_snapshot_find(const struct goro_snapshot *snap, uint64_t id)
 {
 	size_t lo = 0, hi = snap->ng;

@@ -460,6 +460,18 @@ PY
 	has "$err" "goro: sched: the format is text or json, not 'xml'"
 }
 
+# Who computes without end has no P, but is told of; and so has not become idle.
+sched_without_p() {
+	runs_on() {
+		"$GORO" sched "$pid" >"$out" 2>"$err" &&
+			grep -q '^run on, their P taken away for others: goroutine 2 on worker [0-9]*$' "$out"
+	}
+	start endless
+	eventually runs_on
+	run 0 "$GORO" sched -f json "$pid"
+	same "$(json without_processor.0.goroutine)" 2
+}
+
 list_processes() {
 	start abba
 	eventually leaked_is 2

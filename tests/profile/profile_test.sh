@@ -415,6 +415,17 @@ perfetto() {
 	run 0 python3 "$CHECKS/trace.py" "$scratch/x.trace.json" "$pid" crunch
 }
 
+# Who never lets go has no P after a while.
+perfetto_without_p() {
+	runs_on() {
+		"$GORO" sched "$pid" >"$out" 2>"$err" && grep -q "P taken away" "$out"
+	}
+	start_program "$ENDLESS"
+	eventually runs_on
+	run 0 "$GORO" profile -m wall -d 500ms -o "$scratch/x.trace.json" "$pid"
+	run 0 python3 "$CHECKS/trace.py" "$scratch/x.trace.json" "$pid" endless
+}
+
 # The picture's script zooms and searches, and what a browser shows is not empty.
 svg() {
 	local browser
