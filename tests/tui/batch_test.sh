@@ -131,7 +131,7 @@ for through in "" "$forbid process_vm_readv"; do
 	done
 	exec 8>&-
 	for ((i = 0; i < 600; i++)); do
-		grep -q ' 7 .* 28K ok .*wait_for_answer$' "$scratch/look" && break
+		grep -qE ' 7 .* [1-9][0-9.]*[KM] ok .*wait_for_answer$' "$scratch/look" && break
 		sleep 0.05
 	done
 	kill -9 "$other"
@@ -139,7 +139,7 @@ for through in "" "$forbid process_vm_readv"; do
 	tail -n 20 "$scratch/look" >"$out"
 	last="gotop -b -n 0 of one that becomes another"
 	out '^gotop  leaky\['
-	out ' 7 .* 28K ok .*wait_for_answer$'
+	out ' 7 .* [1-9][0-9.]*[KM] ok .*wait_for_answer$'
 done
 
 # No room for it.
