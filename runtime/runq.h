@@ -42,7 +42,7 @@ static inline uint64_t runq_top(struct p *pp)
 /* Take the first n, if nobody has taken any since *top was read; else read it anew. */
 static inline bool runq_claim(struct p *pp, uint64_t *top, uint32_t n)
 {
-	uint64_t to = (*top & ~(uint64_t)UINT32_MAX) | (uint32_t)(*top + n);
+	uint64_t to = *top + n; /* a carry is one more taken back: different is all it must be */
 
 	/*
 	 * All of it also where the head alone would do: a load of eight bytes of which four were
