@@ -31,16 +31,22 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 	*frame = (struct switch_frame){ .x19 = (uintptr_t)fn, .pc = entry };
 }
 
-/*
- * Rounding and traps as a goroutine finds them, after one that changed them and has ended on this
- * stack.
- */
-static inline void fp_control_reset(void)
-{
+struct fp_control {
 	uint64_t fpcr;
+};
 
-	__asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-	if (__builtin_expect(fpcr != 0, 0))
+static inline void fp_control_read(struct fp_control *now)
+{
+	__asm__ volatile("mrs %0, fpcr" : "=r"(now->fpcr));
+}
+
+/*
+ * Rounding and traps as a goroutine finds them, after one that left them as they are `now` and has
+ * ended on this stack.
+ */
+static inline void fp_control_reset(const struct fp_control *now)
+{
+	if (__builtin_expect(now->fpcr != 0, 0))
 		__asm__ volatile("msr fpcr, xzr");
 }
 

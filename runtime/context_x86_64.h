@@ -31,21 +31,29 @@ static inline void switch_frame_init(struct switch_frame *frame, void (*fn)(void
 	};
 }
 
+/* To look at what was just read is slow, see context_x86_64.S: so it is in two halves. */
+struct fp_control {
+	uint32_t mxcsr;
+	uint16_t x87cw;
+};
+
+static inline void fp_control_read(struct fp_control *now)
+{
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(now->mxcsr), "=m"(now->x87cw));
+}
+
 /*
- * Rounding, precision and traps as a goroutine finds them, after one that changed them and has
- * ended on this stack. The lower six bits of mxcsr only say what has happened.
+ * Rounding, precision and traps as a goroutine finds them, after one that left them as they are
+ * `now` and has ended on this stack. The lower six bits of mxcsr only say what has happened.
  */
-static inline void fp_control_reset(void)
+static inline void fp_control_reset(const struct fp_control *now)
 {
 	const uint32_t usual_mxcsr = 0x1f80;
 	const uint16_t usual_x87cw = 0x37f;
-	uint32_t mxcsr;
-	uint16_t x87cw;
 
-	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87cw));
-	if (__builtin_expect((mxcsr & ~0x3fu) != usual_mxcsr, 0))
+	if (__builtin_expect((now->mxcsr & ~0x3fu) != usual_mxcsr, 0))
 		__asm__ volatile("ldmxcsr %0" : : "m"(usual_mxcsr));
-	if (__builtin_expect(x87cw != usual_x87cw, 0))
+	if (__builtin_expect(now->x87cw != usual_x87cw, 0))
 		__asm__ volatile("fldcw %0" : : "m"(usual_x87cw));
 }
 

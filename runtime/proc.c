@@ -247,6 +247,7 @@ void goro_main(void *unused)
 	struct g *gp = mp->curg, *next;
 	/* goro_entry calls us, and pushes nothing else. */
 	struct stack_owner *owner = __builtin_dwarf_cfa();
+	struct fp_control fp;
 	bool special; /* an extension: the stack may not be of the usual size */
 
 	(void)unused;
@@ -262,6 +263,7 @@ void goro_main(void *unused)
 		((goro_fn *)gp->entry)(gp->arg);
 		if (unlikely(gp->ext))
 			goro_locals_destroy(gp);
+		fp_control_read(&fp);
 		mp = enter();
 		gp = mp->curg;
 		special = gp->ext;
@@ -279,7 +281,7 @@ void goro_main(void *unused)
 		gp = next;
 		mp->curg = gp;
 		g_set_running(mp, gp);
-		fp_control_reset(); /* a switch would have done it */
+		fp_control_reset(&fp); /* a switch would have done it */
 	}
 	if (next)
 		g_set_running(mp, next);
