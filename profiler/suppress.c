@@ -80,7 +80,7 @@ static const char *parse_rule(struct rule *rule, char *line)
 	rule->reason = take_field(line, "reason=");
 	rule->until = take_field(line, "until=");
 	rule->text = line;
-	rule->pattern = colon + 1;
+	rule->pattern = skip_blanks(colon + 1);
 	if (!*rule->pattern)
 		return "the pattern is empty: it would match everything";
 	if (rule->reason && !*rule->reason)

@@ -39,7 +39,7 @@ suppress() {
 	local rule
 	for rule in 'func:wait_for_*' 'func:wait_for_ever' 'file:leftover.c' 'file:*/leftover.c' \
 		"file:leftover.c:$line" 'module:leftover' 'module:*/leftover' 'spawn:main' \
-		'spawn:leftover.c' 'leak:for_ev' 'leak:^wait*ever$' 'leak:leftover.c'; do
+		'spawn:leftover.c' 'func: wait_for_ever' 'leak:for_ev' 'leak:^wait*ever$' 'leak:leftover.c'; do
 		echo "$rule" >"$rules"
 		check 7 --suppress "$rules" -- "$leftover"
 		has "$err" "$rules:1: $rule: suppressed 2 goroutines in 1 group"
