@@ -36,17 +36,36 @@ static struct g *running_goroutine(void)
 	return mp && mp->curg != &mp->g0 ? mp->curg : NULL;
 }
 
+/* Whose own stack sp is on, and the address is in the guard below that: a goro_blocking() call's.
+ */
+static struct g *worker_stack_hit(uintptr_t addr, uintptr_t sp)
+{
+	uint32_t n = __atomic_load_n(&goro_introspect.m_count, __ATOMIC_RELAXED);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct g *g0 = &goro_ms[i]->g0;
+
+		if (goro_stack_guard_hit(g0, addr) && sp < g0->stack_hi &&
+		    sp >= g0->stack_lo - GUARD_SIZE)
+			return g0;
+	}
+	return NULL;
+}
+
 GORO_NORETURN static void goro_die_overflow(struct g *gp, void *ucontext)
 {
+	bool is_worker = gp != running_goroutine();
+
 	goro_report_begin();
-	goro_report_say("runtime: goroutine stack exceeds %zu-byte limit\n"
+	goro_report_say("runtime: %s stack exceeds %zu-byte limit\n"
 			"runtime: sp=0x%lx stack=[0x%lx, 0x%lx]\n"
 			"fatal error: stack overflow\n",
+			is_worker ? "goro_blocking()'s" : "goroutine",
 			(size_t)(gp->stack_hi - gp->stack_lo),
 			(unsigned long)UCONTEXT_SP((ucontext_t *)ucontext),
 			(unsigned long)gp->stack_lo, (unsigned long)gp->stack_hi);
-	goro_report_write(
-		&(struct report){ .g = gp, .ucontext = ucontext, .exact = true, .others = true });
+	goro_report_write(&(struct report){
+		.g = is_worker ? NULL : gp, .ucontext = ucontext, .exact = true, .others = true });
 	goro_report_end();
 }
 
@@ -146,8 +165,14 @@ static void on_fatal(int sig, siginfo_t *info, void *ucontext)
 	while (fatal_signals[i].sig != sig)
 		i++;
 	if (i < NFAULTS) {
-		if (gp && goro_stack_guard_hit(gp, (uintptr_t)info->si_addr))
-			goro_die_overflow(gp, ucontext);
+		uintptr_t addr = (uintptr_t)info->si_addr;
+		struct g *hit =
+			gp && goro_stack_guard_hit(gp, addr)
+				? gp
+				: worker_stack_hit(addr, UCONTEXT_SP((ucontext_t *)ucontext));
+
+		if (hit)
+			goro_die_overflow(hit, ucontext);
 		if (ask_old_handler(&old_handlers[i], sig, info, ucontext))
 			return;
 	}

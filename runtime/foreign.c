@@ -89,12 +89,10 @@ void goro_thread_ends_init(void)
 
 static void prepare_g0(struct m *mp)
 {
-	if (!mp->own_stack) {
-		mp->own_stack = os_reserve(WORKER_STACK);
-		if (!mp->own_stack)
-			goro_throw("out of memory: a thread calls for the first time");
-		san_stack_new((uintptr_t)mp->own_stack, (uintptr_t)mp->own_stack + WORKER_STACK);
-	}
+	if (!mp->own_stack)
+		mp->own_stack = (void *)goro_worker_stack();
+	if (!mp->own_stack)
+		goro_throw("out of memory: a thread calls for the first time");
 	mp->g0.stack_lo = (uintptr_t)mp->own_stack;
 	mp->g0.stack_hi = mp->g0.stack_lo + WORKER_STACK;
 	goro_g_prepare_stack(&mp->g0, mp->g0.stack_hi, goro_g0_main);

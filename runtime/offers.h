@@ -129,6 +129,7 @@ static inline bool g_set_runnable(struct g *gp)
 void goro_stack_init(size_t size);
 void goro_stack_alloc(struct p *pp, struct g *gp);
 void goro_stack_free(struct p *pp, struct g *gp);
+uintptr_t goro_worker_stack(void); /* its lower end, above a guard; 0: no memory */
 bool goro_stack_guard_hit(const struct g *gp, uintptr_t addr);
 void goro_stack_flush(struct p *pp, uint32_t keep);
 bool goro_stack_is_ours(uintptr_t hi);

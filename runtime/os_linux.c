@@ -301,7 +301,8 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 	*start = (struct thread_start){ fn, arg, block_signals, NULL };
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, WORKER_STACK);
+	pthread_attr_setstacksize(&attr, GUARD_SIZE + WORKER_STACK);
+	pthread_attr_setguardsize(&attr, GUARD_SIZE);
 	sigfillset(&all);
 	/* Libc writes 8 of its 128 bytes: the others would be what was here before, for ever. */
 	memset(&old, 0, sizeof(old));

@@ -266,6 +266,8 @@ enum { WORKER_STACK = 4 * 1024 * 1024 };
 enum { WORKER_STACK = 1024 * 1024 };
 #endif
 
+enum { GUARD_SIZE = 16 * 1024 }; /* below every stack */
+
 /* What must be done for the goroutine that we left, once its registers are saved. */
 enum post {
 	POST_NONE,

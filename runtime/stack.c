@@ -177,6 +177,13 @@ static uintptr_t guard(uintptr_t slot, size_t slot_size)
 	return slot + slot_size;
 }
 
+uintptr_t goro_worker_stack(void)
+{
+	char *slot = os_reserve(GUARD_SIZE + WORKER_STACK);
+
+	return slot ? guard((uintptr_t)slot, GUARD_SIZE + WORKER_STACK) - WORKER_STACK : 0;
+}
+
 static uintptr_t take_slot(struct stack_run *run, size_t slot_size)
 {
 	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(run->slots) * slot_size, hi;

@@ -23,7 +23,6 @@ enum {
 	ARENA_SIZE = 64 * 1024 * 1024,
 	RUN_SIZE = 2 * 1024 * 1024, /* what one page of a page table maps */
 	RUNS = ARENA_SIZE / RUN_SIZE,
-	GUARD_SIZE = 16 * 1024,
 	NCLASSES = 16, /* slots of 32 KiB to 1 GiB */
 };
 

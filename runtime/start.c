@@ -78,9 +78,6 @@ static void in_fork_child(void)
 /* The thread that starts the runtime becomes the main goroutine, on the stack that it has. */
 static void goro_start_runtime(void)
 {
-	static struct g0_stack {
-		char bytes[WORKER_STACK];
-	} * g0_stack;
 	bool memory;
 	int n;
 
@@ -94,8 +91,8 @@ static void goro_start_runtime(void)
 	sched.nprocs = n;
 	sched.solo = n == 1;
 	sched.own_next = sched.solo || sched.have_membarrier;
-	g0_stack = os_reserve(sizeof(*g0_stack));
-	memory = g0_stack;
+	m0.g0.stack_lo = goro_worker_stack();
+	memory = m0.g0.stack_lo;
 	for (int i = 0; i < n && memory; i++)
 		memory = goro_p_new((uint32_t)i);
 	if (!memory)
@@ -107,9 +104,7 @@ static void goro_start_runtime(void)
 	goro_ms[0] = &m0;
 	goro_introspect.m_count = 1;
 	goro_m_init(&m0);
-	m0.g0.stack_lo = (uintptr_t)g0_stack;
-	m0.g0.stack_hi = (uintptr_t)(g0_stack + 1);
-	san_stack_new(m0.g0.stack_lo, m0.g0.stack_hi);
+	m0.g0.stack_hi = m0.g0.stack_lo + WORKER_STACK;
 	goro_g_prepare_stack(&m0.g0, m0.g0.stack_hi, goro_g0_main);
 	san_fiber_create(&m0.g0.san);
 	atomic_store(&sched.nidle_p, 0);

@@ -3,6 +3,7 @@
  * What signals bring about: the dump at SIGQUIT, and the report of a stack overflow, which is a
  * SIGSEGV in a guard. Go's words, status 2.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -155,6 +156,36 @@ static void stack_overflow(void)
 	goro_sleep(100 * GORO_SECOND);
 }
 
+static void dig_aside(void *unused)
+{
+	goro_blocking(dig_in_goroutine, unused);
+}
+
+static void overflow_of_blocking(void)
+{
+	dig_aside(NULL);
+}
+
+static void overflow_of_blocking_elsewhere(void)
+{
+	go(dig_aside, NULL);
+	goro_sleep(100 * GORO_SECOND);
+}
+
+static void *dig_in_thread(void *unused)
+{
+	dig_aside(unused);
+	return NULL;
+}
+
+static void overflow_of_blocking_thread(void)
+{
+	pthread_t thread;
+
+	check(!pthread_create(&thread, NULL, dig_in_thread, NULL));
+	goro_sleep(100 * GORO_SECOND);
+}
+
 /* A frame of more than a stack and its guard: its first touch would be beyond them. */
 static void use_400k(void *arg)
 {
@@ -201,6 +232,9 @@ static void bigger_stack(void)
 #define CREATED_BY(f) "created by " f " in goroutine 1\n"
 
 /* The order of goroutines depends on who runs; the lines of one stack belong together. */
+#define OVERFLOW_ASIDE                                                      \
+	"^runtime: goro_blocking\\(\\)'s stack exceeds [0-9]+-byte limit$", \
+		"^fatal error: stack overflow$", "^dig\\("
 static const struct check_case cases[] = {
 	{ .name = "quit",
 	  .run = quit,
@@ -233,6 +267,13 @@ static const struct check_case cases[] = {
 	  DIES = { "^runtime: goroutine stack exceeds " ANY "-byte limit$",
 		   "^fatal error: stack overflow$", "^goroutine " ANY " \\[running\\]:$", "^dig\\(",
 		   "^created by stack_overflow in goroutine 1$" } },
+	{ .name = "overflow_of_blocking", .run = overflow_of_blocking, DIES = { OVERFLOW_ASIDE } },
+	{ .name = "overflow_of_blocking_elsewhere",
+	  .run = overflow_of_blocking_elsewhere,
+	  DIES = { OVERFLOW_ASIDE } },
+	{ .name = "overflow_of_blocking_thread",
+	  .run = overflow_of_blocking_thread,
+	  DIES = { OVERFLOW_ASIDE } },
 	{ .name = "large_frame",
 	  .run = large_frame,
 	  DIES = { "^fatal error: stack overflow$", "^use_400k\\(",
