@@ -135,12 +135,11 @@ struct queues {
 	size_t size; /* of a waiter */
 };
 
-static uint64_t record_of(const void *none, const void *by_record)
+static uint64_t record_of(const void *by_record, size_t i)
 {
-	const struct by_record *g = by_record;
+	const struct by_record *v = by_record;
 
-	(void)none;
-	return g->record;
+	return v[i].record;
 }
 
 static int by_address(const void *a, const void *b)
@@ -293,8 +292,8 @@ static struct goro_error *read_queues(const struct contract *c, struct target *t
 	for (size_t i = 0; !err && i < snap->ng; i++)
 		q.order[i] = (struct by_record){ snap->g[i].record, (uint32_t)i };
 	if (!err) {
-		order_in_place(q.order, sizeof *q.order, snap->ng, record_of, NULL);
-		err = first_round(&q);
+		err = order_things(q.order, sizeof *q.order, snap->ng, record_of) ? first_round(&q)
+										  : &goro_enomem;
 	}
 	/* In damaged memory a queue may be a ring: there are no more steps than waiters. */
 	while (!err && q.n && steps <= most) {

@@ -152,6 +152,16 @@ void order_apply(void *v, size_t size, uint32_t *from, size_t n)
 	}
 }
 
+bool order_things(void *v, size_t size, size_t n, order_key_fn *key)
+{
+	uint32_t *order = order_by(n, key, v);
+
+	if (order)
+		order_apply(v, size, order, n);
+	free(order);
+	return order != NULL;
+}
+
 /* ---- without other memory -------------------------------------------------------------------- */
 
 struct some {

@@ -5,6 +5,7 @@
 #ifndef GORO_ORDER_H
 #define GORO_ORDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,12 @@ uint32_t *order_by(size_t n, order_key_fn *key, const void *things);
  * is used up.
  */
 void order_apply(void *v, size_t size, uint32_t *from, size_t n);
+
+/*
+ * Bring an array of things into the order of their numbers; equal ones stay as they are. False: out
+ * of memory, and nothing was done.
+ */
+bool order_things(void *v, size_t size, size_t n, order_key_fn *key);
 
 /* The number of one thing. */
 typedef uint64_t order_one_fn(const void *ctx, const void *thing);

@@ -87,23 +87,11 @@ static bool watch_all(struct run *r, uint32_t g)
 	return true;
 }
 
-static uint64_t key_of(const void *run, size_t i)
+static uint64_t key_of(const void *watches, size_t i)
 {
-	const struct run *r = run;
+	const struct watch *v = watches;
 
-	return r->watch[i].key;
-}
-
-/* Who waits for the same stays in the order of goroutines. */
-static void sort_watches(struct run *r)
-{
-	uint32_t *order = order_by(r->nwatch, key_of, r);
-
-	if (order)
-		order_apply(r->watch, sizeof *r->watch, order, r->nwatch);
-	else
-		r->no_memory = true;
-	free(order);
+	return v[i].key;
 }
 
 /* Once the zones are known: everybody else is alive from the start. */
@@ -118,5 +106,6 @@ void reach_choose_candidates(struct run *r, const struct roots *roots)
 		if (r->alive[i])
 			reach_search_goroutine(r, (uint32_t)i);
 	}
-	sort_watches(r);
+	/* Who waits for the same stays in the order of goroutines. */
+	r->no_memory |= !order_things(r->watch, sizeof *r->watch, r->nwatch, key_of);
 }

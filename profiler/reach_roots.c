@@ -60,20 +60,20 @@ static bool leave_out(struct finder *f, uint64_t lo, uint64_t hi)
 	return add(&f->out, &f->nout, &f->out_cap, lo, hi);
 }
 
-static uint64_t begin_of(const void *none, const void *range)
+static uint64_t begin_of(const void *ranges, size_t i)
 {
-	const struct facts_range *r = range;
+	const struct facts_range *v = ranges;
 
-	(void)none;
-	return r->lo;
+	return v[i].lo;
 }
 
-/* Sorted, and none overlaps another. */
-static void merge(struct facts_range *v, size_t *n)
+/* Sorted, and none overlaps another. False: no memory. */
+static bool merge(struct facts_range *v, size_t *n)
 {
 	size_t kept = 0;
 
-	order_in_place(v, sizeof *v, *n, begin_of, NULL);
+	if (!order_things(v, sizeof *v, *n, begin_of))
+		return false;
 	for (size_t i = 0; i < *n; i++) {
 		if (kept && v[i].lo <= v[kept - 1].hi) {
 			if (v[i].hi > v[kept - 1].hi)
@@ -83,6 +83,7 @@ static void merge(struct facts_range *v, size_t *n)
 		}
 	}
 	*n = kept;
+	return true;
 }
 
 /* ---- the stacks of goroutines ------------------------------------------------------------------
@@ -413,7 +414,8 @@ static struct goro_error *find_memory(struct finder *f)
 	struct goro_error *err = NULL;
 	size_t k = 0;
 
-	merge(f->out, &f->nout);
+	if (!merge(f->out, &f->nout))
+		return &goro_enomem;
 	for (size_t i = 0; i < f->maps->n && !err; i++) {
 		const struct target_map *m = &f->maps->v[i];
 		uint64_t at = m->lo;
@@ -455,7 +457,7 @@ struct goro_error *roots_find(struct roots *ret, const struct reach_view *view,
 		err = find_memory(&f);
 	for (size_t i = 0; ok && !err && i < facts->nroots && !reach_skips("timers"); i++)
 		ok = add_root(&f, facts->roots[i].lo, facts->roots[i].hi);
-	merge(ret->v, &ret->n);
+	ok &= merge(ret->v, &ret->n);
 	if (ok && !err && !reach_skips("gaps"))
 		err = gaps_check(view, ret, heap);
 	free(f.out);

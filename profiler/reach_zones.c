@@ -25,12 +25,11 @@ bool zones_add(struct zones *z, struct zone zone)
 	return true;
 }
 
-static uint64_t begin_of(const void *none, const void *zone)
+static uint64_t begin_of(const void *zones, size_t i)
 {
-	const struct zone *z = zone;
+	const struct zone *v = zones;
 
-	(void)none;
-	return z->lo;
+	return v[i].lo;
 }
 
 /* Enter zone i in the table, for each 64 KiB that it touches and that has none yet. */
@@ -55,7 +54,8 @@ bool zones_finish(struct zones *z)
 
 	if (!z->n)
 		return true;
-	order_in_place(z->v, sizeof *z->v, z->n, begin_of, NULL);
+	if (!order_things(z->v, sizeof *z->v, z->n, begin_of))
+		return false;
 	for (size_t i = 0; i + 1 < z->n; i++) {
 		if (z->v[i].hi > z->v[i + 1].lo)
 			z->v[i].hi = z->v[i + 1].lo;

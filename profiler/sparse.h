@@ -13,7 +13,7 @@
  * same copy); a general compressor (one word could not be had without its neighbours); huge pages
  * for the store (a tenth of the time, but four times as much in a virtual machine that gives free
  * memory back to its host, where a huge page is never one that was used a moment ago); to
- * give it back by two threads at once, beside what is left of a proof (no faster).
+ * give it back by two threads at once (no faster).
  */
 #ifndef GORO_SPARSE_H
 #define GORO_SPARSE_H
