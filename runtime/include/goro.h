@@ -41,6 +41,8 @@
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
  *     becomes a goroutine at its first call, locked to its thread, until it ends. Not so a signal
  *     handler, or what goro_blocking() calls.
+ *   - Where the kernel refuses membarrier(2) (before Linux 4.14, or a filter does) a goroutine that
+ *     computes, or sits in libc, without calling us keeps its processor from the others.
  *   - fork() before the first goroutine, timer or wait for a descriptor (as a daemon does) and the
  *     child is a program like its parent. After that the child has no goroutines to run: use
  *     posix_spawn(), or exec at once.
@@ -424,7 +426,9 @@ GORO_API goro_timer *goro_after_func(int64_t ns, goro_fn *fn, void *arg);
  */
 GORO_API goro_chan *goro_after(int64_t ns);
 
-/* Borrowed: do not free or close it. NULL for goro_after_func(). */
+/* Borrowed: do not free or close it. NULL for goro_after_func(). Its length is 1 when the timer has
+ * fired and nobody has received (0, always, in Go from 1.23 on; it lets a stopped one forget the
+ * value in the same way). */
 GORO_API goro_chan *goro_timer_chan(const goro_timer *t);
 
 /*
