@@ -328,7 +328,7 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 	const struct unwind_layout *layout = s->layout;
 	unw_cursor_t cursor;
 	uint64_t last_sp = s->sp, hi = s->hi;
-	bool exact = true; /* the pc is that of an instruction, not of a call */
+	bool exact; /* the pc is that of an instruction, not of a call */
 
 	r->n = 0;
 	r->end_sp = 0;
@@ -344,6 +344,13 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 		if (unw_get_reg(&cursor, UNW_REG_IP, &pc) < 0 ||
 		    unw_get_reg(&cursor, UNW_REG_SP, &sp) < 0)
 			break;
+		/*
+		 * libunwind says so of what the signal came upon; nor has anybody called what the
+		 * handler returns to: it is at its first instruction.
+		 */
+		exact = !r->n || unw_is_signal_frame(&cursor) > 0;
+		if (exact && r->n)
+			r->pcs[r->n - 1]++;
 		/* From a signal's stack down to the one that was interrupted; and never back. */
 		if (hi == s->hi && exact && r->n && sp >= s->under_lo && sp < s->under_hi) {
 			last_sp = sp;
@@ -362,7 +369,6 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 			r->end_sp = sp;
 			break;
 		}
-		exact = unw_is_signal_frame(&cursor) > 0;
 		stepped = unw_step(&cursor);
 		if (ref->more || ref->no_table || stepped < 0)
 			break;
