@@ -359,6 +359,7 @@ struct goro_error *contract_read_facts(const struct contract *c, struct target *
 	*f = (struct facts){ .record_size = c->raw.g_size,
 			     .record_wait = c->fields[GORO_FIELD_g_wait_object].offset,
 			     .sleep_entry = c->raw.sleep_entry,
+			     .exit_entry = c->raw.exit_entry,
 			     .machine = c->raw.machine };
 	err = read_regions(c, t, f);
 	if (!err)

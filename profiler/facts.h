@@ -29,6 +29,7 @@ struct facts {
 	size_t nworkers;
 
 	uint64_t sleep_entry; /* of the function that a goroutine sleeps in; 0: not known */
+	uint64_t exit_entry;  /* of exit(); 0: not known */
 	uint32_t machine;     /* ELF e_machine */
 
 	/* By index in the snapshot. */

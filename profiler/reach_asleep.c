@@ -5,10 +5,11 @@
  * What the frames of one that is parked hold counts as if its code would use it. A goroutine whose
  * code does nothing any more but sleep (sleep_loop.h) does not: neither the function that sleeps
  * looks at its own frame again, nor does the runtime below it at anything but registers that
- * nobody wants back. The words from the stack pointer up to the caller's are no roots then. They
- * are an object like any: searched once something points into them, such as another goroutine that
- * was given the address of a variable, the goroutine's list of deferred functions, or a jmp_buf.
- * What its callers' frames hold counts as ever.
+ * nobody wants back. So it is with a main() that sleeps and then returns: who called it only calls
+ * exit(), which does not return. The words from the stack pointer up to the caller's are no roots
+ * then. They are an object like any: searched once something points into them, such as another
+ * goroutine that was given the address of a variable, the goroutine's list of deferred functions,
+ * or a jmp_buf. What its callers' frames hold counts as ever.
  *
  * Where the caller's words begin is told by its return address, which the unwinder knows. It must
  * be the only such word on the whole stack: a second one could be what is left of an earlier call,
@@ -86,6 +87,24 @@ static bool read_text(const struct run *r, const struct target_maps *maps, uint6
 								: sizeof ret->bytes);
 }
 
+/* Is what returns there main()? Its caller gives exit() the result, and does no more. */
+static bool returns_to_exit(const struct run *r, const struct target_maps *maps, uint64_t pc)
+{
+	static const uint8_t code[] = { 0x89, 0xc7, 0xe8 }; /* mov %eax, %edi; call */
+	const uint64_t exit_entry = r->view->facts->exit_entry;
+	const struct target_map *m = target_maps_find(maps, pc);
+	uint8_t there[sizeof code + 4];
+	int32_t distance;
+
+	if (reach_skips("caller"))
+		return true;
+	if (!exit_entry || !m || !m->executable || m->writable || !m->inode ||
+	    !read_at(r, pc, there, sizeof there) || memcmp(there, code, sizeof code))
+		return false;
+	memcpy(&distance, there + sizeof code, sizeof distance);
+	return pc + sizeof there + (uint64_t)(int64_t)distance == exit_entry;
+}
+
 /* ---- frames ------------------------------------------------------------------------------------
  */
 
@@ -121,14 +140,17 @@ struct sleeper {
 static struct sleeper find_sleeper(const struct run *r, const struct target_maps *maps,
 				   const struct goro_stack *stack)
 {
-	const struct sleep_loop_callee callee = { is_sleep, is_sleep_at, (void *)r };
+	struct sleep_loop_callee callee = { is_sleep, is_sleep_at, (void *)r, false };
 	const uint64_t *pcs = r->view->snap->pcs + stack->first;
 	struct sleep_loop_text text;
 
 	if (!stack->complete || stack->by_frame_pointer || stack->caught)
 		return (struct sleeper){ .is = NO };
 	for (uint32_t i = 0; i < MOST_DEPTH && i + 1 < stack->n; i++) {
-		if (read_text(r, maps, pcs[i], &text) && sleep_loop(&text, &callee))
+		if (!read_text(r, maps, pcs[i], &text))
+			continue;
+		callee.may_return = returns_to_exit(r, maps, pcs[i + 1]);
+		if (sleep_loop(&text, &callee))
 			return (struct sleeper){ YES, i };
 	}
 	return (struct sleeper){ .is = NO };

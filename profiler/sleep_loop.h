@@ -5,7 +5,7 @@
  * A program's main often ends in `for (;;) goro_sleep(...)`. Behind that it never uses what its
  * variables hold; but the compiler leaves the values where they were, on the stack and in
  * registers. Who looks at these words alone must believe that main could still send on each channel
- * that it ever had.
+ * that it ever had. So it is with `goro_sleep(...); return 0`.
  */
 #ifndef GORO_SLEEP_LOOP_H
 #define GORO_SLEEP_LOOP_H
@@ -28,12 +28,13 @@ struct sleep_loop_callee {
 	bool (*is_sleep)(void *arg, uint64_t address);
 	bool (*is_sleep_at)(void *arg, uint64_t slot); /* a pointer to it lies there */
 	void *arg;
+	bool may_return; /* to a caller that uses nothing but what is returned */
 };
 
 /*
  * From the return address in the middle of `text` on, which is one of goro_sleep(): does the code
- * do nothing for ever but compute with numbers and sleep? False: it does more, or that cannot be
- * told.
+ * do nothing but compute with numbers and sleep, for ever or until it returns? False: it does more,
+ * or that cannot be told.
  */
 bool sleep_loop(const struct sleep_loop_text *text, const struct sleep_loop_callee *callee);
 

@@ -12,8 +12,8 @@
  * Memory may be written through any pointer, but only with constants: what other goroutines wait
  * for gets known to nobody by that. Flags, and so control, may depend on everything.
  *
- * A return is refused, too: where it goes is somebody else's frame, whose registers lie in those of
- * the runtime.
+ * A return is mostly refused, too: where it goes is somebody else's frame, whose registers lie in
+ * this one and in those of the runtime. Only if nobody there wants them it is as good as a loop.
  *
  * Rejected: a library that decodes all instructions. What it takes here are their lengths, what
  * they read and what they write, and all of that for a handful.
@@ -31,6 +31,8 @@ enum what {
 	BRANCH,
 	CALL,
 	CALL_AT, /* by a pointer beside the code */
+	UNWIND,	 /* gives up some of the frame */
+	RETURN,
 };
 
 struct instruction {
@@ -107,6 +109,8 @@ static const struct instruction plain = { .what = PLAIN };
 
 static const struct instruction refused = { .what = REFUSED };
 
+static const struct instruction unwinds = { .what = UNWIND };
+
 /* To a register. (4 is rsp; the byte register of that number is ah or spl.) */
 static struct instruction into(unsigned reg)
 {
@@ -141,6 +145,8 @@ static struct instruction arithmetic_with(struct decoder *d, uint8_t op)
 	number(d, op == 0x81 ? (d->narrow ? 2 : 4) : 1);
 	if (o.group == 7 || o.memory)
 		return plain;
+	if (o.rm == RSP && o.group == 0 && d->rex & REX_W)
+		return unwinds;
 	return into(o.rm);
 }
 
@@ -216,11 +222,17 @@ static struct instruction one_byte(struct decoder *d, uint8_t op)
 					     .distance = number(d, 4) };
 	case 0xeb:
 		return (struct instruction){ .what = JUMP, .distance = number(d, 1) };
+	case 0xc3:
+		return (struct instruction){ .what = RETURN };
+	case 0xc9: /* leave */
+		return unwinds;
 	default:
 		break;
 	}
 	if (op >> 4 == 7)
 		return (struct instruction){ .what = BRANCH, .distance = number(d, 1) };
+	if (op >> 3 == 0xb) /* pop */
+		return (op & 7) == RSP && !(d->rex & REX_B) ? refused : unwinds;
 	if (op >> 4 == 0xb) { /* mov of a constant */
 		const bool is_byte = op < 0xb8;
 
@@ -254,6 +266,8 @@ static struct instruction one_byte(struct decoder *d, uint8_t op)
 	case 0x8b:
 		return into(o.reg);
 	case 0x8d: /* lea */
+		if (o.memory && o.reg == RSP && d->rex & REX_W)
+			return unwinds;
 		return o.memory ? into(o.reg) : refused;
 	default: /* xchg */
 		return refused;
@@ -325,6 +339,10 @@ static bool step(struct walk *w, size_t at)
 		return w->callee->is_sleep(w->callee->arg, there) && go_to(w, next);
 	case CALL_AT:
 		return w->callee->is_sleep_at(w->callee->arg, there) && go_to(w, next);
+	case UNWIND:
+		return w->callee->may_return && go_to(w, next);
+	case RETURN:
+		return w->callee->may_return;
 	default:
 		return false;
 	}

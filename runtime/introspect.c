@@ -179,6 +179,7 @@ void goro_introspect_init(void)
 	c->text_range_count = (uint32_t)(__stop_goro_text - __start_goro_text);
 	c->text_range_size = sizeof(struct goro_text_range);
 	c->sleep_entry = addr(goro_sleep);
+	c->exit_entry = addr(exit);
 	/* Release: whoever sees the cookie sees all of the above. */
 	memcpy(&cookie, GORO_CONTRACT_COOKIE, sizeof(cookie));
 	__atomic_store_n((word_in_bytes *)c->cookie, cookie, __ATOMIC_RELEASE);

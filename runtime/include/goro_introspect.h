@@ -389,6 +389,8 @@ struct goro_introspect {
 	/* The function in which goroutines wait with the reason SLEEP: goro_sleep(). It takes a
 	 * number, returns nothing, and ends in no other way than by return. */
 	uint64_t sleep_entry;
+	/* exit(), as the runtime calls it. It takes a number and does not return. */
+	uint64_t exit_entry;
 };
 
 /* Addresses [lo, hi): a file's functions, but for what the compiler holds for unlikely. */

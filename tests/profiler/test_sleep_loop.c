@@ -26,6 +26,9 @@ __asm__(".text\n"
 	"variable: .quad 0\n"
 	".text\n");
 
+/* Only if the caller wants nothing back. */
+enum { may_return = 2 };
+
 /* X(name, only sleeps, code behind the first call) */
 #define EXAMPLES(X)                                                                                \
 	X(O0, true, "1: movabs $3600000000000, %rax; mov %rax, %rdi; call slept; jmp 1b")          \
@@ -54,9 +57,20 @@ __asm__(".text\n"
 	X(calls_by_table, false, "1: mov $5, %edi; call slept; call *8(%rbx); jmp 1b")             \
 	X(calls_some_day, false,                                                                   \
 	  "1: mov $5, %edi; call slept; dec %ebx; jne 1b; mov %rbp, %rdi; call other; jmp 1b")     \
-	X(returns, false, "mov $5, %edi; call slept; xor %eax, %eax; ret")                         \
-	X(returns_some_day, false, "1: mov $5, %edi; call slept; dec %ebx; jne 1b; leave; ret")    \
-	X(pops, false, "1: pop %rbx; mov $5, %edi; call slept; jmp 1b")                            \
+	X(returns, may_return, "mov $5, %edi; call slept; xor %eax, %eax; ret")                    \
+	X(returns_some_day, may_return,                                                            \
+	  "1: mov $5, %edi; call slept; dec %ebx; jne 1b; leave; ret")                             \
+	X(returns_O0, may_return, "mov $0, %eax; leave; ret")                                      \
+	X(returns_value_O0, may_return,                                                            \
+	  "movl $0, -4(%rbp); mov -4(%rbp), %eax; add $16, %rsp; pop %rbp; ret")                   \
+	X(returns_after_pops, may_return,                                                          \
+	  "xor %eax, %eax; add $0x1000, %rsp; lea -40(%rbp), %rsp; pop %rbx; pop %r15; ret")       \
+	X(returns_into_stack, false, "mov %rbx, 8(%rsp); ret")                                     \
+	X(returns_after_call, false, "mov %rbx, %rdi; call other; xor %eax, %eax; ret")            \
+	X(returns_elsewhere, false, "ret $8")                                                      \
+	X(pops_into_stack, false, "pop %rsp; ret")                                                 \
+	X(pops_into_memory, false, "popq (%rbx); ret")                                             \
+	X(pops, may_return, "1: pop %rbx; mov $5, %edi; call slept; jmp 1b")                       \
 	X(pushes, false, "1: push %rbx; mov $5, %edi; call slept; jmp 1b")                         \
 	X(stores, false, "1: mov %rbx, variable(%rip); mov $5, %edi; call slept; jmp 1b")          \
 	X(stores_half, false, "1: mov %ebx, variable(%rip); mov $5, %edi; call slept; jmp 1b")     \
@@ -102,9 +116,9 @@ static bool is_slept_at(void *arg, uint64_t slot)
 	return slot == (uintptr_t)pointer_to_slept;
 }
 
-static bool only_sleeps(const char *code)
+static bool only_sleeps(const char *code, bool returns)
 {
-	const struct sleep_loop_callee callee = { is_slept, is_slept_at, NULL };
+	const struct sleep_loop_callee callee = { is_slept, is_slept_at, NULL, returns };
 	struct sleep_loop_text text = { .address = (uintptr_t)code };
 
 	memcpy(text.bytes, code, sizeof text.bytes);
@@ -115,7 +129,7 @@ static void test_examples(void **state)
 {
 	static const struct example {
 		const char *name, *code;
-		bool only_sleeps;
+		int only_sleeps;
 	} all[] = {
 #define ROW(name, only_sleeps, code) { #name, text_##name, only_sleeps },
 		EXAMPLES(ROW){ "called_other", text_called_other, false },
@@ -124,7 +138,8 @@ static void test_examples(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		if (only_sleeps(all[i].code) != all[i].only_sleeps)
+		if (only_sleeps(all[i].code, false) != (all[i].only_sleeps == true) ||
+		    only_sleeps(all[i].code, true) != (all[i].only_sleeps != false))
 			fail_msg("%s", all[i].name);
 	}
 }
@@ -132,7 +147,7 @@ static void test_examples(void **state)
 /* Whatever the bytes are, it comes to an end, and within them. */
 static void test_any_bytes(void **state)
 {
-	const struct sleep_loop_callee callee = { is_slept, is_slept_at, NULL };
+	const struct sleep_loop_callee callee = { is_slept, is_slept_at, NULL, true };
 	uint64_t random = 88172645463325252;
 
 	(void)state;

@@ -32,6 +32,32 @@ static void in_sleeper(void)
 	}
 }
 
+/* A function that sleeps and returns uses nothing of its own; but registers of its caller. */
+static __attribute__((noinline)) int naps(void)
+{
+	goro_sleep(100000 * GORO_SECOND);
+	return 1;
+}
+
+static void closes_after_nap(void *arg)
+{
+	void *chan = *(void **)arg;
+
+	*(void **)arg = NULL;
+	if (naps())
+		goro_chan_close(chan);
+}
+
+static void in_returner(void)
+{
+	static void *slots[NCHANS];
+
+	for (int i = 0; i < NCHANS; i++) {
+		slots[i] = new_chan();
+		go(closes_after_nap, &slots[i]);
+	}
+}
+
 /* It sleeps, and sleeps, and some day it does not. */
 static void counts(void *arg)
 {
@@ -311,6 +337,7 @@ static void in_chain(void)
 
 const struct place places_of_parked[] = {
 	{ "sleeper", in_sleeper },
+	{ "returner", in_returner },
 	{ "counter", in_counter },
 	{ "lender", in_lender },
 	{ "timer", in_timer },
