@@ -246,12 +246,40 @@ static bool read_pipe(struct process_kept *k, int dir, int fd)
 	return ok;
 }
 
+/* The runtime's thread that brings cold stacks back has its userfaultfd alone, and no pointers. */
+static bool has_only_faults(int dir, int tid)
+{
+	static const char faults[] = "anon_inode:[userfaultfd]";
+	char name[32], what[sizeof faults + 1] = "";
+	const struct dirent *e;
+	DIR *list;
+	bool ok;
+	int fds;
+
+	snprintf(name, sizeof name, "task/%d/fd", tid);
+	fds = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	list = fds < 0 ? NULL : fdopendir(fds);
+	if (!list && fds >= 0)
+		close(fds);
+	ok = list;
+	while (ok && (e = readdir(list))) {
+		if (e->d_name[0] == '.')
+			continue;
+		memset(what, 0, sizeof what);
+		ok = readlinkat(fds, e->d_name, what, sizeof what - 1) > 0 && !strcmp(what, faults);
+	}
+	if (list)
+		closedir(list);
+	return ok;
+}
+
 /* A thread may have descriptors that no other has. A kernel that does not tell is built so. */
-static bool share_files(const struct stop *stop)
+static bool share_files(const struct stop *stop, int dir)
 {
 	for (size_t i = 0; i < stop->n; i++) {
 		if (stop->tids[i] != stop->pid &&
-		    syscall(SYS_kcmp, stop->pid, stop->tids[i], KCMP_FILES, 0, 0) > 0)
+		    syscall(SYS_kcmp, stop->pid, stop->tids[i], KCMP_FILES, 0, 0) > 0 &&
+		    !has_only_faults(dir, stop->tids[i]))
 			return false;
 	}
 	return true;
@@ -271,7 +299,7 @@ bool process_kept_read(struct process_kept *k, const struct stop *stop, int dir,
 		ok = read_counter(k, dir, k->counters[i]);
 	for (size_t i = 0; ok && i < k->npipes; i++)
 		ok = read_pipe(k, dir, k->pipes[i]);
-	if (!share_files(stop))
+	if (!share_files(stop, dir))
 		k->hides = "descriptors of one thread only";
 	process_sent_system_v(k, stop->pid, dir);
 	return ok && process_sent_sockets(k) && process_sent_signals(k, stop->tids, stop->n) &&
