@@ -164,6 +164,8 @@ static struct goro_error *record(const struct options *o, struct goro_scope *sco
 			err = add_tick(scope, r, p);
 			break;
 		}
+		if (p->ticks == 1)
+			cmd_give_way(); /* not before: somebody waits for the first look */
 		do
 			next += (int64_t)o->interval_ns;
 		while (next < now_ns());
@@ -192,7 +194,6 @@ int cmd_record(int argc, char **argv)
 		return status;
 	}
 	if (!err) {
-		cmd_give_way();
 		cmd_save_memory(scope);
 		err = goro_recorder_open(&r, scope, o.output);
 	}
