@@ -87,8 +87,8 @@ static void allow(struct check_options *check, const char *glob)
 static void fail_on(struct check_options *check, const char *list)
 {
 	check->fail = 0;
-	/* An empty list is a word that is none: a variable that is not set must not open the gate.
-	 */
+	/* An empty list is a word that is none: a variable that is not
+	 * set must not open the gate. */
 	for (const char *word = list; *word || word == list; word += *word == ',') {
 		size_t n = strcspn(word, ",");
 		int kind = 0;

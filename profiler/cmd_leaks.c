@@ -234,8 +234,8 @@ int cmd_leaks(int argc, char **argv)
 	struct goro_error *err;
 	int status;
 
-	/* Bits for a whole heap: given back when they are freed, and where they are zero no memory.
-	 */
+	/* Bits for a whole heap: given back when they are freed, and
+	 * where they are zero no memory. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	err = cmd_open_target(o.target, o.at, &scope);

@@ -35,8 +35,8 @@ struct record {
 /* *address 0: there is none. */
 struct goro_error *contract_find(struct target *t, struct modules *ms, uint64_t *address);
 
-/* What a note of this type points to, if that begins with the cookie (8 bytes); 0: there is none.
- */
+/* What a note of this type points to, if that begins with the cookie
+ * (8 bytes); 0: there is none. */
 uint64_t contract_find_note(struct target *t, const struct modules *ms, uint32_t type,
 			    const char *cookie);
 

@@ -298,8 +298,8 @@ static struct goro_error *read_objects(const struct contract *c, struct target *
 	return err;
 }
 
-/* A piece of which not all can be read is of two objects that have nothing to do with each other.
- */
+/* A piece of which not all can be read is of two objects that have
+ * nothing to do with each other. */
 struct goro_error *contract_read_objects(const struct contract *c, struct target *t,
 					 struct goro_snapshot *snap)
 {

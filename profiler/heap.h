@@ -67,8 +67,8 @@ struct heap_how {
 	struct sparse_store *store;
 	/* The same heap a moment ago, in the same store, which keeps what is in it; or NULL. */
 	const struct heap *past;
-	/* Set by another thread: nobody wants it any more, and GORO_PARTIAL is the answer. Or NULL.
-	 */
+	/* Set by another thread: nobody wants it any more, and
+	 * GORO_PARTIAL is the answer. Or NULL. */
 	const bool *stop;
 };
 

@@ -289,8 +289,8 @@ static struct goro_error *add_heap(struct heap_search *s, uint64_t heap, uint64_
 	return err;
 }
 
-/* An arena that is not the main one lies at the start of its first heap, behind struct heap_info.
- */
+/* An arena that is not the main one lies at the start of its first
+ * heap, behind struct heap_info. */
 static struct goro_error *add_heaps(struct heap_search *s, uint64_t arena, uint64_t top)
 {
 	uint64_t first_heap = arena & ~(HEAP_MAX - 1), heap = top & ~(HEAP_MAX - 1);
@@ -358,8 +358,8 @@ static struct goro_error *add_arenas(struct heap_search *s)
 			if (!err)
 				heap_mark_fastbins(s->h, bytes + ARENA_FASTBINS);
 		}
-		/* A circle without the main one is found by where it was at a power of two (Brent).
-		 */
+		/* A circle without the main one is found by where it was
+		 * at a power of two (Brent). */
 		if (!(i & (i + 1)))
 			been = arena;
 		arena = heap_word(bytes + ARENA_NEXT);
@@ -427,8 +427,8 @@ static struct goro_error *search_modules(struct heap_search *s)
 	return NULL;
 }
 
-/* The library of another allocator that is there, by its name in the map; NULL: none that we know.
- */
+/* The library of another allocator that is there, by its name in the
+ * map; NULL: none that we know. */
 static const char *other_allocator(const struct target_maps *maps)
 {
 	static const char *const names[] = { "libjemalloc", "libtcmalloc", "libmimalloc",

@@ -49,8 +49,8 @@ static inline uint64_t header_at(struct headers *h, uint64_t address)
 	}
 	if (!(h->map >> bit & 1))
 		return 0;
-	/* Objects are mostly small, or mostly zeros: a step for each word is faster than to count.
-	 */
+	/* Objects are mostly small, or mostly zeros: a step for each
+	 * word is faster than to count. */
 	before = h->map & ((UINT64_C(1) << bit) - 1);
 	for (unsigned i = 0; before && i < STEPS; i++, h->word++)
 		before &= before - 1;

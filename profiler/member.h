@@ -17,8 +17,8 @@ bool member_near(const struct goro_snapshot *snap, const struct goro_info *one,
 struct goro_member member_of(const struct goro_info *g, const struct goro_crowd *crowd,
 			     uint32_t number);
 
-/* Who is at a place of goro_snapshot_at(): the one that it is like, itself or of its crowd; its id.
- */
+/* Who is at a place of goro_snapshot_at(): the one that it is like,
+ * itself or of its crowd; its id. */
 const struct goro_info *member_like(const struct goro_snapshot *snap, uint32_t place);
 uint64_t member_id_at(const struct goro_snapshot *snap, uint32_t place);
 

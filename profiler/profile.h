@@ -143,8 +143,8 @@ uint32_t profile_stack(struct profile *p, const uint64_t *pcs, size_t n, const c
 void profile_add(struct profile *p, const struct profile_key *key,
 		 const uint64_t values[PROFILE_VALUES]);
 
-/* A run continues the last one of its thread when it is the same goroutine's and follows closely.
- */
+/* A run continues the last one of its thread when it is the same
+ * goroutine's and follows closely. */
 void profile_add_run(struct profile *p, const struct profile_run *run, int64_t close_ns);
 
 /* Give all locations their names. The names are the scope's. False: out of memory. */

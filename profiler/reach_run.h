@@ -47,8 +47,8 @@ struct seen {
 	uint32_t area;
 };
 
-/* Of a goroutine that will only sleep: what of its stack is used by nobody, if nothing leads there.
- */
+/* Of a goroutine that will only sleep: what of its stack is used by
+ * nobody, if nothing leads there. */
 struct frames {
 	uint64_t lo, hi;
 	uint32_t g;

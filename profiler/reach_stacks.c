@@ -158,8 +158,8 @@ static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t 
 	if (!reach_skips("locals"))
 		reach_visit(r, r->view->facts->locals[g], info->record);
 	r->here.kind = REACH_STACK;
-	/* Its own code finds what lies in its frames by its stack pointer: no word need lead there.
-	 */
+	/* Its own code finds what lies in its frames by its stack
+	 * pointer: no word need lead there. */
 	if (r->from[g] && !reach_skips("frames"))
 		reach_wake_watchers(r, r->from[g]);
 	if (!r->from[g] || skip)

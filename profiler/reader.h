@@ -39,8 +39,8 @@ struct reader_ops {
 	struct goro_error *(*read)(struct reader *r, struct target *t, struct snapshot_builder *b);
 	/* How its switch leaves a stack. */
 	const struct unwind_layout *(*layout)(const struct reader *r);
-	/* Whose is this stack of a thread, as far as it was unwound? False: that cannot be known.
-	 */
+	/* Whose is this stack of a thread, as far as it was unwound?
+	 * False: that cannot be known. */
 	bool (*owner)(const struct reader *r, const struct unwind_stack *s,
 		      const struct unwind_result *u, uint32_t tid, struct stack_owner *ret);
 	/* Look which threads that the program made are goroutines now; owner() knows by that. */

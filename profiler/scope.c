@@ -376,14 +376,14 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	struct goro_snapshot *snap = NULL;
 	struct goro_error *err = t->ops->usage(t, &usage);
 
-	/* Of very many most names are known by now, and the room is wanted for two looks at them.
-	 */
+	/* Of very many most names are known by now, and the room is
+	 * wanted for two looks at them. */
 	if (scope->many)
 		symbolizer_close_files(scope->symbolizer);
 	if (!err)
 		err = scope->reader ? read_once(scope, &snap) : read_after_exec(scope, &snap);
-	/* Through /proc/PID/mem the memory of the program before has just gone, as if it had ended.
-	 */
+	/* Through /proc/PID/mem the memory of the program before has
+	 * just gone, as if it had ended. */
 	if (err && (err->code == GORO_UNSUPPORTED || err->code == GORO_NO_TARGET) &&
 	    scope->reader) {
 		goro_error_free(err);

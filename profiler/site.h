@@ -56,8 +56,8 @@ struct sites {
 /* "leaked", "deadlock", ... and for people: "stuck for ever", ... */
 const char *site_kind_name(enum site_kind kind);
 const char *site_kind_text(enum site_kind kind);
-/* The program said it about itself (sites_add_text): a piece of code, not a number of goroutines.
- */
+/* The program said it about itself (sites_add_text): a piece of
+ * code, not a number of goroutines. */
 static inline bool site_is_warning(const struct site *site)
 {
 	return site->kind == SITE_LOCKORDER || site->kind == SITE_PTHREAD;

@@ -217,8 +217,8 @@ static void forget_memory(struct process *p)
 	p->pagemap = p->mem = -1;
 }
 
-/* Its directory is of the process; these files are of the memory that it had when they were opened.
- */
+/* Its directory is of the process; these files are of the memory that
+ * it had when they were opened. */
 static void process_renew(struct target *t)
 {
 	struct process *p = (struct process *)t;

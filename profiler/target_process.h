@@ -131,8 +131,8 @@ bool process_written_unseen(int dir, const struct target_maps *maps);
 /* ---- target_process_room.c ---------------------------------------------------------------------
  */
 
-/* Bytes that the process may use more before a limit of its cgroups is reached; UINT64_MAX: none.
- */
+/* Bytes that the process may use more before a limit of its cgroups
+ * is reached; UINT64_MAX: none. */
 uint64_t process_memory_room(int dir);
 
 /* ---- target_process_text.c: files in /proc --------------------------------------------------- */

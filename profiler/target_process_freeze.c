@@ -115,8 +115,8 @@ static struct goro_error *read_child(struct frozen *f, struct target_read *v, si
 				    (off_t)(v[i].address + done));
 			done += got > 0 ? (size_t)got : 0;
 		}
-		/* Where there is no memory it is an error; the end of it all is that of the child.
-		 */
+		/* Where there is no memory it is an error; the end of it
+		 * all is that of the child. */
 		if (got == 0)
 			return goro_error_new(GORO_PARTIAL, "the copy of process %d was killed",
 					      f->target.pid);

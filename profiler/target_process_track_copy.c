@@ -25,8 +25,8 @@ int track_scan(const struct process_track *t, int pagemap, const struct page_run
 	};
 	int n = ioctl(pagemap, SCAN_PAGES, &s);
 
-	/* Not walk_end: that is where the kernel emptied a buffer of its own, which may be before.
-	 */
+	/* Not walk_end: that is where the kernel emptied a buffer of
+	 * its own, which may be before. */
 	*end = n < RUNS ? range->hi : v[n - 1].hi;
 	return n < 0 ? -1 : n;
 }

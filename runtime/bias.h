@@ -71,8 +71,8 @@ static inline void bias_end(struct p *pp)
 	atomic_store_explicit(&pp->inside, NULL, memory_order_release);
 }
 
-/* lock(), of one that may be biased. True: another P lost its bias by that, which is to be counted.
- */
+/* lock(), of one that may be biased. True: another P lost its bias by
+ * that, which is to be counted. */
 static inline bool bias_lock(uint32_t *l)
 {
 	uint32_t old;

@@ -95,8 +95,8 @@ static int answer(uintptr_t page, _Atomic uint64_t *entry)
 
 enum { AHEAD_MAX = 64, AHEAD_GAP = 2, REST_NS = 10 * 1000 * 1000 };
 
-/* False: it is none of this arena. One that is warm may be so by another walk, and is passed over.
- */
+/* False: it is none of this arena. One that is warm may be so by
+ * another walk, and is passed over. */
 static bool bring_ahead(struct arena *a, uintptr_t slot)
 {
 	_Atomic uint64_t *entry = cold_arena_at(slot) == a ? cold_entry_of(a, slot) : NULL;

@@ -36,8 +36,8 @@ static struct g *running_goroutine(void)
 	return mp && mp->curg != &mp->g0 ? mp->curg : NULL;
 }
 
-/* Whose own stack sp is on, and the address is in the guard below that: a goro_blocking() call's.
- */
+/* Whose own stack sp is on, and the address is in the guard below
+ * that: a goro_blocking() call's. */
 static struct g *worker_stack_hit(uintptr_t addr, uintptr_t sp)
 {
 	uint32_t n = __atomic_load_n(&goro_introspect.m_count, __ATOMIC_RELAXED);

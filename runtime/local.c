@@ -242,8 +242,8 @@ void goro_locals_destroy(struct g *gp)
 {
 	struct g_ext *ext = gp->ext;
 
-	/* Each leaves the list first: its destroy function may end in goro_exit(), and we be back.
-	 */
+	/* Each leaves the list first: its destroy function may end in
+	 * goro_exit(), and we be back. */
 	while (ext->locals) {
 		struct local *l = ext->locals, was = *l;
 

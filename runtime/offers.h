@@ -221,8 +221,8 @@ void goro_cold_first_page(uintptr_t hi);
 /* ---- panic.c, crash.c, report.c, traceback.c ---------------------------------------------------
  */
 
-/* A panic, or a goro_exit(), on its way through deferred functions; on the stack of who began it.
- */
+/* A panic, or a goro_exit(), on its way through deferred functions;
+ * on the stack of who began it. */
 struct panicking {
 	struct panicking *link; /* the one during which this one began */
 	bool recovered;

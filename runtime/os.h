@@ -106,8 +106,8 @@ struct os_event {
 int os_poll_create(void);
 int os_poll_add(int poll_fd, int fd, uint64_t data);
 void os_poll_remove(int poll_fd, int fd);
-/* Who sleeps in os_poll_wait() gets up, with an event of this data; or nobody does: no descriptor.
- */
+/* Who sleeps in os_poll_wait() gets up, with an event of this data;
+ * or nobody does: no descriptor. */
 #define OS_POLL_ROUSED UINT64_MAX
 void os_poll_rouse(int poll_fd);
 int os_poll_wait(int poll_fd, struct os_event *events, int max, int64_t timeout_ns);
@@ -144,8 +144,8 @@ int os_port(int fd);
 
 int os_gate_connect(const char *path);
 bool os_gate_ask(int fd, const char *line);
-/* A socket with an abstract name that the kernel finds; `name` gets it without the NUL before it.
- */
+/* A socket with an abstract name that the kernel finds; `name` gets
+ * it without the NUL before it. */
 int os_ear_open(char *name, size_t size);
 /* The next one who connects: root, or of our own user. -ETIMEDOUT: nobody came. */
 int os_ear_accept(int fd, int64_t timeout_ns);

@@ -29,8 +29,8 @@
 
 enum { EXIT_STATUS = 2, HANGS_MAX = 4 };
 
-/* How long a try may be silent; libdw may have much to read, malloc waits for its lock or does not.
- */
+/* How long a try may be silent; libdw may have much to read, malloc
+ * waits for its lock or does not. */
 #define TICK_NS	 (3 * GORO_SECOND)
 #define PROBE_NS (GORO_SECOND / 2)
 

@@ -26,8 +26,8 @@ struct g *goro_runq_take_of_many(struct p *pp, uint64_t top);
 struct g *goro_runq_steal(struct p *to, struct p *from, bool take_next);
 
 enum {
-	/* How long a goroutine and those that it starts may keep all others of the queue waiting.
-	 */
+	/* How long a goroutine and those that it starts may keep all
+	 * others of the queue waiting. */
 	BRANCH_NS = 1000 * 1000,
 	MANY = 10, /* wait: the owner looks ahead, and may fill its hand */
 };

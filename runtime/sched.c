@@ -14,8 +14,8 @@ static void stop_spinning(struct m *mp)
 	if (!mp->spinning)
 		return;
 	mp->spinning = false;
-	/* The last one that looked has found something: there may be more, so another shall look.
-	 */
+	/* The last one that looked has found something: there may be
+	 * more, so another shall look. */
 	if (atomic_fetch_sub(&sched.nspinning, 1) == 1)
 		goro_wake_worker();
 }

@@ -128,8 +128,8 @@ void goro_trim_candidate(struct g *gp, uint32_t seq, bool cold)
 		goro_trim_flush();
 }
 
-/* `trim_seen` is ours alone: the low bits of the park at which we saw it, and whether it is done.
- */
+/* `trim_seen` is ours alone: the low bits of the park at which we
+ * saw it, and whether it is done. */
 static void look_at(struct g *gp)
 {
 	uint32_t seq = __atomic_load_n(&gp->park_seq, __ATOMIC_ACQUIRE);

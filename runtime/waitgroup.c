@@ -16,8 +16,8 @@ static void wg_lock(goro_waitgroup *wg)
 		wg->undone_++;
 }
 
-/* What is mostly all there is to do, where it needs no lock: it is not zero yet, or nobody waits.
- */
+/* What is mostly all there is to do, where it needs no lock: it is
+ * not zero yet, or nobody waits. */
 static __always_inline bool add_inside(struct m *mp, goro_waitgroup *wg, int delta)
 {
 	int32_t count;

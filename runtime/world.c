@@ -94,8 +94,8 @@ static void start_world(struct m *mp)
 		lock_always(&sched.lock);
 		goro_start_m(pp, false, NULL);
 	}
-	/* One looks at what has come meanwhile, and sleeps until the next timer if it is nothing.
-	 */
+	/* One looks at what has come meanwhile, and sleeps until the
+	 * next timer if it is nothing. */
 	goro_wake_worker();
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* times.c - how long goroutines wait to run and run at a time: kept from look to look, and drawn.
- */
+/* times.c - how long goroutines wait to run and run at a time: kept
+ * from look to look, and drawn. */
 #include "times.h"
 #include "groups.h"
 #include "util.h"

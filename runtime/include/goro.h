@@ -441,8 +441,8 @@ GORO_API bool goro_timer_stop(goro_timer *t);
 /* Stop it and start it again; returns what stop would. */
 GORO_API bool goro_timer_reset(goro_timer *t, int64_t ns);
 
-/* Stop it and give its memory back. Nobody may wait on its channel any more (panics). NULL is fine.
- */
+/* Stop it and give its memory back. Nobody may wait on its channel
+ * any more (panics). NULL is fine. */
 GORO_API void goro_timer_free(goro_timer *t);
 
 /*
@@ -670,8 +670,8 @@ GORO_API goro_group *goro_group_new(goro_context *parent);
 /* The group's context, or the background. Borrowed: retain it to use it after goro_group_free(). */
 GORO_API goro_context *goro_group_context(const goro_group *g);
 
-/* At most n run at once; negative: no limit, as at first. 0 lets nobody in. Panics while any run.
- */
+/* At most n run at once; negative: no limit, as at first. 0 lets
+ * nobody in. Panics while any run. */
 GORO_API void goro_group_set_limit(goro_group *g, int n);
 
 /* Start fn(arg) in a goroutine of its own; waits while there are as many as the limit allows. */
@@ -763,8 +763,8 @@ GORO_API void *goro_pool_get(goro_pool *pool);
 /* NULL is ignored. */
 GORO_API void goro_pool_put(goro_pool *pool, void *object);
 
-/* Drop all that it has and give its memory back; it can be used again. Nobody may use it meanwhile.
- */
+/* Drop all that it has and give its memory back; it can be used
+ * again. Nobody may use it meanwhile. */
 GORO_API void goro_pool_clear(goro_pool *pool);
 
 /* ------------------------------------------------------------------------------------------------

@@ -96,8 +96,8 @@ static struct waited look_how_long(void)
 	return w;
 }
 
-/* Of this gap, what it did not wait for a processor. Of one that ended on another thread: unknown.
- */
+/* Of this gap, what it did not wait for a processor. Of one that
+ * ended on another thread: unknown. */
 static int64_t held_of(int64_t gap, struct waited *before)
 {
 	struct waited now = look_how_long();

@@ -64,8 +64,8 @@ static bool count_birth(const struct reader_birth *b, void *arg)
 	return ++*n < 100000;
 }
 
-/* What the fake lacks and a reader asks for on behalf of a proof: regions, and the latest fields.
- */
+/* What the fake lacks and a reader asks for on behalf of a proof:
+ * regions, and the latest fields. */
 static void make_newer(struct fake *f)
 {
 	const uint64_t regions = FAKE_BASE + 0x6000;

@@ -111,8 +111,8 @@ int main(void)
 		go(ping, c);
 		go(pong, c);
 	}
-	/* On a busy machine the storm may move to another thread: then that one gets a timer, too.
-	 */
+	/* On a busy machine the storm may move to another thread: then
+	 * that one gets a timer, too. */
 	for (int wanted = SAMPLES; goro_now() < end; wanted += SAMPLES) {
 		while (atomic_load(&samples) < wanted && goro_now() < end)
 			goro_yield();

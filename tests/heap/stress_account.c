@@ -158,8 +158,8 @@ static int check(void)
 		       (unsigned long)c->unknown);
 		failures++;
 	}
-	/* An account is open for a record, or for an object on its way, or closed and used again.
-	 */
+	/* An account is open for a record, or for an object on its
+	 * way, or closed and used again. */
 	if (c->account_count > 33 + RECORDS + SWAPS + 16 * THREADS) {
 		printf("FAIL: %u accounts\n", c->account_count);
 		failures++;

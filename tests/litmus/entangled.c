@@ -56,8 +56,8 @@ static void test_policy(void)
 	atomic_store(&p.spread, 1);
 	must(runq_worth_stealing(&p));
 
-	/* From here they are not: for 20 ms, while they come together, and then it is tried anew.
-	 */
+	/* From here they are not: for 20 ms, while they come together,
+	 * and then it is tried anew. */
 	must(tick(&p, now, 20, true));
 	must(!runq_worth_stealing(&p));
 	must(tick(&p, now + 19 * ms, 0, true));

@@ -63,8 +63,8 @@ static const struct goro_info *find(const struct goro_snapshot *snap, uint64_t i
 
 static bool same_name(const char *found, const char *called)
 {
-	/* "shape_plain(walk*)" is shape_plain, and so is "(anonymous namespace)::square::go(...)".
-	 */
+	/* "shape_plain(walk*)" is shape_plain, and so is "(anonymous
+	 * namespace)::square::go(...)". */
 	size_t len = strlen(called);
 	const char *at = found ? strstr(found, called) : NULL;
 

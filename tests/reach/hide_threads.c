@@ -75,8 +75,8 @@ static void by_key(void)
 	pthread_create(&t, NULL, key_thread, &global);
 }
 
-/* A handler that does not return, on a stack that malloc gave and of which only the kernel knows.
- */
+/* A handler that does not return, on a stack that malloc gave and of
+ * which only the kernel knows. */
 static void stays(int signal)
 {
 	void *volatile chan[16];

@@ -27,8 +27,8 @@ struct echo {
 void echo_accept(void *echo); /* goroutines, both of `wg` */
 void echo_client(void *echo);
 
-/* Goroutines: give back one byte after the other; wait for a byte until the descriptor is closed.
- */
+/* Goroutines: give back one byte after the other; wait for a byte
+ * until the descriptor is closed. */
 void echo_one(void *fd);
 struct waiter {
 	int fd;

@@ -132,8 +132,8 @@ static void who_sleeps_is_no_deadlock(void)
 	wait_here(b);
 }
 
-/* Main needs the worker that the other one blocks; then nobody has it, and yet it is no deadlock.
- */
+/* Main needs the worker that the other one blocks; then nobody has
+ * it, and yet it is no deadlock. */
 static void who_blocks_without_a_worker_is_no_deadlock(void)
 {
 	goro_chan *c = goro_chan_make(0, 0);

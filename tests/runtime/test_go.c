@@ -358,8 +358,8 @@ struct errno_test {
 	goro_waitgroup *wg;
 };
 
-/* Plain errno in one long function: goro.h sees to it that its address is not kept over a switch.
- */
+/* Plain errno in one long function: goro.h sees to it that its
+ * address is not kept over a switch. */
 static void keep_errno(void *arg)
 {
 	struct errno_test *test = arg;

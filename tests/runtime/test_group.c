@@ -142,8 +142,8 @@ static void try_to_free(void *group)
 	goro_group_free(group);
 }
 
-/* As soon as it does not panic nobody uses the group any more: what has its memory then is let be.
- */
+/* As soon as it does not panic nobody uses the group any more: what
+ * has its memory then is let be. */
 static void free_without_wait(void)
 {
 	for (int round = 0; round < 500; round++) {

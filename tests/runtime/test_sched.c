@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose turn it is: that nobody can hold the others back, in what order, and on how many workers.
- */
+/* Whose turn it is: that nobody can hold the others back, in what
+ * order, and on how many workers. */
 #include <stdatomic.h>
 #include <unistd.h>
 

@@ -102,8 +102,8 @@ static void quit_taken(void)
 	check_eventually(caught == SIGQUIT);
 }
 
-/* A fault that is no stack overflow kills as it would without us; AddressSanitizer has its own end.
- */
+/* A fault that is no stack overflow kills as it would without us;
+ * AddressSanitizer has its own end. */
 #ifdef __SANITIZE_ADDRESS__
 #define STATUS_OF_FAULT 1
 #else

@@ -159,8 +159,8 @@ static void exit_is_no_panic_body(void *unused)
 	goro_exit();
 }
 
-/* "Because Goexit is not a panic, any recover calls in those deferred functions will return nil."
- */
+/* "Because Goexit is not a panic, any recover calls in those
+ * deferred functions will return nil." */
 static void exit_is_no_panic(void)
 {
 	run_to_its_end(exit_is_no_panic_body);

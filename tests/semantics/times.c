@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Package time since Go 1.23: after Stop or Reset no earlier time is received, whoever is fastest.
- */
+/* Package time since Go 1.23: after Stop or Reset no earlier time is
+ * received, whoever is fastest. */
 #include <stdatomic.h>
 
 #include "check.h"

@@ -472,8 +472,8 @@ static struct goro_profile_node *node(const char *name, const char *where, uint6
 	return n;
 }
 
-/* A tenth of a second. 1,000 goroutines wait for sessions, ten for the cache, which calls itself.
- */
+/* A tenth of a second. 1,000 goroutines wait for sessions, ten for
+ * the cache, which calls itself. */
 struct goro_error *goro_scope_profile_part(struct goro_scope *scope,
 					   const struct goro_profile_options *o,
 					   struct goro_profile_part **ret)
