@@ -289,7 +289,8 @@ int main(int argc, char **argv)
 	go(gossip, gossips);
 	go(change, (void *)1);
 	go(change, (void *)2);
-	while (goro_now() < end)
+	/* Nobody says how soon gossip finds one who listens. */
+	while (goro_now() < end || !atomic_load(&told))
 		one_wave(waves++);
 	atomic_store(&over, true);
 	goro_waitgroup_wait(&changers);
@@ -297,7 +298,7 @@ int main(int argc, char **argv)
 		goro_sleep(GORO_MILLISECOND);
 	must(atomic_load(&sent) == atomic_load(&received));
 	must(atomic_load(&sent) == waves * PAIRS * (MESSAGES * (MESSAGES - 1L) / 2));
-	must(atomic_load(&told) == atomic_load(&heard) && atomic_load(&told) > 0);
+	must(atomic_load(&told) == atomic_load(&heard));
 	must(guarded == waves * LOCKERS * TURNS);
 	must(rguarded == waves * LOCKERS * ((TURNS + 3) / 4));
 	must(atomic_load(&slept) == waves * SLEEPERS);

@@ -140,7 +140,8 @@ static void client(void *arg)
 	int number = storm->next++;
 	uint64_t random = stress_seed((uint64_t)number);
 
-	while (goro_now() < storm->end)
+	/* On a busy machine the first may all come too late. */
+	while (goro_now() < storm->end || !storm->exchanged)
 		once(storm, &random, number);
 	goro_waitgroup_done(&storm->clients);
 }
@@ -161,7 +162,6 @@ int main(int argc, char **argv)
 	goro_waitgroup_wait(&storm.servers);
 	while (goro_count() > 1) /* the echoes, which see the end of a connection later than we */
 		goro_yield();
-	must(storm.exchanged > 0);
 	printf("%ld connections served, %ld cut by a deadline, %ld by a close\n",
 	       (long)storm.exchanged, (long)storm.late, (long)storm.cut);
 	return 0;
