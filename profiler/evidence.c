@@ -173,7 +173,9 @@ static void write_orphan(struct writer *w, const struct goro_finding *f)
 	fputs("\n", w->out);
 	g = &w->snap->g[s->cause];
 	write_waiter(w, g);
-	fputs(", and is LEAKED itself\n", w->out);
+	fputs(g->verdict == GORO_VERDICT_LEAKED ? ", and is LEAKED itself\n"
+						: ", which nothing can end\n",
+	      w->out);
 }
 
 static void write_bytes(FILE *out, uint64_t n)

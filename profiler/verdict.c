@@ -20,6 +20,15 @@ bool verdict_may_suspect(const struct goro_info *g)
 	       !(g->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 
+/*
+ * A main() that ends in select {} lets the others work until the process is killed: it is meant, as
+ * Go's profile of leaks has found, too (golang/go#78922). Who waits for it is LEAKED all the same.
+ */
+static bool is_parked_main(const struct goro_info *g)
+{
+	return g->flags & GORO_FLAG_MAIN && g->reason == GORO_REASON_SELECT_NONE;
+}
+
 /* How many of a crowd have the verdict of who stands for it. */
 static void count_accused(struct goro_snapshot *snap)
 {
@@ -53,7 +62,7 @@ void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,
 		g->verdict = GORO_VERDICT_OK;
 		g->proof = GORO_PROOF_NONE;
 		g->finding = UINT32_MAX;
-		if (g->flags & GORO_FLAG_SYSTEM)
+		if (g->flags & GORO_FLAG_SYSTEM || is_parked_main(g))
 			continue;
 		if (stuck[i].proof != GORO_PROOF_NONE) {
 			g->verdict = GORO_VERDICT_LEAKED;

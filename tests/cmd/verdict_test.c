@@ -297,6 +297,30 @@ static void evidence_of_never_and_of_its_followers(void **state)
 			"LEAKED itself\n");
 }
 
+/* It waits there until the process is killed, and is meant to. */
+static void main_in_an_empty_select_is_not_leaked(void **state)
+{
+	struct fake f = { 0 };
+	struct goro_snapshot *snap;
+	struct goro_verdicts *v;
+
+	(void)state;
+	fake_wait(&f, 1, GORO_REASON_SELECT_NONE, 0);
+	v = judge(&f, NULL, &snap);
+	assert_int_equal(v->n, 0);
+	assert_int_equal(snap->g[0].verdict, GORO_VERDICT_OK);
+	goro_verdicts_free(v);
+	goro_snapshot_free(snap);
+
+	fake_wait(&f, 3, GORO_REASON_MUTEX, A)->stack_id = 1;
+	fake_mutex(&f, A, 1);
+	expect_evidence(&f, 0,
+			"goroutine 3 waits in sync.Mutex.Lock at /src/prog.c:20 (right) for the "
+			"lock 0xa000, which goroutine 1 holds\n"
+			"goroutine 1 waits in select (no cases) at /src/prog.c:10 (left), which "
+			"nothing can end\n");
+}
+
 /* A ring too long to print, with a goroutine that closes a shorter one. */
 static void evidence_of_a_long_ring(void **state)
 {
@@ -332,6 +356,7 @@ int main(void)
 		cmocka_unit_test(cycles_of_one_shape_are_one_finding),
 		cmocka_unit_test(evidence_of_locks),
 		cmocka_unit_test(evidence_of_never_and_of_its_followers),
+		cmocka_unit_test(main_in_an_empty_select_is_not_leaked),
 		cmocka_unit_test(evidence_of_a_long_ring),
 	};
 
