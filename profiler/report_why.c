@@ -64,6 +64,8 @@ static const char *by_itself(const struct goro_info *g)
 	if (g->state != GORO_STATE_WAITING)
 		return "it is not blocked";
 	switch (g->wait_class) {
+	case GORO_CLASS_NEVER:
+		return "nothing that it waits for: it lets the others work until the process ends";
 	case GORO_CLASS_EXTERNAL:
 	case GORO_CLASS_NONE:
 		return "time or the kernel can end its wait";

@@ -240,7 +240,7 @@ static void dump_as_json(void **state)
 	expect(&f, dump_json,
 	       "{\"schema_version\":1,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
 	       "\"time_ns\":1700000000000000000,\"uptime_ns\":95000000000,\"rss\":3145728,"
-	       "\"reclaimed\":0,"
+	       "\"stopped\":false,\"reclaimed\":0,"
 	       "\"trust\":{\"cost_ns\":2000000,\"bytes_read\":4096,\"reread\":0,\"torn\":0,"
 	       "\"truncated\":0,\"lost\":0,\"bad_records\":0},\n"
 	       "\"goroutines\":[\n"

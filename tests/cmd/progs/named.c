@@ -4,14 +4,18 @@
  */
 #include "goro.h"
 
-static void wait_for_work(void *queue)
+static goro_chan *queue; /* not of main: that only sleeps, and uses nothing any more */
+
+static void wait_for_work(void *unused)
 {
+	(void)unused;
 	goro_set_label("request", "12");
 	goro_chan_recv(queue, NULL); /* WAIT */
 }
 
-static void hostile(void *queue)
+static void hostile(void *unused)
 {
+	(void)unused;
 	goro_set_name("]:\n\x1b[31m\"");
 	goro_set_label("customer", "<[a]>\xff");
 	goro_chan_recv(queue, NULL);
@@ -19,11 +23,10 @@ static void hostile(void *queue)
 
 int main(void)
 {
-	goro_chan *queue = goro_chan_make(0, 0);
-
+	queue = goro_chan_make(0, 0);
 	goro_set_label("customer", "acme");
-	goro_go_with(&(struct goro_options){ .name = "parser" }, wait_for_work, queue);
-	goro_go(hostile, queue);
+	goro_go_with(&(struct goro_options){ .name = "parser" }, wait_for_work, NULL);
+	goro_go(hostile, NULL);
 	goro_sleep(1000 * GORO_SECOND);
 	return 0;
 }
