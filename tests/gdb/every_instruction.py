@@ -4,10 +4,12 @@ complete: from the switch through whoever asked for it to where that stack begin
 instruction must have been seen. With GDB_REMOTE and GDB_SYSROOT in the environment the program waits
 there, in an emulator."""
 import os
+import re
 
 import gdb
 
 ENDS = ("goro_entry", "main")  # `main` has callers in the C library, which are not ours to judge
+FILLING = re.compile(r"((data16|cs) +)*nop|xchg +%ax,%ax")  # the first of GNU's, both of clang's
 
 
 def stack():
@@ -22,10 +24,10 @@ def stack():
 
 
 def instructions(start, end):
-    """Where they are, without what only fills up to the next function."""
+    """Where they are, without what an assembler fills up with to the next function."""
     architecture = gdb.newest_frame().architecture()
     return [line["addr"] for line in architecture.disassemble(start, end - 1)
-            if "nop" not in line["asm"] and "cs " not in line["asm"]]
+            if not FILLING.match(line["asm"])]
 
 
 def switch_range():

@@ -7,18 +7,22 @@ export GORO_MAXPROCS=1 LC_ALL=C
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# gdb 13 now and then misses a thread's beginning or end and gives up on itself ("internal-error:
-# wait returned unexpected status") or on its script ("Cannot find user-level thread for LWP").
-# Nothing of ours is in that, so the session is held again.
+# gdb 13 now and then misses a thread's beginning or end, and gives up on itself or on its script, or
+# waits for that thread for ever: sysmon starts a worker while main, which stood in a breakpoint for
+# long, ends the program. Nothing of ours is in that, so the session is held again.
+gdb_lost='internal-error: wait returned unexpected status|Cannot find user-level thread for LWP'
+gdb_lost+='|No unwaited-for children left'
+
 gdb() {
-	local session
+	local session status
 	for session in 1 2 3 4 5; do
-		(cd "$scratch" && exec "$GDB" -nx -batch -ex 'set debuginfod enabled off' \
-			-ex 'set width 0' "$@") </dev/null >"$scratch/out" 2>&1
-		! grep -qE 'internal-error: wait returned unexpected status|Cannot find user-level thread for LWP' \
-			"$scratch/out" || continue
-		return
+		(cd "$scratch" && exec timeout -s KILL 20 "$GDB" -nx -batch \
+			-ex 'set debuginfod enabled off' -ex 'set width 0' "$@") \
+			</dev/null >"$scratch/out" 2>&1
+		status=$?
+		[ $status != 137 ] && ! grep -qE "$gdb_lost" "$scratch/out" && break
 	done
+	return $status
 }
 
 fail() {
