@@ -655,7 +655,8 @@ recorder_gives_way() {
 	mine=$(nice)
 	[ "$mine" -le 10 ] || skip "this runs at a nice value of $mine itself"
 	start grow
-	"$GORO" record "$pid" -o "$scratch/r" --interval 1h 2>/dev/null &
+	eventually goroutines_reach 2
+	"$GORO" record "$pid" -o "$scratch/r" --interval 1h 2>"$err" &
 	started+=($!)
 	eventually gives_way $!
 }
