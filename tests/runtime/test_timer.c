@@ -218,7 +218,10 @@ static goro_waitgroup all_fire;
 
 static void log_fired(void *arg)
 {
-	log_of_fired[nlogged++] = *(int *)arg;
+	/* Two may run at once: sysmon takes the P of one that the machine lets wait. */
+	int i = __atomic_fetch_add(&nlogged, 1, __ATOMIC_RELAXED);
+
+	log_of_fired[i] = *(int *)arg;
 	goro_waitgroup_done(&all_fire);
 }
 
