@@ -273,14 +273,14 @@ static bool add_edge(const struct g *gp, const struct order_locks *locks,
 	return found;
 }
 
-noinline void goro_order_lock(uint32_t number, bool reads, bool try, int frames)
+void goro_order_lock(uint32_t number, bool reads, bool try)
 {
 	struct m *mp = getm();
 	struct g *gp = mp->curg;
 	struct order_locks *locks = locks_of(gp);
 	struct order_held now = { .number = number, .reads = reads };
 
-	goro_stack_take(&now.at, frames + 1);
+	goro_stack_take(&now.at);
 	for (uint32_t i = 0; !try && i < locks->n; i++) {
 		struct order_cycle *c;
 

@@ -41,10 +41,9 @@ struct order_cycle {
 
 /*
  * Called by locks when goro_lockorder is on, by the goroutine that asks for one, between leave()
- * and enter(). `number` is the lock's, from goro_order_number(). try: it does not wait. frames: so
- * many functions of the runtime, this one included, are above the program's.
+ * and enter(). `number` is the lock's, from goro_order_number(). try: it does not wait.
  */
-void goro_order_lock(uint32_t number, bool reads, bool try, int frames);
+void goro_order_lock(uint32_t number, bool reads, bool try);
 void goro_order_unlock(struct g *gp, uint32_t number);
 
 /* A number for a lock that has none, from 1; 0 when there are too many. */

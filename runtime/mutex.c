@@ -45,7 +45,7 @@ static noinline struct m *goro_mutex_order(struct m *mp, goro_mutex *mu, bool tr
 	number = mu->flags_ >> MUTEX_NUMBER;
 	unlock(&mu->lock_);
 	leave(mp);
-	goro_order_lock(number, false, try, try ? 3 : 5);
+	goro_order_lock(number, false, try);
 	mp = enter();
 	mutex_spin_lock(mu);
 	return mp;

@@ -258,7 +258,7 @@ static void look_at_locks(struct m *mp, struct g *gp)
 		if (!w)
 			return;
 		if (!here.n)
-			goro_stack_take(&here, 0);
+			goro_stack_take(&here);
 		w->here = here;
 		w->reason = GORO_STATUS_REASON(mp->post_state);
 		enqueue(w);

@@ -87,7 +87,7 @@ static noinline struct m *goro_rw_order(struct m *mp, goro_rwmutex *rw, bool rea
 	number = rw->number_;
 	unlock(&rw->lock_);
 	leave(mp);
-	goro_order_lock(number, reads, try, 3);
+	goro_order_lock(number, reads, try);
 	mp = enter();
 	lock(&rw->lock_);
 	return mp;

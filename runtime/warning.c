@@ -32,15 +32,17 @@ static void keep(struct call_stack *at, void *const *pc, int n)
 	}
 }
 
-noinline void goro_stack_take(struct call_stack *at, int frames)
+void goro_stack_take(struct call_stack *at)
 {
 	void *pc[STACK_FRAMES + FRAMES_ABOVE];
-	int n = QUIETLY(unw_backtrace(pc, STACK_FRAMES + FRAMES_ABOVE));
+	int n = QUIETLY(unw_backtrace(pc, STACK_FRAMES + FRAMES_ABOVE)), own = 0;
 
-	keep(at, pc + frames, n - frames);
+	while (own < n && goro_is_ours((uintptr_t)pc[own]))
+		own++;
+	keep(at, pc + own, n - own);
 }
 
-noinline void goro_stack_take_from(struct call_stack *at, uintptr_t pc)
+void goro_stack_take_from(struct call_stack *at, uintptr_t pc)
 {
 	void *all[STACK_FRAMES + FRAMES_ABOVE];
 	int n = QUIETLY(unw_backtrace(all, STACK_FRAMES + FRAMES_ABOVE));

@@ -17,8 +17,8 @@ struct call_stack {
 	uintptr_t pc[STACK_FRAMES];
 };
 
-/* The caller's own stack, without so many functions of the runtime, this one included. */
-void goro_stack_take(struct call_stack *at, int frames);
+/* The calling thread's stack, from the function that called the runtime. */
+void goro_stack_take(struct call_stack *at);
 /* The same from where `pc` is the return address of a call. */
 void goro_stack_take_from(struct call_stack *at, uintptr_t pc);
 
