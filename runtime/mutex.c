@@ -125,30 +125,39 @@ static inline bool wakes_nobody(const goro_mutex *mu)
 	return (mu->flags_ & (MUTEX_WOKEN | MUTEX_STARVING)) == MUTEX_WOKEN && !goro_lockorder;
 }
 
-/* What is mostly all there is to do, where it needs no lock: see bias.h. */
+/*
+ * What is mostly all there is to do, where it needs no lock: see bias.h. (A single P has nobody to
+ * say to that it is inside.)
+ */
 static __always_inline bool lock_inside(struct m *mp, goro_mutex *mu)
 {
-	bool free;
+	bool solo = sched.solo, free;
 
-	if (!bias_begin(mp->p, &mu->lock_))
+	if (!solo && !bias_begin(mp->p, &mu->lock_))
 		return false;
 	free = is_free(mu);
-	if (free)
+	if (free) {
 		mu->owner_ = mp->curg->id;
-	bias_end(mp->p);
+		mp->curg->held_locks++;
+	}
+	if (!solo)
+		bias_end(mp->p);
 	return free;
 }
 
 static __always_inline bool unlock_inside(struct m *mp, goro_mutex *mu)
 {
-	bool ours;
+	bool solo = sched.solo, ours;
 
-	if (!bias_begin(mp->p, &mu->lock_))
+	if (!solo && !bias_begin(mp->p, &mu->lock_))
 		return false;
 	ours = likely(mu->owner_ == mp->curg->id) && wakes_nobody(mu);
-	if (ours)
+	if (ours) {
 		mu->owner_ = 0;
-	bias_end(mp->p);
+		mp->curg->held_locks--;
+	}
+	if (!solo)
+		bias_end(mp->p);
 	return ours;
 }
 
@@ -158,25 +167,40 @@ static noinline struct m *goro_mutex_lock_it(struct m *mp, goro_mutex *mu, enum 
 	if (is_free(mu)) {
 		mu->owner_ = mp->curg->id;
 		unlock(&mu->lock_);
-		return mp;
+	} else {
+		mp = mutex_lock_slow(mp, mu, reason);
 	}
-	mp->curg->held_locks--;
-	mp = mutex_lock_slow(mp, mu, reason);
 	mp->curg->held_locks++;
 	return mp;
 }
 
 static __always_inline struct m *mutex_lock(struct m *mp, goro_mutex *mu, enum goro_reason reason)
 {
-	mp->curg->held_locks++;
 	if (lock_inside(mp, mu))
 		return mp;
 	return goro_mutex_lock_it(mp, mu, reason);
 }
 
-void goro_mutex_lock(goro_mutex *mu)
+static noinline void goro_park_lock(struct m *mp, goro_mutex *mu)
+{
+	leave(goro_mutex_lock_it(mp, mu, GORO_REASON_MUTEX));
+}
+
+static noinline void goro_mutex_lock_anew(goro_mutex *mu)
 {
 	leave(mutex_lock(enter(), mu, GORO_REASON_MUTEX));
+}
+
+void goro_mutex_lock(goro_mutex *mu)
+{
+	struct m *mp = enter_quickly();
+
+	if (unlikely(!mp))
+		goro_mutex_lock_anew(mu);
+	else if (lock_inside(mp, mu))
+		leave(mp);
+	else
+		goro_park_lock(mp, mu);
 }
 
 bool goro_mutex_try_lock(goro_mutex *mu)
@@ -185,7 +209,6 @@ bool goro_mutex_try_lock(goro_mutex *mu)
 	bool got;
 
 	if (lock_inside(mp, mu)) {
-		mp->curg->held_locks++;
 		leave(mp);
 		return true;
 	}
@@ -265,18 +288,34 @@ static noinline void goro_mutex_unlock_it(struct m *mp, goro_mutex *mu)
 
 static __always_inline void mutex_unlock(struct m *mp, goro_mutex *mu)
 {
-	if (unlock_inside(mp, mu))
-		mp->curg->held_locks--;
-	else
+	if (!unlock_inside(mp, mu))
 		goro_mutex_unlock_it(mp, mu);
 }
 
-void goro_mutex_unlock(goro_mutex *mu)
+static noinline void goro_unlock_waited(struct m *mp, goro_mutex *mu)
+{
+	goro_mutex_unlock_it(mp, mu);
+	leave(mp);
+}
+
+static noinline void goro_mutex_unlock_anew(goro_mutex *mu)
 {
 	struct m *mp = enter();
 
 	mutex_unlock(mp, mu);
 	leave(mp);
+}
+
+void goro_mutex_unlock(goro_mutex *mu)
+{
+	struct m *mp = enter_quickly();
+
+	if (unlikely(!mp))
+		goro_mutex_unlock_anew(mu);
+	else if (unlock_inside(mp, mu))
+		leave(mp);
+	else
+		goro_unlock_waited(mp, mu);
 }
 
 struct m *goro_mutex_lock_for(struct m *mp, goro_mutex *mu, enum goro_reason reason)

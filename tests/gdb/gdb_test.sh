@@ -50,7 +50,7 @@ listed=('^ +1  \[running\]  '
 second=('^goroutine 2 \[chan receive\]:$' '^#[0-9]+ .* goro_(chan|park)_recv ' ' receive_at_depth '
 	' receive_at_depth ' ' receive_at_depth ' ' receive_at_depth ' ' receiver ' ' goro_main '
 	' goro_entry ')
-rest=('^goroutine 3 \[sync\.Mutex\.Lock\]:$' ' goro_mutex_lock ' ' locker ' ' goro_entry '
+rest=('^goroutine 3 \[sync\.Mutex\.Lock\]:$' ' goro_(mutex|park)_lock ' ' locker ' ' goro_entry '
 	'^goroutine 4 \[sync\.WaitGroup\.Wait\]:$' ' goro_waitgroup_wait ' ' waiter ' ' goro_entry '
 	'^goroutine 5 \[new\]:$' '^  has not run yet$')
 
