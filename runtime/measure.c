@@ -93,6 +93,8 @@ struct g *goro_turn(struct p *pp, const struct g *parent)
 {
 	bool elsewhere = take_turn(pp);
 
+	if (on_signal_stack(getm()))
+		goro_wait_in_a_handler();
 	if (unlikely(sched.pthreads)) {
 		pp->until_turn = 1;
 		goro_pthread_look(pp);

@@ -328,18 +328,19 @@ void os_thread_signal_stack(struct m *mp, bool only_if_none)
 	if (!mp->signal_stack)
 		mp->signal_stack = os_reserve(size);
 	ss.ss_sp = mp->signal_stack;
-	mp->signal_stack_set = false;
+	mp->signal_stack_size = 0;
 	if (!ss.ss_sp || sigaltstack(NULL, &mp->signal_stack_before))
 		return;
 	if (only_if_none && !(mp->signal_stack_before.ss_flags & SS_DISABLE))
 		return;
-	mp->signal_stack_set = !sigaltstack(&ss, NULL);
+	if (!sigaltstack(&ss, NULL))
+		mp->signal_stack_size = size;
 }
 
 /* (AddressSanitizer unmaps at a thread's end what it finds set.) */
 void os_thread_signal_stack_end(struct m *mp)
 {
-	if (mp->signal_stack_set)
+	if (mp->signal_stack_size)
 		sigaltstack(&mp->signal_stack_before, NULL);
 }
 

@@ -305,13 +305,13 @@ struct m {
 	int64_t sleep_until;	/* INT64_MAX, or we are the time keeper */
 	struct g g0;		/* the thread's own stack: runs the scheduler */
 	void *signal_stack;
+	size_t signal_stack_size;    /* 0: it is not in use */
 	stack_t signal_stack_before; /* what the thread had when it came to us */
 	struct g *locked_g;	     /* runs no other; see locked.c */
 	bool stopped; /* sched.lock: waits for a P, for locked_g; whoever has one wakes it */
 	bool ending;  /* locked_g has ended, and the thread with it */
 	_Atomic bool foreign; /* the thread is the program's; see foreign.c */
 	void *own_stack;      /* g0's then, kept with the record */
-	bool signal_stack_set;
 } __attribute__((aligned(2 * CACHE_LINE)));
 
 /* What lies above a goroutine's outermost frame, for observers: the contract's entry_owner. */
@@ -390,6 +390,7 @@ static inline uint64_t coarse_now(void)
 
 struct m *goro_enter_slow(void);
 void goro_enter_twice(void) __attribute__((noreturn, cold));
+void goro_wait_in_a_handler(void) __attribute__((noreturn, cold));
 struct m *goro_regain_p(struct m *mp);
 
 /*

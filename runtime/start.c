@@ -160,6 +160,14 @@ struct m *goro_enter_slow(void)
 	return mp;
 }
 
+/* Seen when nothing else can run, or at every P_TURN-th switch: it costs nothing there. */
+void goro_wait_in_a_handler(void)
+{
+	goro_throw("a signal handler waits on the signal stack, which the next signal writes over; "
+		   "let the handler write to a pipe, or use signalfd(), and have a goroutine read "
+		   "it");
+}
+
 /* We interrupted ourselves in the midst of anything. */
 void goro_enter_twice(void)
 {

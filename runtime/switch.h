@@ -161,6 +161,14 @@ static __always_inline struct g *pick(struct p *pp, const struct g *parent)
 	return record_picked(pp, runq_get_for(pp, parent));
 }
 
+/* Where a handler with SA_ONSTACK runs. The next signal would write over what waits there. */
+static __always_inline bool on_signal_stack(const struct m *mp)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	return unlikely(here - (uintptr_t)mp->signal_stack < mp->signal_stack_size);
+}
+
 /*
  * A stack that was never used takes the kernel two microseconds. Who parks has the lock of what it
  * waits for until the switch is made, so with one it goes by way of g0, which gives up the lock
@@ -171,8 +179,11 @@ static __always_inline struct g *pick_or_g0(struct m *mp, const struct g *gp, bo
 {
 	struct g *next = pick(mp->p, gp);
 
-	if (!next)
+	if (!next) {
+		if (on_signal_stack(mp))
+			goro_wait_in_a_handler();
 		return &mp->g0;
+	}
 	if (unlikely(!next->sp) && locks && !mp->p->stacks.n && !sched.solo) {
 		mp->next_g = next;
 		return &mp->g0;

@@ -280,11 +280,60 @@ static void in_a_handler(void)
 	}
 }
 
+static void waits(int signo)
+{
+	(void)signo;
+	goro_sleep(GORO_SECOND);
+}
+
+static void raise_on_signal_stack(void)
+{
+	struct sigaction sa = { .sa_handler = waits, .sa_flags = SA_ONSTACK | SA_NODEFER };
+
+	check(!sigaction(SIGUSR1, &sa, NULL));
+	raise(SIGUSR1);
+}
+
+static void waits_in_a_handler(void)
+{
+	goro_sleep(GORO_MILLISECOND);
+	raise_on_signal_stack();
+}
+
+static void yields(void *end)
+{
+	while (!__atomic_load_n((int *)end, __ATOMIC_RELAXED))
+		goro_yield();
+}
+
+static void raises(void *unused)
+{
+	(void)unused;
+	raise_on_signal_stack();
+}
+
+/* Where others can run it is seen a little later. */
+static void waits_in_handlers_beside_others(void)
+{
+	int end = 0;
+
+	go(yields, &end);
+	for (int i = 0; i < 1000; i++) {
+		go(raises, NULL);
+		goro_yield();
+	}
+}
+
 #define CASE(f)	     .name = #f, .run = f
 #define SAYS(...)    .status = 2, .says = { __VA_ARGS__ }
 #define DIES(text)   SAYS("^fatal error: " text "$")
 #define PANICS(text) SAYS("^panic: " text "$")
-#define NO_CONTEXT   PANICS("nil context; goro_background\\(\\) is the one that never ends")
+#define WAITS_IN_A_HANDLER                                                                      \
+	SAYS("^fatal error: a signal handler waits on the signal stack, which the next signal " \
+	     "writes over; let the handler write to a pipe, or use signalfd\\(\\), and have a " \
+	     "goroutine read it$",                                                              \
+	     "^waits\\(")
+#define NO_CONTEXT PANICS("nil context; goro_background\\(\\) is the one that never ends")
 
 static const struct check_case cases[] = {
 	{ CASE(go_nothing), DIES("go of nil func value") },
@@ -319,6 +368,8 @@ static const struct check_case cases[] = {
 	       "call; let the handler write to a pipe, or use signalfd\\(\\), and have a "
 	       "goroutine read it$",
 	       "^on_alarm\\(") },
+	{ CASE(waits_in_a_handler), WAITS_IN_A_HANDLER },
+	{ CASE(waits_in_handlers_beside_others), WAITS_IN_A_HANDLER },
 };
 
 int main(int argc, char **argv)
