@@ -373,9 +373,13 @@ static void wait_for_signals(void *arg)
 		_exit(128 + (int)info.ssi_signo);
 }
 
-static void stop_listening(void *arg)
+/*
+ * Whoever accepts gets to know, now or when it comes to it. Closed by somebody else the descriptor
+ * could be another's by then.
+ */
+static void stop_accepting(void *arg)
 {
-	goro_close(*(int *)arg);
+	goro_set_deadline(*(int *)arg, goro_now(), GORO_SAME_DEADLINE);
 }
 
 static int run(int port)
@@ -390,10 +394,10 @@ static int run(int port)
 		return 1;
 	}
 	go(wait_for_signals, ctx);
-	at_the_end = goro_context_after_func(ctx, stop_listening, &listener);
+	at_the_end = goro_context_after_func(ctx, stop_accepting, &listener);
 	printf("%d\n", goro_port(listener));
 	fflush(stdout);
-	while ((fd = goro_accept(listener)) != -ECANCELED) {
+	while ((fd = goro_accept(listener)) != -ETIMEDOUT) {
 		if (fd >= 0) {
 			welcome(fd, ctx);
 			continue;
@@ -401,6 +405,7 @@ static int run(int port)
 		fprintf(stderr, "http_hello: cannot accept: %s\n", strerror(-fd));
 		goro_sleep(100 * GORO_MILLISECOND); /* some descriptors will be free again */
 	}
+	goro_close(listener);
 	goro_waitgroup_wait(&connections);
 	goro_context_after_stop(at_the_end);
 	puts("goodbye");

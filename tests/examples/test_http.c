@@ -258,6 +258,38 @@ static void stops(void)
 	check(read(server_out, text, sizeof(text) - 1) > 0 && !strcmp(text, "goodbye\n"));
 }
 
+/* Those who come while it stops: whoever accepts is then in the midst of anything. */
+static void stops_beside_visitors(void)
+{
+	enum { ROUNDS = 10, VISITORS = 4 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t visitors[VISITORS];
+		char text[32] = "";
+		int fd;
+
+		if (round)
+			start("60");
+		for (int i = 0; i < VISITORS; i++) {
+			visitors[i] = fork();
+			check(visitors[i] >= 0);
+			while (!visitors[i]) {
+				fd = dial();
+				if (fd < 0)
+					_exit(0);
+				close(fd);
+			}
+		}
+		usleep(20000);
+		check(kill(pid, SIGTERM) == 0);
+		check_eq(status_of_server(), 0);
+		check(read(server_out, text, sizeof(text) - 1) > 0 && !strcmp(text, "goodbye\n"));
+		close(server_out);
+		for (int i = 0; i < VISITORS; i++)
+			check(waitpid(visitors[i], NULL, 0) == visitors[i]);
+	}
+}
+
 static void curl_prints(const char *options, const char *path, const char *wanted)
 {
 	char command[512];
@@ -306,6 +338,7 @@ int main(int argc, char **argv)
 		{ "refused", "60", refused },
 		{ "slow", "1", slow },
 		{ "stops", "60", stops },
+		{ "stops_beside_visitors", "60", stops_beside_visitors },
 		{ "by_curl", "60", by_curl },
 	};
 	char text[16];
