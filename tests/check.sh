@@ -81,6 +81,7 @@ eventually() {
 
 # start_program COMMAND.. - in the background; its output goes to $scratch/program.
 start_program() {
+	: >"$scratch/program" # now, or what the last one said is taken for this one's word
 	"$@" >"$scratch/program" 2>&1 &
 	pid=$!
 	started+=("$pid")
