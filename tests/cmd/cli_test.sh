@@ -137,6 +137,7 @@ not_a_goro_program() {
 	sleep 600 &
 	pid=$!
 	started+=("$pid")
+	eventually grep -q sleep "/proc/$pid/comm" # no more this shell's copy
 	run 5 "$GORO" dump "$pid"
 	same "$(wc -l <"$err")" 1
 	matches "$err" "^goro: dump: process $pid \(sleep\) has no goro runtime"
