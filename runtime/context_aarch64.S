@@ -131,6 +131,59 @@ goro_call_\name:
 	watched_call once
 	watched_call flight
 
+/*
+ * Stacks without what those who used them before have left there: see context_x86_64.S.
+ */
+	.macro	wipe_block		/* 256 bytes below x0, which goes down there */
+	.rept	16
+	stp	xzr, xzr, [x0, #-16]!
+	.endr
+	.endm
+
+	.p2align 4
+	.globl	goro_wipe_start
+	.hidden	goro_wipe_start
+	.type	goro_wipe_start, %function
+goro_wipe_start:
+	.cfi_startproc
+	hint	#34		/* bti c */
+	mov	x0, sp
+	wipe_block
+.Lwas_here:
+	ldur	x1, [x0, #-8]
+	ldur	x2, [x0, #-72]
+	ldur	x3, [x0, #-136]
+	ldur	x4, [x0, #-200]
+	orr	x1, x1, x2
+	orr	x3, x3, x4
+	orr	x1, x1, x3
+	cbnz	x1, .Lgo_down
+	ret
+.Lgo_down:
+	wipe_block
+	tst	x0, #3840	/* a whole block in this page */
+	b.ne	.Lwas_here
+	ret
+	.cfi_endproc
+	.size	goro_wipe_start, . - goro_wipe_start
+
+	.p2align 4
+	.globl	goro_wipe
+	.hidden	goro_wipe
+	.type	goro_wipe, %function
+goro_wipe:
+	.cfi_startproc
+	hint	#34		/* bti c */
+	mov	x1, sp
+	sub	x2, sp, x0
+.Lwipe:
+	stp	xzr, xzr, [x1, #-16]!
+	cmp	x1, x2
+	b.hi	.Lwipe
+	ret
+	.cfi_endproc
+	.size	goro_wipe, . - goro_wipe
+
 	/* This object may be linked into a program that enforces BTI: GNU_PROPERTY_AARCH64_FEATURE_1. */
 	.section .note.gnu.property, "a", %note
 	.p2align 3

@@ -9,6 +9,7 @@
 #define GORO_CONTEXT_AARCH64_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -110,6 +111,13 @@ static inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp)
 
 	goro_context_switch(save_sp, load_sp);
 }
+
+/*
+ * Zeros on this stack below the caller's frame: `size` bytes, a multiple of 16; or down to where
+ * the stack's last owner has been. See context_x86_64.S.
+ */
+extern void goro_wipe(size_t size) __attribute__((visibility("hidden")));
+extern void goro_wipe_start(void) __attribute__((visibility("hidden")));
 
 /* fn(mp, a, b), which parks, in the last line of an API function. */
 static inline bool goro_wait(struct m *mp, void *a, void *b, bool (*fn)(struct m *, void *, void *))

@@ -188,6 +188,82 @@ goro_wait:
 	.size	goro_wait, . - goro_wait
 
 /*
+ * Stacks without what those who used them before have left there. A frame is seldom written whole
+ * (what aligns it, variables that are set later), and an observer that searches for pointers must
+ * take all of it for alive: what an earlier frame left in one that stays for long would keep alive
+ * what nobody has any more. In C the frame of who wipes would have such gaps itself.
+ *
+ * goro_wipe_start(): below the caller's frame, where the frames of a goroutine that starts will be;
+ * as much as one that waits has, and then on down to where the stack's last owner has been, but not
+ * into a page that may never have been touched. Somebody has been in a block if one of four words of
+ * its 32 is not zero: this is in the way of each that starts. Valgrind takes all of that for
+ * mistakes.
+ *
+ * Rejected: to wipe when a goroutine ends (how deep it went would have to be found as well, and many
+ * stacks are never used again); as much each time as a select or a connect needs, which is kilobytes.
+ */
+	.macro	wipe_block below	/* 256 bytes */
+	.set	at, 16
+	.rept	16
+	movaps	%xmm0, -at(\below)
+	.set	at, at + 16
+	.endr
+	.endm
+
+	.p2align 4
+	.globl	goro_wipe_start
+	.hidden	goro_wipe_start
+	.type	goro_wipe_start, @function
+goro_wipe_start:
+	.cfi_startproc
+	xorl	%eax, %eax
+	pxor	%xmm0, %xmm0
+	movq	%rax, -8(%rsp)
+	leaq	-8(%rsp), %rdi
+	wipe_block %rdi
+	subq	$256, %rdi
+.Lwas_here:
+	movq	-8(%rdi), %rax
+	orq	-72(%rdi), %rax
+	orq	-136(%rdi), %rax
+	orq	-200(%rdi), %rax
+	jnz	.Lgo_down
+	ret
+.Lgo_down:
+	wipe_block %rdi
+	subq	$256, %rdi
+	testl	$3840, %edi	/* a whole block in this page */
+	jnz	.Lwas_here
+	ret
+	.cfi_endproc
+	.size	goro_wipe_start, . - goro_wipe_start
+
+/* goro_wipe(size_t size [rdi], in bytes, a multiple of 16): below the caller's frame. */
+	.p2align 4
+	.globl	goro_wipe
+	.hidden	goro_wipe
+	.type	goro_wipe, @function
+goro_wipe:
+	.cfi_startproc
+	pushq	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset %rbp, 0
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	subq	%rdi, %rsp
+	movq	%rdi, %rcx
+	shrq	$3, %rcx
+	movq	%rsp, %rdi
+	xorl	%eax, %eax
+	rep stosq
+	leave
+	.cfi_def_cfa %rsp, 8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size	goro_wipe, . - goro_wipe
+
+/*
  * The calling thread's m. Defined here, since getm() reads it in an asm that no compiler sees
  * through: one that optimises the whole program would find that nobody reads it.
  */

@@ -8,6 +8,7 @@
 #define GORO_CONTEXT_X86_64_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -128,6 +129,13 @@ static __always_inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp
 #endif
 			   "memory", "cc");
 }
+
+/*
+ * Zeros on this stack below the caller's frame: `size` bytes, a multiple of 16; or down to where
+ * the stack's last owner has been. See context_x86_64.S.
+ */
+extern void goro_wipe(size_t size) __attribute__((visibility("hidden")));
+extern void goro_wipe_start(void) __attribute__((visibility("hidden")));
 
 /*
  * fn(mp, a, b), which parks, in the last line of an API function: see goro_wait in the .S file.

@@ -71,7 +71,7 @@ static void gate_at_exit(int status, void *unused)
 		return;
 	opaque = mp && mp->curg && goro_exit_frames(&lo, &hi) &&
 		 !goro_region_add((void *)lo, hi - lo, GORO_REGION_OPAQUE);
-	os_wipe_below();
+	wipe_below();
 	gate("exit", status);
 	if (opaque)
 		goro_region_remove((void *)lo, hi - lo, GORO_REGION_OPAQUE);

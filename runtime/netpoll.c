@@ -155,7 +155,7 @@ struct g_chain goro_netpoll(int64_t timeout_ns)
 	int n;
 
 	/* While we sleep in here nothing shall lie in it that was on this stack before: see
-	 * os_wipe_below(). */
+	 * wipe_below(). */
 	if (timeout_ns)
 		memset(events, 0, sizeof(events));
 	n = os_poll_wait(atomic_load(&poll_fd), events, EVENTS_MAX, timeout_ns);
@@ -497,6 +497,7 @@ int goro_side_wait(struct poll_desc *pd, int fd, enum poll_side_id id)
 		err = desc_register(pd, fd);
 	if (err)
 		return err;
+	wipe_below();
 	mp = enter();
 	mp = block(mp, &pd->side[id].word, pd, id);
 	leave(mp);

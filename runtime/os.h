@@ -60,7 +60,6 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
 /* only_if_none: the program may have set one for this thread */
 void os_thread_signal_stack(struct m *mp, bool only_if_none);
 void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */
-void os_wipe_below(void); /* the stack, where calls that are over left something */
 void os_sleep(int64_t ns);
 int64_t os_now(void);	     /* CLOCK_MONOTONIC */
 int64_t os_thread_now(void); /* what this thread has had of a processor */

@@ -27,24 +27,11 @@
 /* ---- threads -----------------------------------------------------------------------------------
  */
 
-/*
- * A thread that is about to sleep for long leaves nothing below its stack pointer. An observer that
- * searches for pointers must take the red zone for alive, and what a call that is over has left
- * there (a timer, a goroutine's record) would keep alive what nobody has any more.
- */
-noinline void os_wipe_below(void)
-{
-	char below[384];
-
-	memset(below, 0, sizeof(below));
-	__asm__ volatile("" ::"r"(below) : "memory");
-}
-
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns)
 {
 	struct timespec ts = { timeout_ns / GORO_SECOND, timeout_ns % GORO_SECOND };
 
-	os_wipe_below();
+	wipe_below();
 	syscall(SYS_futex, addr, FUTEX_WAIT_PRIVATE, val, timeout_ns < 0 ? NULL : &ts, NULL, 0);
 }
 
@@ -102,7 +89,7 @@ void os_sleep(int64_t ns)
 {
 	struct timespec ts = { ns / GORO_SECOND, ns % GORO_SECOND };
 
-	os_wipe_below();
+	wipe_below();
 	nanosleep(&ts, NULL);
 }
 

@@ -106,7 +106,7 @@ int os_faults_wait(struct os_faults *f, int64_t timeout_ns)
 	int k = 0;
 
 	_Static_assert(sizeof(f->at) / sizeof(f->at[0]) * sizeof(*msgs) <= sizeof(f->room), "room");
-	os_wipe_below();
+	wipe_below();
 	if (timeout_ns >= 0 && poll(&readable, 1, (int)(timeout_ns / GORO_MILLISECOND)) <= 0)
 		return 0;
 	n = read(faults_fd, f->room, max * sizeof(*msgs));

@@ -113,7 +113,7 @@ int os_poll_wait(int poll_fd, struct os_event *to, int max, int64_t timeout_ns)
 	max = max < 128 ? max : 128;
 	if (timeout_ns) {
 		memset(events, 0, sizeof(events));
-		os_wipe_below();
+		wipe_below();
 	}
 	n = poll_wait(poll_fd, events, max, timeout_ns);
 	for (int i = 0; i < n; i++) {

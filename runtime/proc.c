@@ -220,24 +220,6 @@ static inline void g_end(struct m *mp, struct g *gp)
 }
 
 /*
- * Whose stack it was before has left pointers there. A frame is seldom written whole (what aligns
- * it, variables that are set later), and what is left of theirs in one that stays for long would
- * keep alive what nobody has any more. So zeros lie where the frames of a goroutine that starts and
- * waits will be; as many as such a goroutine has, for this is in the way of each that starts.
- */
-static noinline void wipe_below(void)
-{
-	typedef uint64_t pair __attribute__((vector_size(16)));
-	pair below[16];
-
-#pragma GCC unroll 16
-	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
-		below[i] = (pair){ 0 };
-		__asm__ volatile("" : "+m"(below[i])); /* no memset(), which costs as much again */
-	}
-}
-
-/*
  * The frame below a goroutine's function. When it returns and the next in the queue is fresh, that
  * one runs right here.
  */
@@ -258,7 +240,7 @@ void goro_main(void *unused)
 		owner->record = (uintptr_t)gp;
 		owner->id = gp->id;
 		owner->spawn_pc = gp->spawn_pc;
-		wipe_below();
+		wipe_start();
 		leave(mp);
 		((goro_fn *)gp->entry)(gp->arg);
 		if (unlikely(gp->ext))

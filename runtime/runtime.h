@@ -335,6 +335,7 @@ struct tomb {
 struct sched {
 	bool solo;     /* one P: see the head of this file. Changes while the world is stopped. */
 	bool own_next; /* what is in front of a P is asked for before it is taken: see retake.c */
+	bool watched;  /* by Valgrind: see wipe_start() */
 	uint32_t lockorder;	   /* 0 or ORDER_ON: see lockorder.h */
 	bool pthreads;		   /* GORO_DEBUG=pthread: see pthreads.c */
 	_Atomic int nprocs;	   /* the same */
@@ -435,6 +436,24 @@ static __always_inline struct m *enter_quickly(void)
 static inline void leave(struct m *mp)
 {
 	atomic_store_explicit(&mp->in_runtime, 0, memory_order_release);
+}
+
+/* ---- stacks without traces: see context_x86_64.S -----------------------------------------------
+ */
+
+/* For a goroutine that starts. */
+static inline void wipe_start(void)
+{
+	if (unlikely(sched.watched))
+		goro_wipe(256);
+	else
+		goro_wipe_start();
+}
+
+/* For who is about to wait for long: what calls that are over have left (a timer, a record). */
+static inline void wipe_below(void)
+{
+	goro_wipe(384);
 }
 
 /* ---- aside.c -----------------------------------------------------------------------------------

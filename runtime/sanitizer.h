@@ -78,7 +78,13 @@ static inline void san_root_region_end(const void *addr, size_t size)
 #else
 #define VALGRIND_STACK_REGISTER(lo, hi)	      0
 #define VALGRIND_MAKE_MEM_UNDEFINED(at, size) 0
+#define RUNNING_ON_VALGRIND		      0
 #endif
+
+static inline bool san_is_watched(void)
+{
+	return RUNNING_ON_VALGRIND;
+}
 
 static inline void san_stack_new(uintptr_t lo, uintptr_t hi)
 {

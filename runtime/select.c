@@ -17,7 +17,7 @@
 #include "switch.h"
 #include "timer.h"
 
-enum { INLINE_CASES = 8 };
+enum { FEW_CASES = 4, INLINE_CASES = 8 };
 enum { NO_WAIT = 0 };
 enum { NOTHING = -1, SENDS_ON_CLOSED = -2 }; /* instead of the number of a case */
 #define FOR_EVER NEVER
@@ -324,23 +324,27 @@ static __always_inline int try_or_wait(struct m **mp, struct select_state *s)
 	return done;
 }
 
-/* Nothing looks ready. Ends what enter() began. */
+/* Nothing looks ready. Ends what enter() began. The room is the caller's, for `room` cases. */
 static __always_inline int goro_select_slow(struct m *mp, struct goro_case *cases, int n,
-					    int64_t timeout)
+					    int64_t timeout, int room, struct goro_waiter *waiters,
+					    uint32_t **order)
 {
-	struct goro_waiter inline_waiters[INLINE_CASES];
-	uint32_t *inline_order[INLINE_CASES + 1];
 	struct select_state s = {
 		.cases = cases,
 		.n = n,
 		.timeout = timeout,
-		.waiters = inline_waiters,
-		.order = inline_order,
+		.waiters = waiters,
+		.order = order,
 	};
 	void *more = NULL;
 	int done;
 
-	if (unlikely(n > INLINE_CASES)) {
+	/* What lay there before shall not lie there for as long as we wait. */
+	for (int i = n; timeout != NO_WAIT && i < room; i++)
+		waiters[i] = (struct goro_waiter){ 0 };
+	for (int i = 0; timeout != NO_WAIT && i <= room; i++)
+		order[i] = NULL;
+	if (unlikely(n > room)) {
 		more = malloc((size_t)n * (sizeof(*s.waiters) + sizeof(*s.order)) +
 			      sizeof(*s.order));
 		if (!more)
@@ -357,16 +361,31 @@ static __always_inline int goro_select_slow(struct m *mp, struct goro_case *case
 	return done;
 }
 
-/* What goro_wait() calls. (Its name says to who reads a stack that it parks.) */
+/* What goro_wait() calls. (Their names say to who reads a stack that they park.) */
+static int goro_park_select_few(struct m *mp, void *cases, void *n)
+{
+	struct goro_waiter waiters[FEW_CASES];
+	uint32_t *order[FEW_CASES + 1];
+
+	return goro_select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER, FEW_CASES, waiters, order);
+}
+
 static int goro_park_select(struct m *mp, void *cases, void *n)
 {
-	return goro_select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER);
+	struct goro_waiter waiters[INLINE_CASES];
+	uint32_t *order[INLINE_CASES + 1];
+
+	return goro_select_slow(mp, cases, (int)(intptr_t)n, FOR_EVER, INLINE_CASES, waiters,
+				order);
 }
 
 static noinline int goro_park_select_timeout(struct m *mp, struct goro_case *cases, int n,
 					     int64_t ns)
 {
-	return goro_select_slow(mp, cases, n, ns);
+	struct goro_waiter waiters[INLINE_CASES];
+	uint32_t *order[INLINE_CASES + 1];
+
+	return goro_select_slow(mp, cases, n, ns, INLINE_CASES, waiters, order);
 }
 
 static int goro_select_leave(struct m *mp, int done)
@@ -387,7 +406,8 @@ int goro_select(struct goro_case *cases, int n)
 	mp = enter();
 	done = try_unlocked(mp, cases, n);
 	if (done == NOTHING)
-		return goro_wait_int(mp, cases, (void *)(intptr_t)n, goro_park_select);
+		return goro_wait_int(mp, cases, (void *)(intptr_t)n,
+				     n <= FEW_CASES ? goro_park_select_few : goro_park_select);
 	return goro_select_leave(mp, done);
 }
 

@@ -90,6 +90,7 @@ static void goro_start_runtime(void)
 	goro_stack_init((size_t)env_number("GORO_STACK", 32 * 1024, 64 * 1024 * 1024, 0));
 	sched.nprocs = n;
 	sched.solo = n == 1;
+	sched.watched = san_is_watched();
 	sched.own_next = sched.solo || sched.have_membarrier;
 	m0.g0.stack_lo = goro_worker_stack();
 	memory = m0.g0.stack_lo;
