@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANY (1u << 17) /* of which a whole look takes 30 MB and a recording as much again */
+#define MANY	(1u << 17) /* of which a whole look takes 30 MB and a recording as much again */
+#define FOR_TWO 16384	   /* to start a thread costs as much as some thousand of them */
+#define PIECE	32
 
 /* libgoro-heap.so is there from the start, or never. */
 static void find_heap(struct reader_goro *r, struct target *t)
@@ -163,6 +165,8 @@ static struct goro_error *goro_probe(struct target *t, struct modules *ms, struc
 	}
 	r->modules = ms;
 	r->many = MANY;
+	r->for_two = FOR_TWO;
+	r->piece = PIECE;
 	r->home = snapshot_home_new();
 	r->base.ops = &reader_goro;
 	snprintf(r->base.runtime, sizeof r->base.runtime, "goro %.15s",

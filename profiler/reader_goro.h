@@ -23,6 +23,8 @@ struct reader_goro {
 	bool looked;		    /* it was read before */
 	size_t expected;	    /* goroutines, at the next look */
 	size_t many;		    /* more are listed if memory is to be saved */
+	size_t for_two;		    /* records that are worth a second thread */
+	uint32_t piece;		    /* so many in a row cost as much to read as one by itself */
 	uint64_t heap;		    /* address of the heap's contract; 0: there is none */
 	unsigned heap_modules;	    /* generation of the modules that it was looked for in, + 1 */
 	struct goro_info main;	    /* as the last snapshot saw it; id 0: not yet */

@@ -41,6 +41,19 @@ struct seen *past_at(const struct past *p, uint64_t record)
 	return c && at < p->chunk_len ? &c->v[at] : NULL;
 }
 
+struct seen *past_by_number(const struct past *p, uint32_t number)
+{
+	return &p->chunks[number / p->chunk_len].v[number % p->chunk_len];
+}
+
+uint64_t renew_address(const struct scan *s, uint32_t number)
+{
+	const struct past *p = s->renewal->past;
+
+	return p->chunks[number / p->chunk_len].address +
+	       (uint64_t)(number % p->chunk_len) * p->g_size;
+}
+
 void past_see(struct seen *e, const struct goro_snapshot *snap, size_t i)
 {
 	const struct goro_info *g = &snap->g[i];

@@ -61,10 +61,28 @@ struct renewal {
 	bool lonely; /* there are objects that nobody waits for any more */
 };
 
+#define SEEN_STATUS 0xffffffu /* state, reason and those flags that a snapshot has */
+
+/* Does the record say of the goroutine what was seen then? */
+static inline bool renew_is_same(const struct scan *s, const uint8_t *rec,
+				 const struct goro_info *g)
+{
+	uint32_t status = (uint32_t)g->state | (uint32_t)g->reason << 8 | (uint32_t)g->flags << 16;
+
+	return scan_get(s, rec, GORO_FIELD_g_id) == g->id &&
+	       (scan_get(s, rec, GORO_FIELD_g_status) & SEEN_STATUS) == status &&
+	       scan_get(s, rec, GORO_FIELD_g_park_seq) == g->park_seq &&
+	       scan_get(s, rec, GORO_FIELD_g_sp) == g->sp &&
+	       scan_get(s, rec, GORO_FIELD_g_wait_object) == g->wait_object;
+}
+
 /* ---- reader_goro_past.c ---------------------------------------------------------------------- */
 
 /* What was seen at a record, or NULL: it is none of them. */
 struct seen *past_at(const struct past *p, uint64_t record);
+
+/* The same for a record that has a number: see reader_goro_renew.h. */
+struct seen *past_by_number(const struct past *p, uint32_t number);
 
 /* snap->g[i] is what is there. */
 void past_see(struct seen *e, const struct goro_snapshot *snap, size_t i);

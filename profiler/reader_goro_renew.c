@@ -2,21 +2,13 @@
 /*
  * reader_goro_renew.c - the records of a program that was looked at before.
  *
- * Where a record still says what was seen there, nothing is done: only the time grows that it says
- * it for. The others are read as in a first look, each into its old place; new goroutines are added
- * behind, to be merged at the end, which is near it.
+ * Where a record still says what was seen there, nothing is done: see reader_goro_skim.c. The
+ * others are read as in a first look, each into its old place; new goroutines are added behind, to
+ * be merged at the end, which is near it.
  */
 #include "reader_goro_past.h"
 
-#include <stddef.h>
 #include <stdlib.h>
-
-#define SEEN_STATUS 0xffffffu /* state, reason and those flags that a snapshot has */
-
-#define AHEAD 12 /* records from fetching a goroutine to comparing it */
-
-_Static_assert(offsetof(struct goro_info, lost) < 64,
-	       "what a look compares is no more than fetched");
 
 void *renew_grow(struct scan *s, void *v, size_t n, size_t *cap, size_t size)
 {
@@ -125,87 +117,14 @@ static void look_again(struct scan *s, struct seen *e, uint64_t address, uint32_
 	past_see(e, s->b->snap, e->place - 1);
 }
 
-static bool is_same(const struct scan *s, const uint8_t *rec, const struct goro_info *g)
+void renew_look(struct scan *s, uint32_t number, uint32_t slot, size_t *used)
 {
-	uint32_t status = (uint32_t)g->state | (uint32_t)g->reason << 8 | (uint32_t)g->flags << 16;
+	const uint64_t address = renew_address(s, number);
+	struct seen *e = past_by_number(s->renewal->past, number);
+	const struct goro_info *g = e->place ? &s->b->snap->g[e->place - 1] : NULL;
 
-	return scan_get(s, rec, GORO_FIELD_g_id) == g->id &&
-	       (scan_get(s, rec, GORO_FIELD_g_status) & SEEN_STATUS) == status &&
-	       scan_get(s, rec, GORO_FIELD_g_park_seq) == g->park_seq &&
-	       scan_get(s, rec, GORO_FIELD_g_sp) == g->sp &&
-	       scan_get(s, rec, GORO_FIELD_g_wait_object) == g->wait_object;
-}
-
-/* Nor did anything change that can although it does not run. Who holds no lock lists none. */
-static bool is_plain(const struct scan *s, const uint8_t *rec, const struct seen *e)
-{
-	return e->plain && scan_get(s, rec, GORO_FIELD_g_stack_peak) == e->peak &&
-	       !scan_get(s, rec, GORO_FIELD_g_held_locks) && !scan_get(s, rec, GORO_FIELD_g_name);
-}
-
-/*
- * Records come by address and goroutines by id: without this half of the time were spent in waiting
- * for memory.
- */
-static inline void fetch(const struct goro_snapshot *snap, const struct seen *e)
-{
-	const struct goro_info *g;
-
-	if (!e->place)
-		return;
-	g = &snap->g[e->place - 1];
-	__builtin_prefetch(&g->id, 1);
-	__builtin_prefetch(&g->lost, 1);
-}
-
-/* Only its time went on, and what was judged of it is void. */
-static void pass_time(struct renewal *r, const struct seen *e, struct goro_info *g)
-{
-	g->wait_ns += r->passed;
-	g->verdict = g->proof = 0;
-	g->finding = UINT32_MAX;
-	g->queued = false;
-	if (e->turn == r->turn)
-		g->stack_resident = 0;
-	if (!g->stack_resident)
-		r->ask[r->nask++] = e->place - 1;
-}
-
-static bool is_free(const struct scan *s, const uint8_t *rec)
-{
-	unsigned state = GORO_STATUS_STATE((uint32_t)scan_get(s, rec, GORO_FIELD_g_status));
-
-	return state == GORO_STATE_FREE || state == GORO_STATE_DEAD;
-}
-
-void renew_classify(struct scan *s, uint64_t address, uint32_t n, size_t *used)
-{
-	const uint32_t g_size = s->r->contract.raw.g_size;
-	struct seen *e = past_at(s->renewal->past, address);
-
-	for (uint32_t i = 0; i < n && !s->b->no_memory; i++, e++, address += g_size) {
-		if (i + AHEAD < n)
-			fetch(s->b->snap, &e[AHEAD]);
-		const uint8_t *rec = s->before + (size_t)i * g_size;
-		struct goro_info *g = e->place ? &s->b->snap->g[e->place - 1] : NULL;
-
-		if (e->place && e->still && is_same(s, rec, g)) {
-			if (is_plain(s, rec, e))
-				pass_time(s->renewal, e, g);
-			else
-				look_again(s, e, address, i * g_size);
-		} else if (e->place || !is_free(s, rec)) {
-			read_again(s, e, address, i * g_size, used);
-		}
-	}
-}
-
-void renew_unreadable(struct scan *s, uint64_t address, uint32_t n)
-{
-	struct seen *e = past_at(s->renewal->past, address);
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (e[i].place)
-			drop(s, &e[i]);
-	}
+	if (g && e->still && renew_is_same(s, s->before + slot, g))
+		look_again(s, e, address, slot);
+	else
+		read_again(s, e, address, slot, used);
 }

@@ -32,8 +32,16 @@ struct renewal *renew_begin(struct scan *s, struct snapshot_home *home);
 void renew_end(struct scan *s);
 void renew_free(struct renewal *r);
 
-/* For reader_goro_scan.c: the next records are those of this address. */
-void renew_classify(struct scan *s, uint64_t address, uint32_t n, size_t *used);
-void renew_unreadable(struct scan *s, uint64_t address, uint32_t n);
+/*
+ * For reader_goro_scan.c. Records have numbers, in the order of the chunks. Of those that are as
+ * they were the time goes on; *look, to be freed, has the numbers of the *n others, those of a
+ * batch one after the other and rising. (Which one it is of an error does not matter.)
+ */
+struct goro_error *renew_skim(struct scan *s, uint32_t **look, size_t *n);
+
+/* A record that is in before[] now. */
+void renew_look(struct scan *s, uint32_t number, uint32_t slot, size_t *used);
+
+uint64_t renew_address(const struct scan *s, uint32_t number);
 
 #endif /* GORO_READER_GORO_RENEW_H */

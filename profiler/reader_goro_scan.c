@@ -21,22 +21,26 @@
 
 /* ---- later rounds: one by one ---------------------------------------------------------------- */
 
-/* Read the records of the items, which have slots 0, 1, ... */
-static struct goro_error *read_each(struct scan *s, struct item *items, size_t n, uint8_t *to)
+/* s->reads are of records. What cannot be read is none. */
+static struct goro_error *read_some(struct scan *s, size_t n)
 {
-	const uint32_t g_size = s->r->contract.raw.g_size;
-	struct goro_error *err;
+	struct goro_error *err = s->t->ops->read(s->t, s->reads, n);
 
+	for (size_t i = 0; i < n && !err; i++) {
+		if (!s->reads[i].ok)
+			memset(s->reads[i].to, 0, s->reads[i].len);
+	}
+	return err;
+}
+
+/* Read the records of the items into their slots. */
+static struct goro_error *read_each(struct scan *s, const struct item *items, size_t n, uint8_t *to)
+{
 	for (size_t i = 0; i < n; i++)
 		s->reads[i] = (struct target_read){ .address = items[i].record,
 						    .to = to + items[i].slot,
-						    .len = g_size };
-	err = s->t->ops->read(s->t, s->reads, n);
-	for (size_t i = 0; i < n && !err; i++) {
-		if (!s->reads[i].ok)
-			memset(s->reads[i].to, 0, g_size);
-	}
-	return err;
+						    .len = s->r->contract.raw.g_size };
+	return read_some(s, n);
 }
 
 /* How many of the items have room in one batch, with the biggest window each may want. */
@@ -152,24 +156,15 @@ static struct goro_error *read_records(struct scan *s, uint64_t address, uint32_
 	return target_read_at(s->t, address, to, (size_t)n * s->r->contract.raw.g_size, ok);
 }
 
-static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_t n)
+/*
+ * The stacks of the items, and what their records say after that. The batch is of n records in a
+ * row from that address, or (n 0) of single ones.
+ */
+static struct goro_error *finish_batch(struct scan *s, uint64_t address, uint32_t n)
 {
-	const uint32_t g_size = s->r->contract.raw.g_size;
 	struct goro_error *err;
-	size_t used = 0;
-	bool ok;
+	bool ok = true;
 
-	err = read_records(s, address, n, s->before, &ok);
-	if (err)
-		return err;
-	if (!ok) {
-		s->b->snap->bad_records += n;
-		if (s->renewal)
-			renew_unreadable(s, address, n);
-		return NULL;
-	}
-	s->nitems = 0;
-	(s->renewal ? renew_classify : classify)(s, address, n, &used);
 	if (s->b->snap->ng > s->max_goroutines)
 		return goro_error_new(GORO_PARTIAL,
 				      "its more than %zu goroutines do not fit in our memory",
@@ -179,18 +174,124 @@ static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_
 	err = scan_read_stacks(s);
 	if (err)
 		return err;
-	/* A piece costs as much as some thirty records in a row. */
-	if (s->nitems <= n / 32)
+	if (!n || s->nitems <= n / s->r->piece)
 		err = read_each(s, s->items, s->nitems, s->after);
 	else
 		err = read_records(s, address, n, s->after, &ok);
 	if (err)
 		return err;
 	if (!ok) /* gone between two reads: believe nothing of it */
-		memset(s->after, 0, (size_t)n * g_size);
+		memset(s->after, 0, (size_t)n * s->r->contract.raw.g_size);
 	scan_finish_all(s);
 	return NULL;
 }
+
+static struct goro_error *scan_records(struct scan *s, uint64_t address, uint32_t n)
+{
+	struct goro_error *err;
+	size_t used = 0;
+	bool ok;
+
+	err = read_records(s, address, n, s->before, &ok);
+	if (err)
+		return err;
+	if (!ok) {
+		s->b->snap->bad_records += n;
+		return NULL;
+	}
+	s->nitems = 0;
+	classify(s, address, n, &used);
+	return finish_batch(s, address, n);
+}
+
+/* ---- or first those of a look before ----------------------------------------------------------
+ */
+
+/* Those of a batch, which are rising. */
+static struct goro_error *look_in_a_row(struct scan *s, const uint32_t *numbers, size_t n)
+{
+	const uint32_t g_size = s->r->contract.raw.g_size;
+	const uint64_t address = renew_address(s, numbers[0]);
+	uint32_t len = numbers[n - 1] - numbers[0] + 1;
+	struct goro_error *err;
+	size_t used = 0;
+	bool ok;
+
+	err = read_records(s, address, len, s->before, &ok);
+	if (err)
+		return err;
+	if (!ok)
+		memset(s->before, 0, (size_t)len * g_size);
+	s->nitems = 0;
+	for (size_t i = 0; i < n && !s->b->no_memory; i++)
+		renew_look(s, numbers[i], (numbers[i] - numbers[0]) * g_size, &used);
+	return finish_batch(s, address, len);
+}
+
+static struct goro_error *look_at_each(struct scan *s, const uint32_t *numbers, size_t n)
+{
+	const uint32_t g_size = s->r->contract.raw.g_size;
+	struct goro_error *err;
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		s->reads[i] = (struct target_read){ .address = renew_address(s, numbers[i]),
+						    .to = s->before + i * g_size,
+						    .len = g_size };
+	err = read_some(s, n);
+	if (err)
+		return err;
+	s->nitems = 0;
+	for (size_t i = 0; i < n && !s->b->no_memory; i++)
+		renew_look(s, numbers[i], (uint32_t)i * g_size, &used);
+	return finish_batch(s, 0, 0);
+}
+
+/* How many of them lie in the batch of the first; and is that worth reading it as a whole? */
+static size_t in_batch(const struct scan *s, const uint32_t *numbers, size_t n, bool *in_a_row)
+{
+	const uint32_t len = s->r->contract.raw.g_chunk_len, at = numbers[0] % len / BATCH * BATCH;
+	const uint32_t first = numbers[0] - numbers[0] % len + at;
+	const uint32_t size = len - at < BATCH ? len - at : BATCH;
+	size_t i = 1;
+
+	while (i < n && numbers[i] - first < size)
+		i++;
+	*in_a_row = i > s->r->piece;
+	return i;
+}
+
+/* Those of one batch that is worth it, or of several that are not. */
+static size_t together(const struct scan *s, const uint32_t *numbers, size_t n, bool *in_a_row)
+{
+	size_t some = in_batch(s, numbers, n, in_a_row), more;
+	bool next = false;
+
+	for (; !*in_a_row && some < n; some += more) {
+		more = in_batch(s, numbers + some, n - some, &next);
+		if (next || some + more > BATCH)
+			break;
+	}
+	return some;
+}
+
+static struct goro_error *renew_chunks(struct scan *s)
+{
+	uint32_t *look;
+	size_t n, some;
+	struct goro_error *err = renew_skim(s, &look, &n);
+
+	for (size_t i = 0; i < n && !err && !s->b->no_memory; i += some) {
+		bool in_a_row;
+
+		some = together(s, look + i, n - i, &in_a_row);
+		err = (in_a_row ? look_in_a_row : look_at_each)(s, look + i, some);
+	}
+	free(look);
+	return err;
+}
+
+/* ---- all rounds ------------------------------------------------------------------------------ */
 
 /* Goroutines can join crowds when all is known of them: then no round is left for later. */
 static struct goro_error *summarize_records(struct scan *s, uint64_t address, uint32_t n)
@@ -252,6 +353,8 @@ struct goro_error *scan_chunks(struct scan *s)
 	struct goro_error *err = NULL;
 
 	s->b->snap->bad_records += s->odd_records;
+	if (s->renewal)
+		return renew_chunks(s);
 	for (size_t i = 0; !err && i < s->nchunks; i++) {
 		for (uint32_t at = 0; !err && at < raw->g_chunk_len; at += BATCH) {
 			uint32_t n = raw->g_chunk_len - at;

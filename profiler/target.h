@@ -117,8 +117,8 @@ struct target_gives {
 };
 
 struct target_ops {
-	/* Once it was called, own_pages() may be called by several threads at once, and so may
-	 * read(), for memory that is not cold. */
+	/* Several threads may call read() at once, for memory that is not cold, and own_pages()
+	 * once it was called. */
 	bool threads;
 	/* The memory map, as it is now. */
 	struct goro_error *(*maps)(struct target *t, struct target_maps *ret);

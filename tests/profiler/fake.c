@@ -73,11 +73,11 @@ static struct goro_error *fake_read(struct target *t, struct target_read *v, siz
 			return goro_error_new(GORO_NO_TARGET, "it has ended");
 		s = segment_of(f, v[i].address, v[i].len);
 		v[i].ok = s != NULL;
-		f->reads++;
+		__atomic_fetch_add(&f->reads, 1, __ATOMIC_RELAXED);
 		if (!s)
 			continue;
 		memcpy(v[i].to, s->bytes + (v[i].address - s->address), v[i].len);
-		t->bytes_read += v[i].len;
+		__atomic_fetch_add(&t->bytes_read, v[i].len, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -109,6 +109,7 @@ static void fake_close(struct target *t)
 
 static const struct target_ops fake_ops = {
 	.maps = fake_maps,
+	.threads = true,
 	.read = fake_read,
 	.open_file = fake_open_file,
 	.resident = fake_resident,
