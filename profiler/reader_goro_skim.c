@@ -177,7 +177,7 @@ struct goro_error *renew_skim(struct scan *s, uint32_t **look, size_t *n)
 		two_work(work, &k);
 	else
 		work(&k);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (two ? 2 : 1); i++) {
 		if (!err && k.side[i].err)
 			err = k.side[i].err;
 		else

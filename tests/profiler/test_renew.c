@@ -383,10 +383,16 @@ static void scribble(struct goro_snapshot *snap)
 	}
 }
 
-/*
- * Held ones are out of its reach; those that came home it goes on with, whichever they are. `big`:
- * as with thousands, records are compared by two threads, and what changed is mostly read in a row.
- */
+/* As with thousands: two threads compare the records, and what changed is mostly read in a row. */
+static void make_big(struct goro_scope *scope)
+{
+	struct reader_goro *r = (struct reader_goro *)scope->reader;
+
+	r->for_two = 1;
+	r->piece = 2;
+}
+
+/* Held ones are out of its reach; those that came home it goes on with, whichever they are. */
 static void looks_again(uint64_t s, unsigned how_much, unsigned rounds, bool big)
 {
 	struct world w = { .f = new_fake(), .next_id = 1000 };
@@ -394,10 +400,8 @@ static void looks_again(uint64_t s, unsigned how_much, unsigned rounds, bool big
 	struct goro_snapshot *held[3] = { NULL };
 	uint32_t renewed = 0;
 
-	if (big) {
-		((struct reader_goro *)scope->reader)->for_two = 1;
-		((struct reader_goro *)scope->reader)->piece = 2;
-	}
+	if (big)
+		make_big(scope);
 	seed = s;
 	for (unsigned i = 0; i < FAKE_NG; i++)
 		begin(&w, i);
@@ -473,6 +477,8 @@ static void test_flipped_bytes(void **state)
 		struct world w = { .f = new_fake(), .next_id = 1000 };
 		struct goro_scope *scope = fake_open(w.f);
 
+		if (life % 2)
+			make_big(scope);
 		for (unsigned i = 0; i < FAKE_NG; i++)
 			begin(&w, i);
 		for (int round = 0; round < 30; round++) {
