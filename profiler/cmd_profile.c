@@ -17,7 +17,7 @@ static const char *const modes[] = { "cpu",   "wall",	   "offcpu", "spawn",
 static const char *const ways[] = { "auto", "perf", "ptrace", NULL };
 
 struct options {
-	const char *target, *output;
+	const char *target, *at, *output;
 	const struct profile_format *format;
 	struct sampler_options sampler;
 	bool duration_given;
@@ -50,6 +50,7 @@ static const struct argp_option options[] = {
 	  "cpu: catch threads by perf events (perf), by ptrace, or by what is permitted (auto, the "
 	  "default)",
 	  0 },
+	CMD_AT_OPTION,
 	{ 0 },
 };
 
@@ -111,6 +112,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	uint64_t number;
 
 	switch (key) {
+	case CMD_OPTION_AT:
+		o->at = arg;
+		return 0;
 	case 'm':
 		o->sampler.kind =
 			(enum profile_kind)cmd_one_of("profile", "the mode is", arg, modes);
@@ -243,7 +247,7 @@ static int run(struct options *o, struct cmd_output *out)
 	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
 	struct goro_scope *scope;
 	struct profile *profile;
-	struct goro_error *err = goro_scope_open(&scope, o->target);
+	struct goro_error *err = cmd_open_target(o->target, o->at, &scope);
 	int status;
 
 	if (err)

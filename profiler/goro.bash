@@ -12,7 +12,7 @@ _goro_options() {
 	leaks) echo --at --baseline --fail-on --for --format --max-pause --no-stop --suppress --suspect-age --why --write-baseline --help ;;
 	reclaim) echo --max-pause --help ;;
 	waits) echo --at --format --help ;;
-	profile) echo --duration --format --how --mode --output --rate --help ;;
+	profile) echo --at --duration --format --how --mode --output --rate --help ;;
 	sched) echo --format --help ;;
 	metrics) echo --listen --suspect-age --top --help ;;
 	check) echo --allow-leftover --baseline --every --fail-on --format --grace --output --repeat \

@@ -160,7 +160,7 @@ static struct goro_error *begin(struct profile *p, struct goro_scope *scope,
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	p->wall_begin = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	p->wall_begin = snap ? snap->wall_time : (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 	p->begin = p->end = sampler_now();
 	p->pid = snap ? snap->pid : scope->target->pid;
 	name = snap ? snap->name : scope->target->name;
@@ -263,13 +263,12 @@ struct goro_error *goro_scope_profile(struct goro_scope *scope, const struct sam
 	struct sampler s = { .scope = scope, .o = o };
 	struct goro_error *err;
 
+	if (o->kind == PROFILE_STACK || o->kind == PROFILE_GOROUTINE || o->kind == PROFILE_HEAP)
+		return one_look(scope, o->kind, ret);
 	if (scope->record)
 		return goro_error_hint(
 			goro_error_new(GORO_UNSUPPORTED, "a recording has moments and no samples"),
-			"take a profile of the process; see its moments with: goro "
-			"dump FILE");
-	if (o->kind == PROFILE_STACK || o->kind == PROFILE_GOROUTINE || o->kind == PROFILE_HEAP)
-		return one_look(scope, o->kind, ret);
+			"modes stack, goroutine and heap take one moment");
 	if (scope->target->file || !scope->target->pid)
 		return goro_error_hint(
 			goro_error_new(GORO_UNSUPPORTED,

@@ -20,7 +20,8 @@ static void add(struct sampler *s, const struct goro_heap *h, struct profile_key
 		profile_add(s->profile, &key, values);
 }
 
-static void add_goroutine(struct sampler *s, const struct goro_info *g, const struct goro_heap *h)
+static void add_goroutine(struct sampler *s, const struct goro_snapshot *snap,
+			  const struct goro_info *g, const struct goro_heap *h)
 {
 	/* The function as if it had called something: a return address. */
 	const uint64_t pcs[] = { g->entry + 1, g->spawn_pc };
@@ -33,7 +34,7 @@ static void add_goroutine(struct sampler *s, const struct goro_info *g, const st
 				      : profile_stack(s->profile, NULL, 0, word, NULL),
 		    .goroutine = g->id,
 		    .spawn_pc = g->spawn_pc,
-		    .labels = g->labelled && h->total_objects ? sampler_labels(s, g->record, g->id)
+		    .labels = g->labelled && h->total_objects ? sampler_snapshot_labels(s, snap, g)
 							      : NULL,
 	    });
 }
@@ -56,7 +57,7 @@ struct goro_error *sampler_heap(struct sampler *s, const struct goro_snapshot *s
 						      snap->name),
 				       "start it with: goro run --heap -- CMD");
 	for (size_t i = 0; i < snap->ng; i++)
-		add_goroutine(s, &snap->g[i], &snap->heap[i]);
+		add_goroutine(s, snap, &snap->g[i], &snap->heap[i]);
 	for (size_t i = 0; i < snap->nheap_ended; i++)
 		add_ended(s, &snap->heap_ended[i]);
 	add(s, &snap->heap_outside,

@@ -523,6 +523,24 @@ struct symbolizer *symbolizer_new_told(void)
 	return calloc(1, sizeof(struct symbolizer));
 }
 
+/*
+ * Who was only told knows no more of a return address than of the call before it: a function that a
+ * goroutine was started with is told as such, and asked for as if it had called something.
+ */
+static bool fill_by_call(struct symbolizer *s, struct entry *e, uint64_t key, uint64_t pc)
+{
+	const struct entry *call = &s->entries[slot_of(s, key_of(pc - 1, false))];
+
+	if (!call->key || !fill(s, e, key, call->frames, call->n))
+		return false;
+	for (size_t i = 0; i < e->n; i++) {
+		e->frames[i].pc = pc;
+		e->frames[i].module_offset++;
+		e->frames[i].function_offset++;
+	}
+	return true;
+}
+
 const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_return, size_t *n)
 {
 	uint64_t key = key_of(pc, is_return);
@@ -533,7 +551,7 @@ const struct goro_frame *symbolize(struct symbolizer *s, uint64_t pc, bool is_re
 	e = entry_of(s, key);
 	if (!e)
 		return NULL;
-	if (!e->key) {
+	if (!e->key && !(is_return && !s->modules && fill_by_call(s, e, key, pc))) {
 		look_up(&l, pc, is_return);
 		if (!fill(s, e, key, l.frames, l.n))
 			return NULL;

@@ -532,6 +532,16 @@ recordings() {
 	run 0 "$GORO" waits "$scratch/r"
 	run 0 "$GORO" dump --format folded "$scratch/r"
 	same "$(awk '{ n += $NF } END { print n }' "$out")" "$last"
+	for mode in goroutine stack; do # a moment is enough for these
+		run 0 "$GORO" profile -m $mode -f folded "$scratch/r@1"
+		has "$out" "forgotten;[chan receive] "
+	done
+	run 0 "$GORO" profile -m goroutine -f folded --at 1 "$scratch/r"
+	same "$(awk '{ n += $NF } END { print n }' "$out")" "$first"
+	run 0 "$GORO" profile -m goroutine -f folded "$scratch/r"
+	same "$(awk '{ n += $NF } END { print n }' "$out")" "$last"
+	run 5 "$GORO" profile -m cpu -f folded "$scratch/r"
+	has "$err" "a recording has moments and no samples"
 	run 0 "$GORO" dump --filter gid=1 "$scratch/r"
 	has "$out" "1 goroutine of $last match"
 	run 0 "$GORO" doctor "$scratch/r"

@@ -106,11 +106,15 @@ recording() {
 	run 0 "$GORO" record -d 0 -o "$scratch/file" "$pid"
 	figures "$GORO" dump -f json "$pid"
 	mv "$scratch/figures" "$scratch/live"
+	run 0 "$GORO" profile -m heap -f folded "$pid"
+	mv "$out" "$scratch/profile"
 	kill -KILL "$pid"
 	for tick in 1 2; do
 		figures "$GORO" dump --at=$tick -f json "$scratch/file"
 		holds_all
 		diff "$scratch/live" "$scratch/figures" >&2 || fail "not what the process showed"
+		run 0 "$GORO" profile -m heap -f folded --at=$tick "$scratch/file"
+		diff "$scratch/profile" "$out" >&2 || fail "not the profile of the process"
 	done
 }
 
