@@ -72,6 +72,9 @@ int cmd_finish(const char *name, int status);
 /* Is the picture whole? If not, say so on stderr and return GORO_PARTIAL. */
 int cmd_completeness(const char *name, const struct goro_snapshot *snap);
 
+/* The same for what shows no stacks, so that it does not matter where they end. */
+int cmd_completeness_but_stacks(const char *name, const struct goro_snapshot *snap);
+
 /* ---- cmd_output.c ---------------------------------------------------------------------------- */
 
 struct cmd_output {

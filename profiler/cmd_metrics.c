@@ -63,6 +63,7 @@ struct job {
 	const struct options *options;
 	struct goro_scope *scope;
 	_Atomic bool ended; /* the process has */
+	int status;	    /* of one look to the terminal */
 };
 
 /* One look, judged: what Prometheus asks for, or what goes to the terminal. */
@@ -84,6 +85,9 @@ static struct goro_error *put(FILE *out, bool older, void *arg)
 						   .verdicts = verdicts,
 						   .top = job->options->top,
 						   .older = older });
+	/* Prometheus has a metric for it. */
+	if (!job->options->listen)
+		job->status = cmd_completeness_but_stacks("metrics", snap);
 	goro_verdicts_free(verdicts);
 	goro_snapshot_free(snap);
 	return NULL;
@@ -146,7 +150,7 @@ int cmd_metrics(int argc, char **argv)
 		status = serve(&job, pid);
 	} else {
 		err = put(stdout, false, &job);
-		status = err ? cmd_fail("metrics", err) : cmd_finish("metrics", GORO_OK);
+		status = err ? cmd_fail("metrics", err) : cmd_finish("metrics", job.status);
 	}
 	goro_scope_close(job.scope);
 	return status;

@@ -21,6 +21,7 @@ struct options {
 	const struct profile_format *format;
 	struct sampler_options sampler;
 	bool duration_given;
+	bool partial; /* after the profile: something could not be read */
 };
 
 /* Ctrl-C ends the profile; what there is gets written. A second one ends us. */
@@ -268,6 +269,7 @@ static int run(struct options *o, struct cmd_output *out)
 	}
 	status = put(o, out, scope, profile);
 	tell(profile);
+	o->partial = profile->note != NULL;
 	profile_free(profile);
 	goro_scope_close(scope);
 	return status;
@@ -287,7 +289,7 @@ int cmd_profile(int argc, char **argv)
 	status = run(&o, &out);
 	error = cmd_output_end(&out, status == GORO_OK);
 	if (!error)
-		return status;
+		return status == GORO_OK && o.partial ? GORO_PARTIAL : status;
 	errno = error;
 	return fail_output(o.output ? o.output : "the output");
 }

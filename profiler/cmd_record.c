@@ -119,6 +119,7 @@ struct progress {
 	int64_t start;
 	size_t goroutines;
 	bool live, terminal;
+	int status;
 };
 
 static void show(const struct progress *p, const struct goro_recorder *r, const char *end)
@@ -143,6 +144,10 @@ static struct goro_error *add_tick(struct goro_scope *scope, struct goro_recorde
 	p->ticks += !err;
 	p->goroutines = goro_snapshot_count(snap);
 	p->live = snap->source == GORO_LIVE;
+	/* A process that runs moves on, and each tick says what it lacks. A file will not get
+	 * better. */
+	if (!err && !p->live)
+		p->status = cmd_completeness("record", snap);
 	goro_snapshot_free(snap);
 	if (!err && p->terminal)
 		show(p, r, "");
@@ -207,6 +212,8 @@ int cmd_record(int argc, char **argv)
 		goro_error_free(err);
 	else if (err)
 		status = cmd_fail("record", err);
+	else
+		status = p.status;
 	goro_recorder_close(r);
 	goro_scope_close(scope);
 	return status;

@@ -42,6 +42,7 @@ int cmd_sched(int argc, char **argv)
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_error *err;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	err = cmd_open_target(o.target, NULL, &scope);
@@ -59,7 +60,8 @@ int cmd_sched(int argc, char **argv)
 		report_sched_json(&r);
 	else
 		report_sched_text(&r);
+	status = cmd_finish("sched", cmd_completeness_but_stacks("sched", snap));
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
-	return cmd_finish("sched", GORO_OK);
+	return status;
 }

@@ -76,6 +76,10 @@ int cmd_stack(int argc, char **argv)
 	g = goro_snapshot_find(snap, o.id);
 	if (g) {
 		report_stack_text(&r, g);
+		if (g->lost)
+			status = cmd_completeness("stack", snap);
+	} else if (snap->bad_records || snap->cut) {
+		status = cmd_completeness("stack", snap); /* it may be in what is missing */
 	} else {
 		fprintf(stderr,
 			"goro: stack: there is no goroutine %" PRIu64 " in %s (it may have ended); "

@@ -136,6 +136,11 @@ int cmd_completeness(const char *name, const struct goro_snapshot *snap)
 	return GORO_PARTIAL;
 }
 
+int cmd_completeness_but_stacks(const char *name, const struct goro_snapshot *snap)
+{
+	return snap->bad_records || snap->cut ? cmd_completeness(name, snap) : GORO_OK;
+}
+
 bool cmd_colour(FILE *out)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");

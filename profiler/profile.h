@@ -102,7 +102,7 @@ struct profile {
 	int pid;
 	char *program;
 	const char *how;    /* cpu: "perf events" or "ptrace" */
-	char *note;	    /* what the reader must know, one line; or NULL */
+	char *note;	    /* what could not be read, one line; or NULL */
 	uint64_t taken;	    /* samples, or looks at all goroutines */
 	uint64_t missed;    /* that were due and did not come, or came too late */
 	uint64_t truncated; /* samples whose stack does not reach its end */

@@ -5,11 +5,14 @@
 #include "goro_introspect.h"
 #include "sampler.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "scope.h"
+#include "text.h"
 
 #define PROGRESS_NS 200000000
 #define LABELS_NS   1000000000 /* labels may be this old */
@@ -194,6 +197,25 @@ static bool is_leaked(const struct goro_info *g)
 	return g->verdict == GORO_VERDICT_LEAKED && g->finding != UINT32_MAX;
 }
 
+/* What is not in the picture, but for the ends of stacks, which are counted. */
+static struct goro_error *say_what_is_missing(struct profile *p, const struct goro_snapshot *snap)
+{
+	char cut[TEXT_NUMBER];
+	int n = 0;
+
+	if (snap->cut)
+		n = asprintf(&p->note,
+			     "%" PRIu32 " records could not be read; the core file is cut short, "
+			     "%s are missing",
+			     snap->bad_records, text_bytes(cut, snap->cut));
+	else if (snap->bad_records)
+		n = asprintf(&p->note, "%" PRIu32 " records could not be read", snap->bad_records);
+	if (n >= 0)
+		return NULL;
+	p->note = NULL;
+	return &goro_enomem;
+}
+
 struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 					       const struct goro_snapshot *snap,
 					       enum profile_kind kind, struct profile **ret)
@@ -210,6 +232,8 @@ struct goro_error *goro_scope_profile_snapshot(struct goro_scope *scope,
 		return &goro_enomem;
 	}
 	err = begin(s.profile, scope, snap);
+	if (!err)
+		err = say_what_is_missing(s.profile, snap);
 	if (!err && kind == PROFILE_HEAP)
 		err = sampler_heap(&s, snap);
 	while (!err && kind != PROFILE_HEAP && (g = goro_snapshot_next(&walk))) {

@@ -692,11 +692,20 @@ core_files() {
 	run 0 "$GORO" waits "$core"
 	run 0 "$GORO" doctor "$core"
 	has "$out" "as it was when $core was written"
+	cp "$core" whole
 
 	truncate -s -4096 "$core"
-	run 6 "$GORO" dump "$core"
+	local command
+	for command in dump waits sched metrics "profile -m stack -f folded" "diff ./whole" \
+		"record -o $scratch/of_cut"; do
+		run 6 "$GORO" $command "$core"
+		has "$err" "the core file is cut short"
+		same "$(grep -vc ^recorded "$err")" 1
+	done
+	run 6 "$GORO" profile -m goroutine -o "$scratch/of_cut.folded" "$core"
+	[ -s "$scratch/of_cut.folded" ] || fail "what could be read is not written"
+	run 6 "$GORO" stack "$core" 99999
 	has "$err" "the core file is cut short"
-	same "$(wc -l <"$err")" 1
 	truncate -s 1000 "$core"
 	run 5 "$GORO" dump "$core"
 	has "$err" "cut short"
