@@ -444,6 +444,11 @@ svg() {
 	has "$out" "back: crunch is shown"
 	matches "$out" "search: matched [5-9][0-9]\.[0-9]%"
 	has "$out" "no regular expression"
+	# As a reader has it on the screen.
+	run 0 timeout 120 $browser --headless --no-sandbox --disable-gpu --disable-background-networking \
+		--user-data-dir="$scratch/browser" --hide-scrollbars --force-device-scale-factor=1 \
+		--window-size=1200,900 --screenshot="$scratch/x.png" "file://$scratch/x.svg"
+	run 0 python3 "$CHECKS/picture.py" "$scratch/x.svg" "$scratch/x.png"
 }
 
 "$1"
