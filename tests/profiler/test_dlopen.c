@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "goro_introspect.h"
 #include "program.h"
 
 static const char *plugged, *library;
@@ -34,6 +35,15 @@ static bool has_plugin_stack(struct goro_scope *scope, const struct goro_snapsho
 	return found;
 }
 
+/* Then it has said what to do at the signal, which would end it before. */
+static bool main_sleeps(struct goro_scope *scope, const struct goro_snapshot *snap, void *arg)
+{
+	(void)scope;
+	(void)arg;
+	return snap->ng == 1 && snap->g[0].state == GORO_STATE_WAITING &&
+	       snap->g[0].reason == GORO_REASON_SLEEP;
+}
+
 static void test_dlopen(void **state)
 {
 	const char *argv[] = { plugged, library, NULL };
@@ -42,7 +52,7 @@ static void test_dlopen(void **state)
 	struct goro_snapshot *snap;
 
 	(void)state;
-	assert_null(goro_scope_snapshot(scope, &snap));
+	snap = program_snapshot(scope, main_sleeps, NULL);
 	assert_false(has_plugin_stack(scope, snap, NULL));
 	goro_snapshot_free(snap);
 	kill(pid, SIGUSR1);
