@@ -192,6 +192,8 @@ struct lookup {
 	struct symbolizer *s;
 	Dwarf_Die cu;
 	Dwarf_Die functions;	  /* of the same unit: where they are described */
+	const char *symbol;	  /* the one that pc is in, or NULL */
+	Dwarf_Addr symbol_begin;  /* as DWARF counts */
 	struct goro_frame common; /* what all frames of the pc share */
 	const char *file;	  /* where the next frame is */
 	uint32_t line;
@@ -211,6 +213,22 @@ static void add_frame(struct lookup *l, const char *function, bool inlined)
 	f->file = l->file;
 	f->line = l->line;
 	f->inlined = inlined;
+}
+
+/*
+ * gcc gives no linkage name to what nobody else can name, as lambdas and what is made of them,
+ * which would all be "operator()". The symbol table has one, if the function begins where the
+ * symbol does.
+ */
+static const char *own_name(const struct lookup *l, Dwarf_Die *die)
+{
+	const char *name = function_name(die);
+	Dwarf_Addr begin;
+
+	if (name && strncmp(name, "_Z", 2) != 0 && l->symbol && strncmp(l->symbol, "_Z", 2) == 0 &&
+	    dwarf_lowpc(die, &begin) == 0 && begin == l->symbol_begin)
+		return l->symbol;
+	return name;
 }
 
 /* The file and line of the call that an inlined subroutine replaced. */
@@ -276,7 +294,7 @@ static void add_inlines(struct lookup *l, Dwarf_Addr address)
 	while (n-- > 0) {
 		bool inlined = dwarf_tag(&path[n]) == DW_TAG_inlined_subroutine;
 
-		add_frame(l, function_name(&path[n]), inlined);
+		add_frame(l, inlined ? function_name(&path[n]) : own_name(l, &path[n]), inlined);
 		if (!inlined)
 			break;
 		go_to_call(l, &path[n]);
@@ -342,6 +360,7 @@ static void look_up_dwarf(struct lookup *l, struct module *m, Dwfl_Module *mod, 
 		dwarf_lineno(line, &number);
 		l->line = (uint32_t)number;
 	}
+	l->symbol_begin -= bias;
 	add_inlines(l, pc - bias);
 }
 
@@ -420,6 +439,8 @@ static void look_up(struct lookup *l, uint64_t pc, bool is_return)
 	symbol = mod ? dwfl_module_addrinfo(mod, at, &offset, &sym, NULL, NULL, NULL) : NULL;
 	if (symbol)
 		l->common.function_offset = offset + (pc - at);
+	l->symbol = symbol;
+	l->symbol_begin = at - offset;
 	if (mod)
 		look_up_dwarf(l, m, mod, at);
 	/* Assembly has lines but no subprograms. */

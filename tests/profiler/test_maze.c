@@ -68,6 +68,9 @@ static bool same_name(const char *found, const char *called)
 	size_t len = strlen(called);
 	const char *at = found ? strstr(found, called) : NULL;
 
+	/* A lambda by itself would be anybody's. */
+	if (at == found && strcmp(called, "operator()") == 0)
+		return false;
 	return at && (at == found || at[-1] == ':' || at[-1] == ' ') &&
 	       (at[len] == '\0' || at[len] == '(' || at[len] == '<');
 }
