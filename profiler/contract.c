@@ -65,9 +65,26 @@ static uint64_t search_notes(const uint8_t *notes, size_t size, uint64_t address
 	return 0;
 }
 
+/* What the note among these says, if there is a cookie. */
+static uint64_t find_among(struct target *t, uint64_t address, uint64_t size, uint8_t *notes,
+			   uint32_t type, const char *cookie)
+{
+	uint64_t found = 0;
+	bool ok;
+
+	goro_error_free(target_read_at(t, address, notes, size, &ok));
+	for (uint64_t align = 4; ok && align <= 8 && !found; align += 4) {
+		found = search_notes(notes, size, address, align, type);
+		if (found && !cookie_at(t, found, cookie))
+			found = 0;
+	}
+	return found;
+}
+
 static uint64_t find_by_note(struct target *t, uint64_t base, uint32_t type, const char *cookie)
 {
 	const uint64_t page = 4096;
+	uint64_t head = 0; /* bytes of the file that lie from base on */
 	uint64_t bias = base, found = 0;
 	uint8_t *notes = malloc(MAX_NOTES);
 	Elf64_Phdr ph[MAX_PHDRS];
@@ -85,20 +102,19 @@ static uint64_t find_by_note(struct target *t, uint64_t base, uint32_t type, con
 	for (size_t i = 0; i < eh.e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD && ph[i].p_offset < page) {
 			bias = base - (ph[i].p_vaddr & ~(page - 1));
+			head = ph[i].p_offset ? 0 : ph[i].p_filesz;
 			break;
 		}
 	}
 	for (size_t i = 0; i < eh.e_phnum && !found; i++) {
-		uint64_t address = ph[i].p_vaddr + bias;
+		const uint64_t at = ph[i].p_offset, size = ph[i].p_memsz;
 
-		if (ph[i].p_type != PT_NOTE || ph[i].p_memsz > MAX_NOTES)
+		if (ph[i].p_type != PT_NOTE || size > MAX_NOTES)
 			continue;
-		goro_error_free(target_read_at(t, address, notes, ph[i].p_memsz, &ok));
-		for (uint64_t align = 4; ok && align <= 8 && !found; align += 4) {
-			found = search_notes(notes, ph[i].p_memsz, address, align, type);
-			if (found && !cookie_at(t, found, cookie))
-				found = 0;
-		}
+		found = find_among(t, ph[i].p_vaddr + bias, size, notes, type, cookie);
+		/* binutils take a note out and leave the others with an address that is none. */
+		if (!found && at < head && size <= head - at && at + base != ph[i].p_vaddr + bias)
+			found = find_among(t, base + at, size, notes, type, cookie);
 	}
 out:
 	free(notes);

@@ -168,6 +168,17 @@ deleted) # the file, while it runs
 	rm prog
 	named
 	;;
+no-id) # its build id was taken out, and with it the address of the notes beside it: a checksum tells
+	"$OBJCOPY" --strip-all -R .note.gnu.build-id --add-gnu-debuglink=prog.debug "$PROGRAM" prog
+	! readelf -n prog | grep -q 'Build ID' || exit 1
+	start ./prog
+	named
+	kill $pid
+	wait $pid 2>/dev/null || :
+	echo >>prog.debug
+	start ./prog
+	nameless
+	;;
 no-server) # nobody is asked over the network: it would answer late, or never
 	ldconfig -p | grep -q libdebuginfod || { echo "skipped: no libdebuginfod"; exit 77; }
 	python3 -u -c 'import socket
