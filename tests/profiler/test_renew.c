@@ -440,12 +440,12 @@ static void looks_again(uint64_t s, unsigned how_much, unsigned rounds, bool big
 static void test_looks_again(void **state)
 {
 	(void)state;
-	looks_again(1, 1, 1000, false);
-	looks_again(2, 10, 1000, false);
-	looks_again(3, 40, 1000, false);
-	looks_again(4, 100, 1000, false);
-	looks_again(5, 1, 1000, true);
-	looks_again(6, 40, 1000, true);
+	looks_again(1, 10, 1000, false);
+	looks_again(2, 40, 700, false);
+	looks_again(3, 100, 500, false);
+	looks_again(4, 1, 200, false);
+	looks_again(5, 1, 200, true);
+	looks_again(6, 40, 300, true);
 }
 
 static void check_indices(const struct goro_snapshot *s)
