@@ -244,7 +244,7 @@ static bool is_steady(const struct world *w, unsigned object)
 static void step(struct world *w, unsigned how_much)
 {
 	memcpy(w->before, w->now, sizeof w->now);
-	if (!w->grown && !pick(200)) {
+	if (!w->grown && !pick(50)) {
 		uint64_t *chunks = fake_at(w->f, w->f->contract->g_chunks);
 
 		chunks[1] = LOW_RECORDS;
