@@ -172,7 +172,8 @@ static void put_moment(const struct report *r, const char *what, const struct go
 	report_put(r->out, s->name);
 	fprintf(r->out, " (pid %d)", s->pid);
 	report_source(r->out, s);
-	fprintf(r->out, ": %zu goroutine%s", s->ng, plural(s->ng));
+	fprintf(r->out, ": %zu goroutine%s", goro_snapshot_count(s),
+		plural(goro_snapshot_count(s)));
 }
 
 static void put_site(const struct report *r, const struct site *s)
@@ -198,7 +199,9 @@ void report_diff_text(const struct report *r, const struct diff *d)
 	put_moment(r, "from ", d->before);
 	fputc('\n', r->out);
 	put_moment(r, "to   ", d->after);
-	fprintf(r->out, " (%+lld", (long long)d->after->ng - (long long)d->before->ng);
+	fprintf(r->out, " (%+lld",
+		(long long)goro_snapshot_count(d->after) -
+			(long long)goro_snapshot_count(d->before));
 	if (d->after->wall_time > d->before->wall_time)
 		fprintf(r->out, " in %s",
 			text_duration(time,
@@ -233,7 +236,7 @@ static json_t *moment_json(const struct report *r, const struct goro_snapshot *s
 	struct report of = { .out = r->out, .scope = r->scope, .snap = s };
 	json_t *head = report_json_head(&of);
 
-	json_object_set_new(head, "goroutines", json_integer((json_int_t)s->ng));
+	json_object_set_new(head, "goroutines", json_integer((json_int_t)goro_snapshot_count(s)));
 	return head;
 }
 

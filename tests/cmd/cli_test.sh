@@ -508,6 +508,9 @@ recordings() {
 	matches "$out" "^LIKELY"
 	matches "$err" "^recorded [0-9]+ ticks in .*, [0-9]+ goroutines, "
 	same "$(wc -l <"$err")" 1
+	# A process is read as a summary, in which one stands for many.
+	run 0 "$GORO" diff --format json "$scratch/r@1" "$pid"
+	same "$(json after.goroutines)" $(($(json sites.0.after) + 1))
 	kill -KILL "$pid"
 
 	# Every command takes it, without the process.
