@@ -32,6 +32,28 @@ static void in_sleeper(void)
 	}
 }
 
+/*
+ * As in a loop over an array of structs that has stepped on before it uses all of one: what is left
+ * lies behind the end of the array, by as much as the fields that it uses lie behind the begin of
+ * theirs, or before its begin. There other objects are.
+ */
+static void in_stepped(void)
+{
+	static const int fields[] = { 9, 5, 6, 6 }, stepped[] = { 9 + 1, 5 + 2, -1, -2 };
+	static void *slots[NCHANS];
+
+	for (int i = 0; i < NCHANS; i++) {
+		const int n = fields[i % 4], at = stepped[i % 4];
+		void **before = calloc(5, 8), **array = calloc((size_t)n, sizeof(*array));
+
+		global = before;
+		array[at > 0 ? n - 1 : 0] = new_chan();
+		global = calloc(5, 8);
+		slots[i] = array + at;
+		go(sleeps, &slots[i]);
+	}
+}
+
 /* A function that sleeps and returns uses nothing of its own; but registers of its caller. */
 static __attribute__((noinline)) int naps(void)
 {
@@ -337,6 +359,7 @@ static void in_chain(void)
 
 const struct place places_of_parked[] = {
 	{ "sleeper", in_sleeper },
+	{ "stepped", in_stepped },
 	{ "returner", in_returner },
 	{ "counter", in_counter },
 	{ "lender", in_lender },
