@@ -21,10 +21,8 @@
  * of an unknown allocator, a wait that time or the kernel can end, a goroutine that is in none of
  * its object's queues (it was just taken out to be woken), a stack that is not where stacks are.
  *
- * What is not covered: a pointer that lies outside of what it leads to. C has none, but compilers
- * make some, in loops over arrays that nobody uses afterwards. search_stepped() in reach_stacks.c
- * follows the most likely ones, on stacks of up to 16 KiB and in areas; not those in registers of
- * threads.
+ * What is not covered: pointers that lie outside of what they lead to, but for the likely ones: see
+ * reach_stepped.c.
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive

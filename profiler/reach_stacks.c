@@ -150,86 +150,6 @@ static void search_record(struct run *r, uint32_t g, const uint8_t *record)
 				   info->record + stale + 8);
 }
 
-/* Whoever waits for what begins there waits for channels: that is what it is. */
-static bool is_channel(const struct run *r, uint32_t area, uint32_t granule)
-{
-	const uint64_t key = r->heap.areas[area].lo + (uint64_t)granule * HEAP_GRANULE;
-	const struct goro_info *g;
-	size_t lo = 0, hi = r->nwatch;
-
-	if (!heap_bit(r->watched[area], granule))
-		return false;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (r->watch[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	g = &r->view->snap->g[r->watch[lo].g];
-	return g->wait_class == GORO_CLASS_CHAN || g->wait_class == GORO_CLASS_SELECT;
-}
-
-enum { STEPPED_TAIL = 48 }; /* bytes, up to the end of an object */
-
-/*
- * Of the object before the one that a pointer leads to: what waits for it, as something in its
- * structs does, and the fields of the last of these.
- */
-static void search_tail(struct run *r, uint32_t area, uint32_t granule, uint64_t at)
-{
-	const struct heap_area *a = &r->heap.areas[area];
-	const uint64_t begin = a->lo + (uint64_t)granule * HEAP_GRANULE;
-	uint64_t v, end;
-
-	if (granule == UINT32_MAX || heap_bit(a->mark, granule) || is_channel(r, area, granule))
-		return;
-	end = begin + heap_size(a, granule);
-	v = end - begin > STEPPED_TAIL ? end - STEPPED_TAIL : begin;
-	if (heap_bit(r->watched[area], granule))
-		reach_visit(r, begin, at);
-	for (; v < end; v += 8)
-		reach_word(r, heap_word_at(a, v), at);
-}
-
-/*
- * Compilers make pointers that lie beside what they lead to. Of
- *
- *	for (i = 0; i < n; i++) {
- *		goro_chan_recv(t[i].answer, &v);
- *		goro_chan_recv(t[i].log, &v);
- *	}
- *
- * gcc makes a loop that has stepped on when it waits for the answer, and finds the log behind it.
- * Of an array that nobody uses afterwards, what is left then lies behind its end, in the next
- * object; or before its begin, in its header, if the loop goes down. How far depends on where the
- * fields are in the struct: here it is up to 16 bytes, of structs of up to 48. Only compilers do
- * so, and the pointer is on a stack. It leads to no channel: only the runtime knows what is in one.
- */
-static void search_stepped(struct run *r, const uint8_t *bytes, size_t size, uint64_t at)
-{
-	if (r->retaining || reach_skips("stepped"))
-		return;
-	for (size_t i = 0; i + 8 <= size; i += 8) {
-		const struct heap_area *a;
-		const struct zone *z;
-		uint64_t v, here;
-
-		memcpy(&v, bytes + i, sizeof v);
-		z = v - r->zones.lo < r->zones.span ? zones_find(&r->zones, v) : NULL;
-		if (!z || z->kind != ZONE_AREA)
-			continue;
-		a = &r->heap.areas[z->index];
-		here = (v - a->lo) / HEAP_GRANULE;
-		if (v + HEAP_GRANULE < a->hi && heap_bit(a->start, here + 1) &&
-		    !is_channel(r, z->index, (uint32_t)here + 1))
-			reach_visit(r, a->lo + (here + 1) * HEAP_GRANULE, at + i);
-		if (here && heap_bit(a->start, here))
-			search_tail(r, z->index, heap_find(a, v - HEAP_GRANULE), at + i);
-	}
-}
-
 static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t *stack)
 {
 	const struct goro_info *info = &r->view->snap->g[g];
@@ -244,10 +164,12 @@ static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t 
 		reach_wake_watchers(r, r->from[g]);
 	if (!r->from[g] || skip)
 		return NULL;
-	if (!stack)
+	if (!stack) {
+		reach_search_stepped_at(r, r->from[g], info->stack_hi);
 		return reach_search_memory(r, r->from[g], info->stack_hi);
+	}
 	reach_search_bytes(r, stack, info->stack_hi - r->from[g], r->from[g]);
-	search_stepped(r, stack, info->stack_hi - r->from[g], r->from[g]);
+	reach_search_stepped(r, stack, info->stack_hi - r->from[g], r->from[g]);
 	return NULL;
 }
 

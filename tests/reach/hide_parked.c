@@ -34,24 +34,46 @@ static void in_sleeper(void)
 
 /*
  * As in a loop over an array of structs that has stepped on before it uses all of one: what is left
- * lies behind the end of the array, by as much as the fields that it uses lie behind the begin of
- * theirs, or before its begin. There other objects are.
+ * lies behind the end of the array, by as much as the field that it goes by lies behind the begin
+ * of its struct, or before its begin. There other objects are.
  */
-static void in_stepped(void)
+static void stepped_to(goro_fn *fn)
 {
-	static const int fields[] = { 9, 5, 6, 6 }, stepped[] = { 9 + 1, 5 + 2, -1, -2 };
+	static const struct {
+		int words, field, at;
+	} arrays[] = { { 9, 8, 9 + 1 }, { 15, 2, 15 + 7 }, { 6, 0, -1 }, { 17, 14, -7 } };
 	static void *slots[NCHANS];
 
 	for (int i = 0; i < NCHANS; i++) {
-		const int n = fields[i % 4], at = stepped[i % 4];
-		void **before = calloc(5, 8), **array = calloc((size_t)n, sizeof(*array));
+		const int k = i % 4;
+		void **before = calloc(5, 8), **array = calloc((size_t)arrays[k].words, 8);
 
 		global = before;
-		array[at > 0 ? n - 1 : 0] = new_chan();
 		global = calloc(5, 8);
-		slots[i] = array + at;
-		go(sleeps, &slots[i]);
+		array[arrays[k].field] = new_chan();
+		slots[i] = array + arrays[k].at;
+		go(fn, &slots[i]);
 	}
+}
+
+static void in_stepped(void)
+{
+	stepped_to(sleeps);
+}
+
+/* On a stack that is not read with many others. */
+static void sleeps_deep(void *arg)
+{
+	volatile char used[24 << 10];
+
+	used[0] = 1;
+	sleeps(arg);
+	used[1] = used[0];
+}
+
+static void in_stepped_deep(void)
+{
+	stepped_to(sleeps_deep);
 }
 
 /* A function that sleeps and returns uses nothing of its own; but registers of its caller. */
@@ -360,6 +382,7 @@ static void in_chain(void)
 const struct place places_of_parked[] = {
 	{ "sleeper", in_sleeper },
 	{ "stepped", in_stepped },
+	{ "stepped_deep", in_stepped_deep },
 	{ "returner", in_returner },
 	{ "counter", in_counter },
 	{ "lender", in_lender },
