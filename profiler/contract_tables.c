@@ -93,7 +93,7 @@ static struct goro_histogram decode_histogram(const struct contract *c, struct r
 static size_t p_size(const struct contract *c)
 {
 	size_t size = contract_size(c, GORO_FIELD_p_id, GORO_FIELD_p_nretake);
-	size_t end = contract_size(c, GORO_FIELD_p_slices, GORO_FIELD_p_latencies);
+	size_t end = contract_size(c, GORO_FIELD_p_slices, GORO_FIELD_p_nspin);
 
 	return end > size ? end : size;
 }
@@ -121,6 +121,7 @@ static struct goro_proc decode_proc(const struct contract *c, struct record r)
 		.nready = contract_get(c, r, GORO_FIELD_p_nready),
 		.nsteal = contract_get(c, r, GORO_FIELD_p_nsteal),
 		.nretake = contract_get(c, r, GORO_FIELD_p_nretake),
+		.nspin = contract_get(c, r, GORO_FIELD_p_nspin),
 		.slices = decode_histogram(c, r, GORO_FIELD_p_slices),
 		.latencies = decode_histogram(c, r, GORO_FIELD_p_latencies),
 	};

@@ -295,6 +295,7 @@ static void put_counters(struct writer *w)
 		sum.nready += p->nready;
 		sum.nsteal += p->nsteal;
 		sum.nretake += p->nretake;
+		sum.nspin += p->nspin;
 	}
 	family(w, "goro_started", "counter", NULL, "Goroutines started.");
 	count(w, NULL, sum.nspawn);
@@ -316,6 +317,9 @@ static void put_counters(struct writer *w)
 	family(w, "goro_retakes", "counter", NULL,
 	       "Processors taken from a goroutine that computed or blocked too long.");
 	count(w, NULL, sum.nretake);
+	family(w, "goro_spins", "counter", NULL,
+	       "Times that a processor without work looked for some elsewhere.");
+	count(w, NULL, sum.nspin);
 
 	family(w, "goro_run_queue_goroutines", "gauge", NULL,
 	       "Goroutines that could run and wait for a processor, by queue.");

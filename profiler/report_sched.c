@@ -45,8 +45,9 @@ static const char *fine(char text[TEXT_NUMBER], uint64_t ns)
 
 static void put_procs(const struct report *r)
 {
-	fprintf(r->out, "  P  %-8s %6s %8s %10s %6s %11s %11s %11s %9s %8s\n", "STATE", "WORKER",
-		"TID", "GOROUTINE", "QUEUE", "SWITCHES", "PARKS", "READIES", "STEALS", "RETAKES");
+	fprintf(r->out, "  P  %-8s %6s %8s %10s %6s %11s %11s %11s %9s %8s %8s\n", "STATE",
+		"WORKER", "TID", "GOROUTINE", "QUEUE", "SWITCHES", "PARKS", "READIES", "STEALS",
+		"RETAKES", "SPINS");
 	for (size_t i = 0; i < r->snap->nprocs; i++) {
 		const struct goro_proc *p = &r->snap->procs[i];
 		char worker[16] = "-", tid[16] = "-", running[24] = "-";
@@ -59,9 +60,9 @@ static void put_procs(const struct report *r)
 			snprintf(running, sizeof running, "%" PRIu64, p->running);
 		fprintf(r->out,
 			"%3" PRIu32 "  %-8s %6s %8s %10s %6" PRIu32 " %11" PRIu64 " %11" PRIu64
-			" %11" PRIu64 " %9" PRIu64 " %8" PRIu64 "\n",
+			" %11" PRIu64 " %9" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n",
 			p->id, proc_status(p), worker, tid, running, p->runq_len, p->nswitch,
-			p->npark, p->nready, p->nsteal, p->nretake);
+			p->npark, p->nready, p->nsteal, p->nretake, p->nspin);
 	}
 }
 
@@ -156,15 +157,16 @@ static json_t *json_histogram(const struct goro_histogram *h)
 
 static json_t *json_proc(const struct goro_proc *p)
 {
-	return json_pack("{s:i, s:s, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
-			 "id", (int)p->id, "state", proc_status(p), "tid",
-			 p->tid ? json_integer(p->tid) : json_null(), "running",
-			 p->running ? json_integer((json_int_t)p->running) : json_null(),
-			 "run_queue", (int)p->runq_len, "switches", (json_int_t)p->nswitch,
-			 "started", (json_int_t)p->nspawn, "ended", (json_int_t)p->nexit, "parks",
-			 (json_int_t)p->npark, "readies", (json_int_t)p->nready, "steals",
-			 (json_int_t)p->nsteal, "retakes", (json_int_t)p->nretake, "slices",
-			 json_histogram(&p->slices), "latencies", json_histogram(&p->latencies));
+	return json_pack(
+		"{s:i, s:s, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "id",
+		(int)p->id, "state", proc_status(p), "tid",
+		p->tid ? json_integer(p->tid) : json_null(), "running",
+		p->running ? json_integer((json_int_t)p->running) : json_null(), "run_queue",
+		(int)p->runq_len, "switches", (json_int_t)p->nswitch, "started",
+		(json_int_t)p->nspawn, "ended", (json_int_t)p->nexit, "parks", (json_int_t)p->npark,
+		"readies", (json_int_t)p->nready, "steals", (json_int_t)p->nsteal, "retakes",
+		(json_int_t)p->nretake, "spins", (json_int_t)p->nspin, "slices",
+		json_histogram(&p->slices), "latencies", json_histogram(&p->latencies));
 }
 
 void report_sched_json(const struct report *r)

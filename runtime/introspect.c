@@ -61,6 +61,7 @@
 #define AT_p_nready	    struct p, nready
 #define AT_p_nsteal	    struct p, nsteal
 #define AT_p_nretake	    struct p, nretake
+#define AT_p_nspin	    struct p, nspin
 #define AT_p_slices	    struct p, slices
 #define AT_p_latencies	    struct p, latencies
 #define AT_m_id		    struct m, id

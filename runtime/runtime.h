@@ -206,7 +206,7 @@ struct p {
 	_Atomic(struct m *) m;
 	struct p *link; /* in the idle list */
 
-	uint64_t nspawn, nexit, nready, nsteal, nretake; /* only the owner writes */
+	uint64_t nspawn, nexit, nready, nsteal, nretake, nspin; /* only the owner writes */
 
 	_Atomic(uint32_t *) inside; /* of this biased lock's object, or NULL: see bias.h */
 	struct bias_row bias_rows[P_BIAS_ROWS];

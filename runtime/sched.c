@@ -36,6 +36,7 @@ static struct g *steal_work(struct m *mp)
 	int n = atomic_load_explicit(&sched.nprocs, memory_order_relaxed);
 	int64_t start = goro_now(), now = start;
 
+	pp->nspin++;
 	memset(seen, 0, (size_t)n * sizeof(seen[0]));
 	do {
 		int at = (int)(p_random(pp) % (uint64_t)n);

@@ -134,6 +134,7 @@ static void move_counters(struct p *from, struct p *to)
 	move_counter(&from->nready, &to->nready);
 	move_counter(&from->nsteal, &to->nsteal);
 	move_counter(&from->nretake, &to->nretake);
+	move_counter(&from->nspin, &to->nspin);
 	for (uint32_t i = 0; i < P_NBUCKETS; i++) {
 		move_counter(&from->slices[i], &to->slices[i]);
 		move_counter(&from->latencies[i], &to->latencies[i]);

@@ -213,7 +213,8 @@ struct goro_name {
 	X(m, sp, "u64, where it was left for a goroutine's stack")                      \
 	X(ext, locals, "u64, first of a list of the goroutine's own values, or 0")      \
 	X(p, slices, "u64[p_nbuckets], lengths of run slices; see p_nbuckets")          \
-	X(p, latencies, "u64[p_nbuckets], times from runnable to running")
+	X(p, latencies, "u64[p_nbuckets], times from runnable to running")              \
+	X(p, nspin, "u64, times its worker went to look for work elsewhere")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };

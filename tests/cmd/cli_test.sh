@@ -449,9 +449,14 @@ print("yes" if long and latencies["count"] else "no")
 PY
 		)" = yes ]
 	}
+	export GORO_MAXPROCS=2
 	start hog
 	eventually long_slices
+	# Who has nothing to do looks at the other's queue first.
+	[ "$(python3 -c 'import json, sys
+print(sum(p["spins"] for p in json.load(sys.stdin)["processors"]))' <"$out")" -gt 0 ] || fail "nobody looked for work"
 	run 0 "$GORO" sched "$pid"
+	matches "$out" "^  P  STATE .* STEALS +RETAKES +SPINS$"
 	matches "$out" "^hog \(pid $pid\), goro [0-9.]+, up .* goroutines, [0-9]+ workers"
 	matches "$out" "^  0  (idle|running) "
 	matches "$out" "^run at a time: half below [0-9.]+(ns|us|ms|s), 99% below .* measured$"

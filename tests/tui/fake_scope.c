@@ -230,6 +230,7 @@ static void add_procs(struct goro_snapshot *s, unsigned t)
 						  .nready = (uint64_t)t * 39000 / (i + 1),
 						  .nsteal = (uint64_t)t * i * 3,
 						  .nretake = i == 0 ? t / 2 : 0,
+						  .nspin = (uint64_t)t * 100,
 						  .nspawn = (uint64_t)t * 30,
 						  .nexit = (uint64_t)t * 7 };
 	/* Slow before the first look: a millisecond; since then microseconds. */
