@@ -20,7 +20,6 @@ struct options {
 	const char *target, *at, *output;
 	const struct profile_format *format;
 	struct sampler_options sampler;
-	bool duration_given;
 	bool partial; /* after the profile: something could not be read */
 };
 

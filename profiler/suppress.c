@@ -62,6 +62,20 @@ static char *take_field(char *text, const char *name)
 }
 
 /* Returns what is wrong, or NULL. Takes `line` apart; the strings of the rule lie in it. */
+/* A word that looks like a field and is none, as `untill=`. What C++ calls operator= is a name. */
+static bool has_other_field(const char *pattern)
+{
+	for (const char *at = pattern; (at = strpbrk(at, " \t"));) {
+		size_t n;
+
+		at += strspn(at, " \t");
+		n = strspn(at, "abcdefghijklmnopqrstuvwxyz");
+		if (n && at[n] == '=' && strncmp(at, "operator", n) != 0)
+			return true;
+	}
+	return false;
+}
+
 static const char *parse_rule(struct rule *rule, char *line)
 {
 	char *colon = strchr(line, ':');
@@ -83,6 +97,8 @@ static const char *parse_rule(struct rule *rule, char *line)
 	rule->pattern = skip_blanks(colon + 1);
 	if (!*rule->pattern)
 		return "the pattern is empty: it would match everything";
+	if (has_other_field(rule->pattern))
+		return "the fields of a rule are until= and reason=";
 	if (rule->reason && !*rule->reason)
 		return "the reason is empty";
 	if (rule->reason && strstr(rule->reason, "until="))

@@ -97,6 +97,7 @@ suppress_errors() {
 	wrong 'func:x reason=' "the reason is empty"
 	wrong 'func:x reason=a until=2999-01-01' \
 		"until= comes before reason=, which takes the rest of the line"
+	wrong "func:x untill=2099-01-01" "the fields of a rule are until= and reason="
 	usage "cannot read $scratch/none: No such file or directory" --suppress "$scratch/none"
 	usage "cannot read $scratch: Is a directory" --suppress "$scratch"
 }
