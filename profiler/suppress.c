@@ -253,17 +253,22 @@ static bool matches_site(const struct rule *rule, const struct site *site)
 {
 	const json_t *frames = json_object_get(json_object_get(site->details, "stack"), "frames");
 	const json_t *spawn = json_object_get(site->details, "spawn");
+	bool any = false;
 
 	if (rule->kind == RULE_SPAWN)
 		return matches(rule->pattern, member(spawn, "function")) ||
 		       matches_path(rule->pattern, member(spawn, "file"),
 				    json_integer_value(json_object_get(spawn, "line")));
 	for (size_t i = 0; i < json_array_size(frames); i++) {
-		if (matches_frame(rule, json_array_get(frames, i)))
+		const json_t *frame = json_array_get(frames, i);
+
+		if (matches_frame(rule, frame))
 			return true;
+		any |= !json_is_true(json_object_get(frame, "runtime"));
 	}
-	/* One that ran has no stack; its function is known all the same. */
-	if (json_array_size(frames))
+	/* One that ran has no stack, and one that is a single call no frame but the runtime's; its
+	 * function is known all the same. */
+	if (any)
 		return false;
 	return rule->kind == RULE_FUNC	 ? matches(rule->pattern, site->stack)
 	       : rule->kind == RULE_LEAK ? matches_template(rule->pattern, site->stack)

@@ -45,6 +45,10 @@ suppress() {
 		has "$err" "$rules:1: $rule: suppressed 2 goroutines in 1 group"
 		hasnot "$err" "left over at exit"
 	done
+	# A function that is a single call has no frame.
+	echo 'func:taker' >"$rules"
+	run 0 "$GORO" check --suppress "$rules" -- "$ONE_CALL"
+	has "$err" "$rules:1: func:taker: suppressed 1 goroutine in 1 group"
 	for rule in 'func:wait_for' 'func:main' 'file:leftover' "file:leftover.c:$((line + 1))" \
 		'module:left' 'spawn:wait_for_ever' 'leak:^for_ever' 'leak:for$'; do
 		echo "$rule" >"$rules"
