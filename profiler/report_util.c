@@ -145,6 +145,23 @@ static const char *why_no_stack(const struct goro_info *g, bool in_core)
 	}
 }
 
+/*
+ * Of a function whose last act is the call in which it waits compilers make a jump, and only the
+ * runtime's frames are there: it is named all the same. False: it is the runtime's own.
+ */
+static bool put_entry(const struct report *r, const struct goro_info *g, const char *indent)
+{
+	size_t n = 0;
+	const struct goro_frame *entry = goro_scope_symbolize(r->scope, g->entry, false, &n);
+
+	if (!entry || !n || !entry[n - 1].function || entry[n - 1].runtime)
+		return false;
+	fputs(indent, r->out);
+	report_frame(r->out, &entry[n - 1]);
+	fputs(", whose last call it is\n", r->out);
+	return true;
+}
+
 /* The runtime's frames are left out unless there are no others. */
 void report_frames(const struct report *r, const struct goro_info *g, const char *indent)
 {
@@ -156,6 +173,11 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 		return;
 	}
 	frames = goro_scope_frames(r->scope, r->snap, g->stack_id, &n, &user);
+	if (frames && user == n && r->snap->stacks[g->stack_id].complete &&
+	    put_entry(r, g, indent)) {
+		free(frames);
+		return;
+	}
 	for (size_t i = user < n ? user : 0; frames && i < n; i++) {
 		if (user < n && frames[i].runtime)
 			continue;
