@@ -30,9 +30,9 @@
 #include "reach_skip.h"
 
 enum {
-	STEPPED = 64, /* bytes beside an object */
-	PART = 128,   /* of it, counted from there */
-	DEEP = 16384, /* of a thread's stack */
+	STEPPED = 256, /* bytes beside an object */
+	PART = 512,    /* of it, counted from there */
+	DEEP = 16384,  /* of a thread's stack */
 };
 
 /* Whoever waits for what begins there waits for channels: that is what it is. */
@@ -94,21 +94,31 @@ static void search_before(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 	}
 }
 
+/* Bits of the granules from that one on, as many as lie STEPPED bytes behind each other. */
+static uint64_t next_starts(const struct heap_area *a, uint64_t granule)
+{
+	const uint64_t at = granule / 64, shift = granule % 64;
+	uint64_t bits = a->start[at] >> shift;
+
+	if (shift && (at + 1) * 64 * HEAP_GRANULE < a->hi - a->lo)
+		bits |= a->start[at + 1] << (64 - shift);
+	return bits & ((1ull << STEPPED / HEAP_GRANULE) - 1);
+}
+
 static void search_behind(struct run *r, uint32_t area, uint64_t v, uint64_t at)
 {
 	const struct heap_area *a = &r->heap.areas[area];
-	uint64_t first = (v - a->lo) / HEAP_GRANULE + 1;
+	const uint64_t first = (v - a->lo) / HEAP_GRANULE + 1;
+	uint64_t bits;
 
-	for (uint64_t here = first; here < first + STEPPED / HEAP_GRANULE; here++) {
-		const uint64_t begin = a->lo + here * HEAP_GRANULE;
-		size_t size;
+	if (a->lo + first * HEAP_GRANULE >= a->hi)
+		return;
+	for (bits = next_starts(a, first); bits; bits &= bits - 1) {
+		const uint64_t granule = first + (unsigned)__builtin_ctzll(bits);
+		const uint64_t begin = a->lo + granule * HEAP_GRANULE;
+		const size_t size = heap_size(a, (uint32_t)granule);
 
-		if (begin >= a->hi)
-			return;
-		if (!heap_bit(a->start, here))
-			continue;
-		size = heap_size(a, (uint32_t)here);
-		search_part(r, area, (uint32_t)here, begin, begin + (size < PART ? size : PART),
+		search_part(r, area, (uint32_t)granule, begin, begin + (size < PART ? size : PART),
 			    at);
 	}
 }

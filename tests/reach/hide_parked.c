@@ -32,6 +32,13 @@ static void in_sleeper(void)
 	}
 }
 
+/* As much as a pointer may lie beside what it leads to. */
+static void small_ones(void)
+{
+	for (int i = 0; i < 8; i++)
+		global = calloc(5, 8);
+}
+
 /*
  * As in a loop over an array of structs that has stepped on before it uses all of one: what is left
  * lies behind the end of the array, by as much as the field that it goes by lies behind the begin
@@ -41,15 +48,18 @@ static void stepped_to(goro_fn *fn)
 {
 	static const struct {
 		int words, field, at;
-	} arrays[] = { { 9, 8, 9 + 1 }, { 15, 2, 15 + 7 }, { 6, 0, -1 }, { 17, 14, -7 } };
+	} arrays[] = { { 79, 20, 79 + 29 }, { 80, 60, -29 }, { 9, 8, 9 + 1 },
+		       { 15, 2, 15 + 7 },   { 6, 0, -1 },    { 17, 14, -7 } };
+	const int kinds = sizeof(arrays) / sizeof(arrays[0]);
 	static void *slots[NCHANS];
 
 	for (int i = 0; i < NCHANS; i++) {
-		const int k = i % 4;
-		void **before = calloc(5, 8), **array = calloc((size_t)arrays[k].words, 8);
+		const int k = i % kinds;
+		void **array;
 
-		global = before;
-		global = calloc(5, 8);
+		small_ones();
+		array = calloc((size_t)arrays[k].words, 8);
+		small_ones();
 		array[arrays[k].field] = new_chan();
 		slots[i] = array + arrays[k].at;
 		go(fn, &slots[i]);
