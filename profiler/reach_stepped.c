@@ -10,14 +10,14 @@
  *	}
  *
  * gcc makes a loop that has stepped on when it waits for the answer, and finds the log behind it.
- *Of an array that nobody uses afterwards, what is left at the last element lies behind its end, in
- *the next object; or before its begin, if the loop goes down. How far depends on the struct: by as
- *much as the field lies behind its begin that the loop goes by.
+ * Of an array that nobody uses afterwards, what is left at the last element lies behind its end, in
+ * the next object; or before its begin, if the loop goes down. How far depends on the struct: by as
+ * much as the field lies behind its begin that the loop goes by.
  *
  * So of what lies up to STEPPED bytes beside a word of a stack or a register, the nearest part
  * counts as reachable: as much as a struct that a loop goes over may have. Not so channels: only
- *the runtime knows what is in one, and steps over none. What is missing are structs in which that
- *field lies further in.
+ * the runtime knows what is in one, and steps over none. What is missing are structs in which that
+ * field lies further in.
  *
  * Rejected: to do so with all words (the end of a buffer of stdio's lies in the header of the next
  * object, which nothing would then prove leaked); to mark those objects as a whole.
