@@ -196,14 +196,6 @@ void reach_search_bytes(struct run *r, const uint8_t *bytes, size_t size, uint64
 /* After all: those of marked objects that begin elsewhere than at a multiple of 8. */
 struct goro_error *reach_search_unaligned(struct run *r);
 
-/* ---- reach_stepped.c --------------------------------------------------------------------------
- */
-
-/* What lies beside what the words of a stack, or registers, point to. */
-void reach_search_stepped(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
-/* The same of [lo, hi), which was not copied: of a deep stack the first 16 KiB. */
-void reach_search_stepped_at(struct run *r, uint64_t lo, uint64_t hi);
-
 /* ---- reach_stacks.c ---------------------------------------------------------------------------
  */
 

@@ -181,19 +181,13 @@ struct goro_error *reach_search_roots(struct run *r, const struct roots *roots)
 		const struct target_thread *t = &r->view->threads[i];
 
 		r->here = (struct reach_link){ .kind = REACH_REGISTERS, .id = (uint64_t)t->tid };
-		if (!reach_skips("registers")) {
+		if (!reach_skips("registers"))
 			reach_search_words(r, (const uint8_t *)t->regs, t->nregs * sizeof *t->regs,
 					   0);
-			reach_search_stepped(r, (const uint8_t *)t->regs,
-					     t->nregs * sizeof *t->regs, 0);
-		}
 		/* In the middle of a copy a pointer may begin at any byte of a register. */
 		for (size_t k = 0;
 		     !roots->idle[i] && k < 8 && k < t->vector_size && !reach_skips("vector"); k++)
 			reach_search_words(r, t->vector + k, t->vector_size - k, 0);
-		r->here = (struct reach_link){ .kind = REACH_MEMORY };
-		if (!roots->idle[i] && t->sp)
-			reach_search_stepped_at(r, t->sp - t->red_zone, UINT64_MAX);
 	}
 	return err;
 }

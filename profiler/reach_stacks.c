@@ -164,12 +164,9 @@ static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t 
 		reach_wake_watchers(r, r->from[g]);
 	if (!r->from[g] || skip)
 		return NULL;
-	if (!stack) {
-		reach_search_stepped_at(r, r->from[g], info->stack_hi);
+	if (!stack)
 		return reach_search_memory(r, r->from[g], info->stack_hi);
-	}
 	reach_search_bytes(r, stack, info->stack_hi - r->from[g], r->from[g]);
-	reach_search_stepped(r, stack, info->stack_hi - r->from[g], r->from[g]);
 	return NULL;
 }
 

@@ -32,59 +32,6 @@ static void in_sleeper(void)
 	}
 }
 
-/* As much as a pointer may lie beside what it leads to. */
-static void small_ones(void)
-{
-	for (int i = 0; i < 8; i++)
-		global = calloc(5, 8);
-}
-
-/*
- * As in a loop over an array of structs that has stepped on before it uses all of one: what is left
- * lies behind the end of the array, by as much as the field that it goes by lies behind the begin
- * of its struct, or before its begin. There other objects are.
- */
-static void stepped_to(goro_fn *fn)
-{
-	static const struct {
-		int words, field, at;
-	} arrays[] = { { 9, 8, 9 + 1 }, { 5, 4, 5 + 1 }, { 6, 0, -1 }, { 6, 0, -2 } };
-	const int kinds = sizeof(arrays) / sizeof(arrays[0]);
-	static void *slots[NCHANS];
-
-	for (int i = 0; i < NCHANS; i++) {
-		const int k = i % kinds;
-		void **array;
-
-		small_ones();
-		array = calloc((size_t)arrays[k].words, 8);
-		small_ones();
-		array[arrays[k].field] = new_chan();
-		slots[i] = array + arrays[k].at;
-		go(fn, &slots[i]);
-	}
-}
-
-static void in_stepped(void)
-{
-	stepped_to(sleeps);
-}
-
-/* On a stack that is not read with many others. */
-static void sleeps_deep(void *arg)
-{
-	volatile char used[24 << 10];
-
-	used[0] = 1;
-	sleeps(arg);
-	used[1] = used[0];
-}
-
-static void in_stepped_deep(void)
-{
-	stepped_to(sleeps_deep);
-}
-
 /* A function that sleeps and returns uses nothing of its own; but registers of its caller. */
 static __attribute__((noinline)) int naps(void)
 {
@@ -390,8 +337,6 @@ static void in_chain(void)
 
 const struct place places_of_parked[] = {
 	{ "sleeper", in_sleeper },
-	{ "stepped", in_stepped },
-	{ "stepped_deep", in_stepped_deep },
 	{ "returner", in_returner },
 	{ "counter", in_counter },
 	{ "lender", in_lender },

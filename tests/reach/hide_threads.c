@@ -163,28 +163,6 @@ static void in_vector(void)
 	pthread_create(&t, NULL, vector_thread, &global);
 }
 
-static __attribute__((noinline)) void *beside_array(void)
-{
-	void **array = calloc(9, 8);
-
-	global = calloc(5, 8);
-	array[8] = new_chan();
-	return array + 9 + 1;
-}
-
-/* As in_stepped() has it: on threads' stacks, and in registers. */
-static void in_stepped_threads(void)
-{
-	static void *slots[NCHANS];
-	pthread_t t;
-
-	for (int i = 0; i < NCHANS; i++) {
-		slots[i] = beside_array();
-		pthread_create(&t, NULL, i < NCHANS - 1 ? stack_thread : register_thread,
-			       &slots[i]);
-	}
-}
-
 /* A thread that nobody can stop: it waits in the kernel for its child, which goes when it does. */
 static void *vfork_thread(void *arg)
 {
@@ -209,13 +187,8 @@ static void beside_vfork(void)
 }
 
 const struct place places_in_threads[] = {
-	{ "tls", in_tls },
-	{ "foreign_stack", in_foreign_stack },
-	{ "key", by_key },
-	{ "handler", in_handler },
-	{ "register", in_register },
-	{ "vector", in_vector },
-	{ "stepped_threads", in_stepped_threads },
-	{ "vfork", beside_vfork },
-	{ NULL, NULL },
+	{ "tls", in_tls },	     { "foreign_stack", in_foreign_stack },
+	{ "key", by_key },	     { "handler", in_handler },
+	{ "register", in_register }, { "vector", in_vector },
+	{ "vfork", beside_vfork },   { NULL, NULL },
 };
