@@ -50,7 +50,8 @@ suppress() {
 	run 0 "$GORO" check --suppress "$rules" -- "$ONE_CALL"
 	has "$err" "$rules:1: func:taker: suppressed 1 goroutine in 1 group"
 	run 23 "$GORO" check -- "$ONE_CALL"
-	matches "$err" "^      taker at .*/one_call.c:[0-9]+, whose last call it is$"
+	# (ThreadSanitizer has it return, to tell that it does.)
+	matches "$err" "^      taker at .*/one_call.c:[0-9]+(, whose last call it is)?\$"
 	hasnot "$err" goro_entry
 	for rule in 'func:wait_for' 'func:main' 'file:leftover' "file:leftover.c:$((line + 1))" \
 		'module:left' 'spawn:wait_for_ever' 'leak:^for_ever' 'leak:for$'; do
