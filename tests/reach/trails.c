@@ -390,7 +390,8 @@ static int deaf_listener(void)
 
 		if (s < 0)
 			fail("socket");
-		connect(s, (struct sockaddr *)&to, sizeof(to));
+		if (connect(s, (struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
+			fail("connect");
 	}
 	return port;
 }
