@@ -121,9 +121,9 @@ void renew_look(struct scan *s, uint32_t number, uint32_t slot, size_t *used)
 {
 	const uint64_t address = renew_address(s, number);
 	struct seen *e = past_by_number(s->renewal->past, number);
-	const struct goro_info *g = e->place ? &s->b->snap->g[e->place - 1] : NULL;
 
-	if (g && e->still && renew_is_same(s, s->before + slot, g))
+	if (e->place && e->still &&
+	    renew_is_same(s, s->before + slot, &s->b->snap->g[e->place - 1]))
 		look_again(s, e, address, slot);
 	else
 		read_again(s, e, address, slot, used);
