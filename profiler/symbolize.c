@@ -215,6 +215,19 @@ static void add_frame(struct lookup *l, const char *function, bool inlined)
 	f->inlined = inlined;
 }
 
+/* The function, or what a compiler moved out of it as seldom used, begins there. */
+static bool begins_at(Dwarf_Die *die, Dwarf_Addr address)
+{
+	Dwarf_Addr base, begin, end;
+	ptrdiff_t at = 0;
+
+	while ((at = dwarf_ranges(die, at, &base, &begin, &end)) > 0) {
+		if (begin == address)
+			return true;
+	}
+	return false;
+}
+
 /*
  * gcc gives no linkage name to what nobody else can name, as lambdas and what is made of them,
  * which would all be "operator()". The symbol table has one, if the function begins where the
@@ -223,10 +236,9 @@ static void add_frame(struct lookup *l, const char *function, bool inlined)
 static const char *own_name(const struct lookup *l, Dwarf_Die *die)
 {
 	const char *name = function_name(die);
-	Dwarf_Addr begin;
 
 	if (name && strncmp(name, "_Z", 2) != 0 && l->symbol && strncmp(l->symbol, "_Z", 2) == 0 &&
-	    dwarf_lowpc(die, &begin) == 0 && begin == l->symbol_begin)
+	    begins_at(die, l->symbol_begin))
 		return l->symbol;
 	return name;
 }

@@ -20,8 +20,9 @@ static void timer_sends_the_time(void)
 	int64_t before = goro_now(), at = 0;
 	goro_timer *t = goro_timer_new(5 * MS);
 
-	check(would_block(goro_timer_chan(t)) || goro_now() - before >= 5 * MS);
-	check(goro_chan_recv(goro_timer_chan(t), &at));
+	/* A machine may be so busy that it is there at once; it is then no earlier either. */
+	if (goro_chan_try_recv(goro_timer_chan(t), &at) == GORO_WOULD_BLOCK)
+		check(goro_chan_recv(goro_timer_chan(t), &at));
 	check(at - before >= 5 * MS);
 	check(at <= goro_now());
 	check(would_block(goro_timer_chan(t)));

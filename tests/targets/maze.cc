@@ -87,6 +87,7 @@ static SHAPE long cxx_lambda(struct walk *w)
 
 	HERE(w);
 	v = apply(w, [n](struct walk *inner) NOINLINE {
+		guard g = { 1 }; /* whose landing pad lies elsewhere */
 		long got;
 
 		inner->way[inner->n++] = "operator()";
