@@ -22,6 +22,7 @@ enum {
 	C_PARK,
 	C_READY,
 	C_STEAL,
+	C_SPIN,
 	C_RETAKE,
 	C_TID,
 	C_RUNS,
@@ -34,15 +35,16 @@ static const struct column columns[NCOLUMNS] = {
 	[C_QUEUE] = { "queue", "QUEUE", 6, 0, true, false },
 	[C_SWITCH] = { "switches", "SWITCH/S", 9, 0, true, false },
 	[C_PARK] = { "parks", "PARK/S", 9, 80, true, false },
-	[C_READY] = { "readies", "READY/S", 9, 100, true, false },
+	[C_READY] = { "readies", "READY/S", 9, 110, true, false },
 	[C_STEAL] = { "steals", "STEAL/S", 8, 60, true, false },
+	[C_SPIN] = { "spins", "SPIN/S", 7, 100, true, false },
 	[C_RETAKE] = { "retakes", "RETAKE/S", 9, 100, true, false },
 	[C_TID] = { "tid", "TID", 8, 120, true, true },
 	[C_RUNS] = { "runs", "RUNS", 0, 0, false, true },
 };
 
 /* What is counted, of a processor or of all. */
-enum counter { SWITCHES, PARKS, READIES, STEALS, RETAKES, SPAWNS, EXITS, NCOUNTERS };
+enum counter { SWITCHES, PARKS, READIES, STEALS, SPINS, RETAKES, SPAWNS, EXITS, NCOUNTERS };
 
 struct rates {
 	double v[NCOUNTERS]; /* per second; < 0: not known */
@@ -70,8 +72,8 @@ static void end(struct model *m)
 
 static uint64_t count_of(const struct goro_proc *p, enum counter c)
 {
-	const uint64_t counts[NCOUNTERS] = { p->nswitch, p->npark,  p->nready, p->nsteal,
-					     p->nretake, p->nspawn, p->nexit };
+	const uint64_t counts[NCOUNTERS] = { p->nswitch, p->npark,   p->nready, p->nsteal,
+					     p->nspin,	 p->nretake, p->nspawn, p->nexit };
 
 	return counts[c];
 }
@@ -139,6 +141,8 @@ static enum counter counter_of(int column)
 		return READIES;
 	case C_STEAL:
 		return STEALS;
+	case C_SPIN:
+		return SPINS;
 	case C_RETAKE:
 		return RETAKES;
 	default:
