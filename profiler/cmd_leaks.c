@@ -152,9 +152,13 @@ static struct goro_error *look_again(const struct options *o, struct goro_scope 
 	return err ? err : goro_scope_judge(scope, *snap, &o->verdict, verdicts);
 }
 
-/* A recording has the looks before this one in it. */
+/*
+ * A recording has the looks before this one in it. Those that are damaged, or have no whole one to
+ * be compared with, teach nothing.
+ */
 static struct goro_error *look_back(const struct options *o, struct goro_scope *scope,
-				    struct goro_snapshot **snap, struct goro_verdicts **verdicts)
+				    struct goro_snapshot **snap, struct goro_verdicts **verdicts,
+				    size_t *skipped)
 {
 	size_t last = (*snap)->tick, tick = last > LOOKS ? last - LOOKS + 1 : 1;
 	struct goro_error *err;
@@ -162,26 +166,46 @@ static struct goro_error *look_back(const struct options *o, struct goro_scope *
 	do {
 		goro_scope_seek(scope, tick);
 		err = look_again(o, scope, snap, verdicts);
+		if (err && err != &goro_enomem && err->code == GORO_PARTIAL && tick < last) {
+			goro_error_free(err);
+			err = NULL;
+			++*skipped;
+		}
 	} while (!err && ++tick <= last);
 	return err;
 }
 
 /* Look once, or LOOKS times; the last look is what is reported. */
 static struct goro_error *look(const struct options *o, struct goro_scope *scope,
-			       struct goro_snapshot **snap, struct goro_verdicts **verdicts)
+			       struct goro_snapshot **snap, struct goro_verdicts **verdicts,
+			       size_t *skipped)
 {
 	struct goro_error *err;
 	uint64_t start = (uint64_t)(*snap)->time;
 	bool watch = o->watch_ns && (*snap)->source == GORO_LIVE;
 
 	if ((*snap)->source == GORO_RECORDING)
-		return look_back(o, scope, snap, verdicts);
+		return look_back(o, scope, snap, verdicts, skipped);
 	err = goro_scope_judge(scope, *snap, &o->verdict, verdicts);
 	for (unsigned i = 1; !err && watch && i < LOOKS; i++) {
 		sleep_until(start + o->watch_ns / (LOOKS - 1) * i);
 		err = look_again(o, scope, snap, verdicts);
 	}
 	return err;
+}
+
+/* Is all there that it was judged by? */
+static int history_status(const struct goro_snapshot *snap, size_t skipped)
+{
+	int status = cmd_completeness("leaks", snap);
+
+	if (!skipped)
+		return status;
+	fprintf(stderr,
+		"goro: leaks: %zu of the ticks before tick %zu could not be judged, for the "
+		"recording is damaged there\n",
+		skipped, snap->tick);
+	return GORO_PARTIAL;
 }
 
 /* Say once what the proof by reachability could not do. */
@@ -232,6 +256,7 @@ int cmd_leaks(int argc, char **argv)
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_error *err;
+	size_t skipped = 0;
 	int status;
 
 	/* Bits for a whole heap: given back when they are freed, and
@@ -250,7 +275,7 @@ int cmd_leaks(int argc, char **argv)
 	if (o.verdict.why && !goro_snapshot_find(snap, o.verdict.why))
 		err = goro_error_new(GORO_USAGE, "there is no goroutine %" PRIu64, o.verdict.why);
 	if (!err)
-		err = look(&o, scope, &snap, &verdicts);
+		err = look(&o, scope, &snap, &verdicts, &skipped);
 	if (!err) {
 		leaks_filter(&o.filter, scope, snap, verdicts, &sites);
 		err = print(&o, scope, snap, verdicts, &sites);
@@ -259,7 +284,7 @@ int cmd_leaks(int argc, char **argv)
 		status = cmd_fail("leaks", err);
 	} else {
 		filter_report(stderr, &o.filter, &sites);
-		status = reach_status(&verdicts->reach, cmd_completeness("leaks", snap));
+		status = reach_status(&verdicts->reach, history_status(snap, skipped));
 		if (verdict_status(verdicts, o.level))
 			status = GORO_FINDINGS;
 		status = cmd_finish("leaks", status);

@@ -4,6 +4,9 @@
  */
 #include "cmd.h"
 
+#include <inttypes.h>
+#include "error.h"
+
 static const char *const formats[] = { "text", "json", NULL };
 static const char *const keys[] = { "spawn", "stack", "state", "none", NULL };
 static const enum goro_group_key key_ids[] = { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE,
@@ -66,8 +69,38 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* What cannot be shown, of all ticks together. */
+struct gaps {
+	size_t ticks, first; /* damaged ones, and the first of them */
+	uint64_t bad_records, truncated, damaged;
+};
+
+/* Its line is the only one, so it is said once and not for each tick. */
+static int say_gaps(const struct gaps *gaps, size_t shown)
+{
+	char bytes[TEXT_NUMBER];
+
+	if (!gaps->ticks && !gaps->bad_records && !gaps->truncated && !gaps->damaged)
+		return GORO_OK;
+	fflush(stdout);
+	fputs("goro: replay: this is not all", stderr);
+	if (gaps->ticks)
+		fprintf(stderr, "; %zu of %zu ticks are damaged, the first is %zu", gaps->ticks,
+			gaps->ticks + shown, gaps->first);
+	if (gaps->damaged)
+		fprintf(stderr, "; the recording is damaged behind its last tick, %s are lost",
+			text_bytes(bytes, gaps->damaged));
+	if (gaps->bad_records || gaps->truncated)
+		fprintf(stderr,
+			"; in all ticks %" PRIu64 " records could not be read, %" PRIu64
+			" stacks not to their end",
+			gaps->bad_records, gaps->truncated);
+	fputs("; see `goro doctor'\n", stderr);
+	return GORO_PARTIAL;
+}
+
 static struct goro_error *show(const struct options *o, struct goro_scope *scope, size_t tick,
-			       bool first)
+			       bool first, struct gaps *gaps)
 {
 	static const struct goro_verdict_options proofs_only = { 0 };
 	struct goro_verdicts *verdicts = NULL;
@@ -88,8 +121,38 @@ static struct goro_error *show(const struct options *o, struct goro_scope *scope
 			putchar('\n');
 		report_dump_text(&r, key_ids[o->key], NULL);
 	}
+	gaps->bad_records += snap->bad_records;
+	gaps->truncated += snap->truncated;
+	gaps->damaged = snap->damaged;
 	goro_verdicts_free(verdicts);
 	goro_snapshot_free(snap);
+	return NULL;
+}
+
+/* A tick that is damaged is left out. *shown 0: none can be read, and the error says so. */
+static struct goro_error *show_all(const struct options *o, struct goro_scope *scope, size_t from,
+				   size_t to, struct gaps *gaps, size_t *shown)
+{
+	struct goro_error *first = NULL;
+
+	for (size_t tick = from; tick <= to && !ferror(stdout); tick++) {
+		struct goro_error *err = show(o, scope, tick, *shown == 0, gaps);
+
+		if (err == &goro_enomem) {
+			goro_error_free(first);
+			return err;
+		}
+		*shown += !err;
+		if (err && !gaps->ticks++)
+			gaps->first = tick;
+		if (first)
+			goro_error_free(err);
+		else
+			first = err;
+	}
+	if (!*shown)
+		return first;
+	goro_error_free(first);
 	return NULL;
 }
 
@@ -99,7 +162,9 @@ int cmd_replay(int argc, char **argv)
 	struct options o = { 0 };
 	struct goro_scope *scope;
 	struct goro_error *err;
-	size_t from = 1, to;
+	struct gaps gaps = { 0 };
+	size_t from = 1, to, shown = 0;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	err = goro_scope_open(&scope, o.target);
@@ -114,14 +179,9 @@ int cmd_replay(int argc, char **argv)
 		err = cmd_find_tick(scope, o.from, &from);
 	if (!err && o.to)
 		err = cmd_find_tick(scope, o.to, &to);
-	for (size_t tick = from; !err && tick <= to && !ferror(stdout); tick++)
-		err = show(&o, scope, tick, tick == from);
-	if (err) {
-		int status = cmd_fail("replay", err);
-
-		goro_scope_close(scope);
-		return status;
-	}
+	if (!err)
+		err = show_all(&o, scope, from, to, &gaps, &shown);
+	status = err ? cmd_fail("replay", err) : cmd_finish("replay", say_gaps(&gaps, shown));
 	goro_scope_close(scope);
-	return cmd_finish("replay", GORO_OK);
+	return status;
 }

@@ -76,9 +76,9 @@ int cmd_stack(int argc, char **argv)
 	g = goro_snapshot_find(snap, o.id);
 	if (g) {
 		report_stack_text(&r, g);
-		if (g->lost)
+		if (g->lost || snap->damaged)
 			status = cmd_completeness("stack", snap);
-	} else if (snap->bad_records || snap->cut) {
+	} else if (snap->bad_records || snap->cut || snap->damaged) {
 		status = cmd_completeness("stack", snap); /* it may be in what is missing */
 	} else {
 		fprintf(stderr,

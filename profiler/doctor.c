@@ -298,7 +298,12 @@ static void examine_recording(struct doctor *d, struct goro_scope *scope)
 	if (record_left_over(scope->record)) {
 		c = add(d, "end", DOCTOR_WARNING, "%" PRIu64 " bytes behind the last whole tick",
 			record_left_over(scope->record));
-		c->fix = strdup("its recorder was killed, or the file is damaged from there on");
+		if (record_damaged(scope->record)) {
+			c->fix = strdup("the file is damaged from there on");
+			d->status = GORO_PARTIAL;
+		} else {
+			c->fix = strdup("its recorder was killed while it wrote");
+		}
 	}
 }
 

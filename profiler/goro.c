@@ -116,29 +116,40 @@ int cmd_finish(const char *name, int status)
 	return GORO_PARTIAL;
 }
 
-int cmd_completeness(const char *name, const struct goro_snapshot *snap)
+static void say_what_is_missing(const struct goro_snapshot *snap)
 {
-	char cut[TEXT_NUMBER];
+	char bytes[TEXT_NUMBER];
 
-	if (!snap->bad_records && !snap->truncated && !snap->cut)
-		return GORO_OK;
-	fflush(stdout);
-	fprintf(stderr,
-		"goro: %s: this is not all: %" PRIu32 " records could not be read, %" PRIu32
-		" stacks not to their end",
-		name, snap->bad_records, snap->truncated);
+	if (snap->bad_records || snap->truncated || snap->cut)
+		fprintf(stderr,
+			": %" PRIu32 " records could not be read, %" PRIu32
+			" stacks not to their end",
+			snap->bad_records, snap->truncated);
 	if (snap->lost)
 		fprintf(stderr, ", %" PRIu32 " of these are not in the core file", snap->lost);
 	if (snap->cut)
 		fprintf(stderr, "; the core file is cut short, %s are missing",
-			text_bytes(cut, snap->cut));
+			text_bytes(bytes, snap->cut));
+	if (snap->damaged)
+		fprintf(stderr, "; the recording is damaged behind its tick %zu, %s are lost",
+			snap->tick, text_bytes(bytes, snap->damaged));
+}
+
+int cmd_completeness(const char *name, const struct goro_snapshot *snap)
+{
+	if (!snap->bad_records && !snap->truncated && !snap->cut && !snap->damaged)
+		return GORO_OK;
+	fflush(stdout);
+	fprintf(stderr, "goro: %s: this is not all", name);
+	say_what_is_missing(snap);
 	fputs("; see `goro doctor'\n", stderr);
 	return GORO_PARTIAL;
 }
 
 int cmd_completeness_but_stacks(const char *name, const struct goro_snapshot *snap)
 {
-	return snap->bad_records || snap->cut ? cmd_completeness(name, snap) : GORO_OK;
+	return snap->bad_records || snap->cut || snap->damaged ? cmd_completeness(name, snap)
+							       : GORO_OK;
 }
 
 bool cmd_colour(FILE *out)

@@ -309,6 +309,7 @@ struct goro_snapshot {
 	uint32_t lost;	      /* of these: not in the core file at all */
 	uint64_t cut;	      /* bytes that the core file ought to have, and has not */
 	uint32_t bad_records; /* records that made no sense and were skipped */
+	uint64_t damaged;     /* bytes of a recording behind its last tick that can be read */
 
 	struct snapshot_past *past; /* the library's own */
 };
@@ -391,7 +392,8 @@ void goro_snapshot_free(struct goro_snapshot *snap);
 
 /*
  * A recording holds one snapshot a tick. It opens at its last one; goro_scope_snapshot() gives the
- * tick where it stands. For what is no recording there are 0 ticks.
+ * tick where it stands, or, when nobody chose one and the last are damaged, the last before these.
+ * For what is no recording there are 0 ticks.
  */
 size_t goro_scope_ticks(struct goro_scope *scope);
 void goro_scope_seek(struct goro_scope *scope, size_t tick);	     /* 1 to goro_scope_ticks() */

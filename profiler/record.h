@@ -147,6 +147,12 @@ uint64_t record_left_over(const struct record *r);
 int64_t record_time(const struct record *r, size_t n);
 int64_t record_wall_time(const struct record *r, size_t n);
 
+/* Bytes behind the last complete tick that no recorder that was killed leaves so. */
+uint64_t record_damaged(const struct record *r);
+
+/* Is tick n, or what it is made from, known to be damaged? */
+bool record_is_bad(const struct record *r, size_t n);
+
 /* Tick n as a snapshot. Its names are told to `names`. */
 struct goro_error *record_snapshot(struct record *r, size_t n, struct symbolizer *names,
 				   struct goro_snapshot **ret);

@@ -23,6 +23,7 @@
 struct block {
 	uint64_t offset; /* of its content */
 	struct record_head head;
+	bool bad; /* a tick: it was tried and is damaged, or what it is made from is */
 };
 
 struct record {
@@ -32,7 +33,9 @@ struct record {
 	size_t nblocks;
 	size_t *ticks; /* indices of blocks */
 	size_t nticks;
+	uint64_t size;
 	uint64_t left_over; /* bytes behind the last complete tick */
+	bool damaged;	    /* they are more than a block that was not written to its end */
 	size_t max_goroutines;
 
 	size_t names_read; /* blocks before this one have told their names */
@@ -96,24 +99,31 @@ static bool add_block(struct record *r, const struct record_head *head, uint64_t
 	}
 	if (head->kind == RECORD_WHOLE || (head->kind == RECORD_CHANGE && r->nticks))
 		r->ticks[r->nticks++] = r->nblocks;
-	r->blocks[r->nblocks++] = (struct block){ offset, *head };
+	r->blocks[r->nblocks++] = (struct block){ .offset = offset, .head = *head };
 	return true;
 }
 
-/* A file that grows while it is read is as good as one that was cut. */
+/*
+ * A file that grows while it is read is as good as one that was cut. What was cut has the beginning
+ * of a block: a head that is there, and is none, is damage. What may be behind it is not looked
+ * for: without the names that were in between, what ticks say would be wrong.
+ */
 static struct goro_error *find_blocks(struct record *r, uint64_t size)
 {
 	uint64_t at = 16, end = 16;
 	struct record_head head;
 
-	while (size - at >= sizeof head && read_exactly(r->fd, &head, sizeof head, at) &&
-	       head_is_sound(&head) && size - at - sizeof head >= head.size) {
+	while (size - at >= sizeof head && read_exactly(r->fd, &head, sizeof head, at)) {
+		r->damaged = !head_is_sound(&head);
+		if (r->damaged || size - at - sizeof head < head.size)
+			break;
 		if (!add_block(r, &head, at + sizeof head))
 			return &goro_enomem;
 		at += sizeof head + head.size;
 		if (head.kind != RECORD_NAMES)
 			end = at;
 	}
+	r->size = size;
 	r->left_over = size - end;
 	return NULL;
 }
@@ -274,17 +284,27 @@ static bool apply_tick(struct record *r, size_t tick)
 	return ok;
 }
 
+/* What is made from a bad tick is bad, too: so none is tried again for each that comes after it. */
+static void mark_bad(struct record *r, size_t tick)
+{
+	do
+		r->blocks[r->ticks[tick]].bad = true;
+	while (++tick < r->nticks && r->blocks[r->ticks[tick]].head.kind != RECORD_WHOLE);
+}
+
 static bool go_to(struct record *r, size_t tick)
 {
 	size_t from = tick;
 
 	while (from > 0 && from != r->at && r->blocks[r->ticks[from]].head.kind != RECORD_WHOLE)
 		from--;
-	if (from != r->at && !apply_tick(r, from))
-		return false;
-	while (from < tick) {
-		if (!apply_tick(r, ++from))
+	if (from == r->at)
+		from++;
+	for (; from <= tick; from++) {
+		if (!apply_tick(r, from)) {
+			mark_bad(r, from);
 			return false;
+		}
 	}
 	return true;
 }
@@ -294,8 +314,12 @@ static bool tell_names(struct record *r, size_t tick, struct symbolizer *names)
 	for (; r->names_read < r->ticks[tick]; r->names_read++) {
 		const struct block *b = &r->blocks[r->names_read];
 
-		if (b->head.kind == RECORD_NAMES && !read_names(r, b, names))
+		if (b->head.kind == RECORD_NAMES && !read_names(r, b, names)) {
+			/* Names have numbers by their order: without some, all behind are wrong. */
+			for (size_t i = 0; i < r->nticks; i++)
+				r->blocks[r->ticks[i]].bad |= r->ticks[i] > r->names_read;
 			return false;
+		}
 	}
 	return true;
 }
@@ -411,6 +435,20 @@ static bool take_heap(const struct record_state *state, struct goro_snapshot *s)
 	return s->heap && s->heap_ended;
 }
 
+/* Bytes behind tick n, when none of the ticks there can be read. */
+static uint64_t damaged_behind(const struct record *r, size_t n)
+{
+	size_t next = n + 1;
+
+	if (next == r->nticks)
+		return record_damaged(r);
+	for (size_t i = next; i < r->nticks; i++) {
+		if (!record_is_bad(r, i))
+			return 0;
+	}
+	return r->size - r->blocks[r->ticks[n]].offset - r->blocks[r->ticks[n]].head.size;
+}
+
 static struct goro_snapshot *make_snapshot(const struct record *r, size_t tick)
 {
 	const struct record_state *state = &r->state;
@@ -422,6 +460,7 @@ static struct goro_snapshot *make_snapshot(const struct record *r, size_t tick)
 	s->source = GORO_RECORDING;
 	s->tick = tick + 1;
 	s->nticks = r->nticks;
+	s->damaged = damaged_behind(r, tick);
 	s->file = strdup(r->path);
 	s->name = strdup(state->name ? state->name : "?");
 	s->runtime = strdup(state->runtime ? state->runtime : "?");
@@ -458,11 +497,12 @@ static struct goro_snapshot *make_snapshot(const struct record *r, size_t tick)
 struct goro_error *record_snapshot(struct record *r, size_t n, struct symbolizer *names,
 				   struct goro_snapshot **ret)
 {
-	if (!tell_names(r, n, names) || !go_to(r, n)) {
+	if (record_is_bad(r, n) || !tell_names(r, n, names) || !go_to(r, n)) {
 		struct goro_error *err = goro_error_new(
 			GORO_PARTIAL, "tick %zu of recording %s is damaged", n + 1, r->path);
 
-		r->at = r->nticks;
+		while (n && record_is_bad(r, n - 1))
+			n--;
 		return n ? goro_error_hint(err, "earlier ticks may be whole: --at %zu", n) : err;
 	}
 	*ret = make_snapshot(r, n);
@@ -479,6 +519,16 @@ size_t record_ticks(const struct record *r)
 uint64_t record_left_over(const struct record *r)
 {
 	return r->left_over;
+}
+
+uint64_t record_damaged(const struct record *r)
+{
+	return r->damaged ? r->left_over : 0;
+}
+
+bool record_is_bad(const struct record *r, size_t n)
+{
+	return r->blocks[r->ticks[n]].bad;
 }
 
 int64_t record_time(const struct record *r, size_t n)

@@ -200,10 +200,15 @@ static bool is_leaked(const struct goro_info *g)
 /* What is not in the picture, but for the ends of stacks, which are counted. */
 static struct goro_error *say_what_is_missing(struct profile *p, const struct goro_snapshot *snap)
 {
-	char cut[TEXT_NUMBER];
+	char cut[TEXT_NUMBER], damaged[TEXT_NUMBER];
 	int n = 0;
 
-	if (snap->cut)
+	if (snap->damaged)
+		n = asprintf(&p->note,
+			     "%" PRIu32 " records could not be read; the recording is damaged "
+			     "behind its tick %zu, %s are lost",
+			     snap->bad_records, snap->tick, text_bytes(damaged, snap->damaged));
+	else if (snap->cut)
 		n = asprintf(&p->note,
 			     "%" PRIu32 " records could not be read; the core file is cut short, "
 			     "%s are missing",

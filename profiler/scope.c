@@ -424,13 +424,28 @@ static struct goro_error *take(struct goro_scope *scope, struct goro_snapshot **
 	return NULL;
 }
 
+/* The tick where it stands, or, unless it was chosen, the last before it that can be read. */
+static struct goro_error *take_tick(struct goro_scope *scope, struct goro_snapshot **ret)
+{
+	struct record *r = scope->record;
+	struct goro_error *err = record_snapshot(r, scope->tick, scope->symbolizer, ret);
+
+	while (err && !scope->chosen && scope->tick && record_is_bad(r, scope->tick)) {
+		scope->tick--;
+		if (record_is_bad(r, scope->tick))
+			continue;
+		goro_error_free(err);
+		err = record_snapshot(r, scope->tick, scope->symbolizer, ret);
+	}
+	return err;
+}
+
 struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_snapshot **ret)
 {
 	struct goro_error *err;
 
 	pthread_mutex_lock(&scope->lock);
-	err = scope->record ? record_snapshot(scope->record, scope->tick, scope->symbolizer, ret)
-			    : take(scope, ret);
+	err = scope->record ? take_tick(scope, ret) : take(scope, ret);
 	pthread_mutex_unlock(&scope->lock);
 	return err;
 }
@@ -531,8 +546,10 @@ int64_t goro_scope_tick_time(struct goro_scope *scope, size_t tick)
 void goro_scope_seek(struct goro_scope *scope, size_t tick)
 {
 	pthread_mutex_lock(&scope->lock);
-	if (tick >= 1 && tick <= goro_scope_ticks(scope))
+	if (tick >= 1 && tick <= goro_scope_ticks(scope)) {
 		scope->tick = tick - 1;
+		scope->chosen = true;
+	}
 	pthread_mutex_unlock(&scope->lock);
 }
 

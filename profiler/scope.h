@@ -21,6 +21,7 @@ struct goro_scope {
 	/* A recording: then all of the following is NULL, but for the names. */
 	struct record *record;
 	size_t tick;				   /* where it stands, from 0 */
+	bool chosen;				   /* somebody wanted that tick */
 	bool summarize, members, objects, thrifty; /* see struct snapshot_builder */
 	bool confirm;				   /* likewise */
 	bool many;				   /* there were, at the last look */

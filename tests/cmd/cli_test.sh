@@ -579,6 +579,75 @@ recordings() {
 	run 2 "$GORO" record $$
 }
 
+damage_tick() { # damage_tick NUMBER head|content - counted as in a list: 0 is the first, -1 the last
+	cp "$scratch/r" "$scratch/d"
+	python3 - "$scratch/d" "$@" <<'PY' || fail "cannot damage tick $1"
+import struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at, ticks = 16, []
+while at < len(data):
+	magic, kind, size = struct.unpack_from("<4sII", data, at)
+	if kind != 1:
+		ticks.append((at, size))
+	at += 40 + size
+at, size = ticks[int(sys.argv[2])]
+data[at + (24 if sys.argv[3] == "head" else 40 + size // 2)] ^= 1
+open(sys.argv[1], "wb").write(data)
+PY
+}
+
+# What can be read is shown, one line says what is missing, and the status is 6.
+damaged_recordings() {
+	command -v python3 >/dev/null || skip "no python3"
+	start grow
+	eventually goroutines_reach 10
+	"$GORO" record "$pid" -o "$scratch/r" --interval 0.05 --duration 1 2>"$err" || fail "no recording"
+	local ticks line="^goro: [a-z]+: this is not all; the recording is damaged behind its"
+	run 0 "$GORO" replay "$scratch/r"
+	ticks=$(grep -c "not live: recording" "$out")
+	[ "$ticks" -ge 4 ] || fail "$ticks ticks"
+
+	for what in head content; do
+		damage_tick -1 $what
+		for command in dump diff waits sched "leaks --fail-on leaked"; do
+			run 6 "$GORO" $command "$scratch/d"
+			matches "$err" "$line tick $((ticks - 1)), [0-9.]+ (B|KiB) are lost"
+			same "$(wc -l <"$err")" 1
+			[ -s "$out" ] || fail "$command shows nothing"
+		done
+		run 6 "$GORO" stack "$scratch/d" 1
+		has "$out" "goroutine 1"
+		run 6 "$GORO" profile -m goroutine -f folded "$scratch/d"
+		has "$err" "the recording is damaged behind its tick $((ticks - 1))"
+		run 0 "$GORO" dump --at 1 "$scratch/d"
+		run 0 "$GORO" replay --to 2 "$scratch/d"
+		run 6 "$GORO" doctor "$scratch/d"
+		run 6 "$GORO" replay "$scratch/d"
+		same "$(grep -c "not live: recording" "$out")" $((ticks - 1))
+		same "$(wc -l <"$err")" 1
+	done
+	matches "$err" "not all; 1 of $ticks ticks are damaged, the first is $ticks; see"
+	run 6 "$GORO" dump --at=-1 "$scratch/d"
+	has "$err" "--at $((ticks - 1))"
+
+	damage_tick 1 head
+	run 6 "$GORO" replay "$scratch/d"
+	same "$(grep -c "not live: recording" "$out")" 1
+	matches "$err" "$line last tick, "
+	damage_tick 1 content
+	run 6 "$GORO" replay "$scratch/d"
+	has "$out" "recording $scratch/d, tick 1 of $ticks"
+	matches "$err" "ticks are damaged, the first is 2; see"
+
+	# Its recorder was killed while it wrote: that is no damage.
+	head -c -1 "$scratch/r" >"$scratch/d"
+	run 0 "$GORO" dump "$scratch/d"
+	run 0 "$GORO" replay "$scratch/d"
+	same "$(grep -c "not live: recording" "$out")" $((ticks - 1))
+	run 0 "$GORO" doctor "$scratch/d"
+	has "$out" "its recorder was killed while it wrote"
+}
+
 record_on_full_disk() { # record_on_full_disk FILE - nothing can be written but to pipes
 	(trap '' XFSZ && ulimit -f 0 && exec "$GORO" record "$pid" -o "$1" --duration 0) 2>&1 |
 		cat >"$err"

@@ -20,6 +20,7 @@
 #include "goro_introspect.h"
 #include "program.h"
 #include "reader_goro.h"
+#include "record.h"
 #include "scope.h"
 
 #define TICKS	 12
@@ -416,9 +417,110 @@ static void test_cut(void **state)
 		assert_int_equal(goro_scope_ticks(file), complete);
 		snap = snapshot_at(file, complete);
 		same(s.scope, s.snaps[complete - 1], file, snap, complete);
+		assert_int_equal(snap->damaged, 0);
 		goro_snapshot_free(snap);
 		goro_scope_close(file);
 	}
+	session_end(&s);
+}
+
+static void flip(int fd, uint64_t at)
+{
+	uint8_t byte;
+
+	assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
+/* The block that ends there. Returns where it begins. */
+static uint64_t find_tick(int fd, uint64_t end, struct record_head *head)
+{
+	uint64_t at = 16;
+
+	for (;;) {
+		assert_int_equal(pread(fd, head, sizeof *head, (off_t)at), sizeof *head);
+		if (at + sizeof *head + head->size == end)
+			return at;
+		at += sizeof *head + head->size;
+	}
+}
+
+/* All can be read but those from `bad` to `good`, which are counted from 1. */
+static void damaged_are(struct session *s, size_t bad, size_t good)
+{
+	struct goro_scope *file;
+	struct goro_snapshot *snap;
+	struct goro_error *err;
+
+	no_error(goro_scope_open(&file, path));
+	assert_int_equal(goro_scope_ticks(file), TICKS);
+	for (size_t i = 1; i <= TICKS; i++) {
+		goro_scope_seek(file, i);
+		err = goro_scope_snapshot(file, &snap);
+		assert_int_equal(!err, i < bad || i >= good);
+		if (err) {
+			char hint[32];
+
+			snprintf(hint, sizeof hint, "--at %zu", bad - 1);
+			assert_int_equal(err->code, GORO_PARTIAL);
+			assert_int_equal(err->hint != NULL, bad > 1);
+			assert_true(!err->hint || strstr(err->hint, hint));
+			goro_error_free(err);
+			continue;
+		}
+		same(s->scope, s->snaps[i - 1], file, snap, i);
+		goro_snapshot_free(snap);
+	}
+	goro_scope_close(file);
+}
+
+/* Who did not choose a tick gets the last that there is, and is told what is behind it. */
+static void last_is(struct session *s, size_t last, uint64_t damaged)
+{
+	struct goro_scope *file;
+	struct goro_snapshot *snap;
+
+	no_error(goro_scope_open(&file, path));
+	no_error(goro_scope_snapshot(file, &snap));
+	same(s->scope, s->snaps[last - 1], file, snap, last);
+	assert_int_equal(snap->damaged, damaged);
+	goro_snapshot_free(snap);
+	goro_scope_close(file);
+}
+
+/* A tick in the middle is damaged: what is made from it is lost, and nothing else. */
+static void test_damaged_tick(void **state)
+{
+	size_t good = TICKS + 1;
+	struct session s;
+	int fd;
+
+	(void)state;
+	session_start(&s, busy, 3);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (size_t bad = TICKS; bad >= 1; bad--) {
+		struct record_head head;
+		uint64_t at = find_tick(fd, s.ends[bad - 1], &head);
+
+		flip(fd, at + sizeof head + head.size / 2);
+		damaged_are(&s, bad, good);
+		if (good <= TICKS)
+			last_is(&s, TICKS, 0);
+		else if (bad > 1)
+			last_is(&s, bad - 1, s.ends[TICKS - 1] - s.ends[bad - 2]);
+		flip(fd, at + sizeof head + head.size / 2);
+		if (head.kind == RECORD_WHOLE)
+			good = bad;
+
+		/* Without a head nobody knows what it was, nor where the next begins. */
+		flip(fd, at + offsetof(struct record_head, time));
+		if (bad > 1)
+			last_is(&s, bad - 1, s.ends[TICKS - 1] - s.ends[bad - 2]);
+		flip(fd, at + offsetof(struct record_head, time));
+	}
+	close(fd);
 	session_end(&s);
 }
 
@@ -473,7 +575,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_busy),	 cmocka_unit_test(test_names),
 		cmocka_unit_test(test_verdicts), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_damage),	 cmocka_unit_test(test_thrifty),
-		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_order),	 cmocka_unit_test(test_damaged_tick),
 	};
 	int failed, fd;
 
