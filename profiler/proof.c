@@ -103,6 +103,8 @@ static struct goro_error *run(struct proof *p, const struct target_frozen *stopp
 		.never = never,
 		.guess = stopped ? &p->guess : NULL,
 		.store = store_for(p, stopped),
+		.unwinder = p->scope->unwinder,
+		.layout = reader->ops->layout(reader),
 		.why = p->opt->why,
 	};
 	struct goro_error *err = never ? NULL : &goro_enomem;

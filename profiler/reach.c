@@ -21,14 +21,10 @@
  * of an unknown allocator, a wait that time or the kernel can end, a goroutine that is in none of
  * its object's queues (it was just taken out to be woken), a stack that is not where stacks are.
  *
- * What is not covered: a pointer that lies outside of what it leads to. C has none, but gcc makes
- * some of loops that wait for two fields of each element of an array: it steps on before it waits
- * for the first, and what is left at the last element, if nobody uses the array afterwards, lies
- * behind its end by as much as that field lies behind the begin of its struct. Tried and dropped:
- * to search what lies beside all that stacks and registers point to, at most 24 bytes away. That
- * far the next object is, so each exact pointer kept the one before it, too, and tests/reclaim had
- * nobody who was leaked. How far a loop steps would have to be read from its code, as
- * reach_asleep.c reads that of sleepers.
+ * A pointer may lie outside of what it leads to. C has none of these, but compilers keep some in
+ * registers and frames, for a loop over an array: they are followed to where the code uses them
+ * (reach_used.c). What is not covered is a program that stores such a pointer elsewhere, and code
+ * for other processors than x86-64.
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
@@ -163,7 +159,8 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 	struct goro_error *err;
 
 	r->from = roots->from;
-	if (!reach_find_asleep(r, maps, roots) || !make_zones(r, roots))
+	if (!reach_find_asleep(r, maps, roots) || !make_zones(r, roots) ||
+	    !reach_used_room(r, maps))
 		return &goro_enomem;
 	/* Not of one that runs: to read what is cold there brings it back, for the proof too. */
 	if (reach_skips("cold") && r->view->nthreads)
@@ -203,6 +200,7 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 static void run_free(struct run *r)
 {
 	reach_stacks_free(r);
+	reach_used_free(r);
 	reach_back_free(r);
 	for (size_t i = 0; i < r->heap.nareas; i++) {
 		free(r->watched ? r->watched[i] : NULL);

@@ -42,7 +42,9 @@ struct reach_view {
 	const bool *never; /* by index: proved already that it can never go on; NULL: none */
 	const struct reach_guess *guess; /* or NULL */
 	struct sparse_store *store;	 /* for copies, as long as there is a guess; or NULL */
-	uint64_t why;			 /* a goroutine whose chain is wanted, or 0 */
+	struct unwinder *unwinder;	 /* NULL: no frames are looked for */
+	const struct unwind_layout *layout;
+	uint64_t why; /* a goroutine whose chain is wanted, or 0 */
 };
 
 /* One step of a chain from a root to what a goroutine waits for. */

@@ -98,6 +98,7 @@ struct run {
 	uint32_t *stacks; /* those to be searched, of which the first nsearched were */
 	size_t nstacks, nsearched;
 	struct reach_batch *batch; /* reach_stacks.c's */
+	struct reach_used *used;   /* reach_used.c's; NULL: nothing is known */
 
 	struct frames *frames;
 	size_t nframes;
@@ -204,6 +205,17 @@ bool reach_stacks_room(struct run *r);
 void reach_stacks_free(struct run *r);
 /* The next of r->stacks, many at once. */
 struct goro_error *reach_search_stacks(struct run *r);
+
+/* ---- reach_used.c ------------------------------------------------------------------------------
+ */
+
+/* Before anything is marked. False: no memory. */
+bool reach_used_room(struct run *r, const struct target_maps *maps);
+void reach_used_free(struct run *r);
+/* What goroutine g's frames use beside what they have; its stack from r->from[g] on, or NULL. */
+void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack);
+/* And a thread's. */
+void reach_search_used_by(struct run *r, const struct target_thread *t);
 
 /* ---- reach_asleep.c ---------------------------------------------------------------------------
  */

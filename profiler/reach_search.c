@@ -184,6 +184,8 @@ struct goro_error *reach_search_roots(struct run *r, const struct roots *roots)
 		if (!reach_skips("registers"))
 			reach_search_words(r, (const uint8_t *)t->regs, t->nregs * sizeof *t->regs,
 					   0);
+		if (!roots->idle[i])
+			reach_search_used_by(r, t);
 		/* In the middle of a copy a pointer may begin at any byte of a register. */
 		for (size_t k = 0;
 		     !roots->idle[i] && k < 8 && k < t->vector_size && !reach_skips("vector"); k++)

@@ -164,6 +164,7 @@ static struct goro_error *search_stack(struct run *r, uint32_t g, const uint8_t 
 		reach_wake_watchers(r, r->from[g]);
 	if (!r->from[g] || skip)
 		return NULL;
+	reach_search_used(r, g, stack);
 	if (!stack)
 		return reach_search_memory(r, r->from[g], info->stack_hi);
 	reach_search_bytes(r, stack, info->stack_hi - r->from[g], r->from[g]);

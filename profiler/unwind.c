@@ -268,7 +268,18 @@ static enum unwind_status by_libunwind(struct unwinder *u, const struct unwind_s
 		r->complete = r->by_frame_pointer = false;
 		return UNWIND_DONE;
 	}
-	return unwind_by_libunwind(u->reference, s, r);
+	return unwind_by_libunwind(u->reference, s, r, NULL, 0);
+}
+
+unsigned unwind_frames(struct unwinder *u, const struct unwind_stack *s,
+		       struct unwind_frame *frames, unsigned most)
+{
+	if (!u->reference)
+		u->reference = unwind_reference_new(u->target, u->modules);
+	if (!u->reference)
+		return 0;
+	unwind_by_libunwind(u->reference, s, &u->other, frames, most);
+	return u->other.n < most ? u->other.n : most;
 }
 
 static void compare(struct unwinder *u, const struct unwind_stack *s,

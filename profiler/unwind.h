@@ -74,6 +74,18 @@ struct unwind_comparison {
 	struct unwind_result rows, libunwind; /* of the last difference */
 };
 
+/* One frame, and the registers as its function has them. Of those that are numbered by DWARF below
+ * UNWIND_REGISTERS: */
+enum { UNWIND_REGISTERS = 16 };
+
+struct unwind_frame {
+	uint64_t pc, sp; /* pc: as unwind_result.pcs */
+	bool exact;	 /* no call returns there: it was interrupted */
+	uint32_t have;	 /* bit i: value[i] is known */
+	uint64_t value[UNWIND_REGISTERS];
+	uint64_t at[UNWIND_REGISTERS]; /* where on the stack it was saved; 0: nowhere */
+};
+
 struct unwinder;
 
 struct unwinder *unwinder_new(struct target *t, struct modules *ms);
@@ -93,6 +105,10 @@ enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s,
 /* Frame pointers are followed through code without unwind data only when `guess` is set. */
 enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack *s, bool guess,
 				  struct unwind_result *r);
+
+/* The frames of a stack that is there as a whole, at most that many, by libunwind: how many. */
+unsigned unwind_frames(struct unwinder *u, const struct unwind_stack *s,
+		       struct unwind_frame *frames, unsigned most);
 
 /* Return addresses seen in no executable map since the last unwinder_modules_changed(). */
 size_t unwinder_unknown(const struct unwinder *u);
@@ -123,8 +139,10 @@ struct unwind_reference;
 
 struct unwind_reference *unwind_reference_new(struct target *t, struct modules *ms);
 void unwind_reference_free(struct unwind_reference *ref);
+/* frames: room for what each frame has, of the first `most`; NULL: nobody wants that. */
 enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struct unwind_stack *s,
-				       struct unwind_result *r);
+				       struct unwind_result *r, struct unwind_frame *frames,
+				       unsigned most);
 
 /* Did the last one end for want of a table? */
 bool unwind_reference_lacked_table(const struct unwind_reference *ref);

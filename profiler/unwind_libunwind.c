@@ -322,8 +322,26 @@ static enum unwind_status result(const struct unwind_reference *ref)
 	return ref->more ? UNWIND_MORE : UNWIND_DONE;
 }
 
+static void note_frame(unw_cursor_t *cursor, struct unwind_frame *f)
+{
+	f->have = 0;
+	for (unsigned reg = 0; reg < UNWIND_REGISTERS; reg++) {
+		unw_save_loc_t where;
+		unw_word_t value;
+
+		f->at[reg] = 0;
+		if (unw_get_reg(cursor, (unw_regnum_t)reg, &value) < 0)
+			continue;
+		f->value[reg] = value;
+		f->have |= 1u << reg;
+		if (unw_get_save_loc(cursor, (int)reg, &where) == 0 && where.type == UNW_SLT_MEMORY)
+			f->at[reg] = where.u.addr;
+	}
+}
+
 enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struct unwind_stack *s,
-				       struct unwind_result *r)
+				       struct unwind_result *r, struct unwind_frame *frames,
+				       unsigned most)
 {
 	const struct unwind_layout *layout = s->layout;
 	unw_cursor_t cursor;
@@ -363,6 +381,10 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 			break;
 		/* A call has pushed something, but who goes on with a jump has not. */
 		last_sp = sp + !exact;
+		if (frames && r->n < most) {
+			frames[r->n] = (struct unwind_frame){ .pc = pc, .sp = sp, .exact = exact };
+			note_frame(&cursor, &frames[r->n]);
+		}
 		r->pcs[r->n++] = pc;
 		if (pc >= layout->entry_lo && pc < layout->entry_hi) {
 			r->complete = true;

@@ -384,7 +384,7 @@ static enum unwind_status by_rows(void *unwinder, const struct unwind_stack *s,
 static enum unwind_status by_libunwind(void *reference, const struct unwind_stack *s,
 				       struct unwind_result *r)
 {
-	return unwind_by_libunwind(reference, s, r);
+	return unwind_by_libunwind(reference, s, r, NULL, 0);
 }
 
 /* The first n stacks, again and again for a while: the median over the rounds. */

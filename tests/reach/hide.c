@@ -169,8 +169,9 @@ static void block_signal(void)
 static const struct place *find(const char *name)
 {
 	static const struct place *const all[] = {
-		places_in_objects,  places_in_threads, places_in_maps,	   places_of_parked,
-		places_that_change, places_in_passing, places_like_malloc, places_packed,
+		places_in_objects,  places_in_threads,	places_in_maps,
+		places_of_parked,   places_that_change, places_in_passing,
+		places_like_malloc, places_packed,	places_used,
 #ifndef HIDE_PLAIN
 		places_in_kernel,   places_sent,
 #endif

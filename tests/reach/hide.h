@@ -21,7 +21,7 @@ struct place {
 /* Each ends with one without a name. */
 extern const struct place places_in_objects[], places_in_threads[], places_in_maps[],
 	places_of_parked[], places_that_change[], places_in_passing[], places_like_malloc[],
-	places_in_kernel[], places_sent[], places_packed[];
+	places_in_kernel[], places_sent[], places_packed[], places_used[];
 
 extern struct goro_introspect goro_introspect;
 extern void *global; /* in bss */

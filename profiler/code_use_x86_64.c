@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * code_use_x86_64.c - see code_use.h.
+ *
+ * A way is a state: for each register which word it was made of, if of one, and how far beside it
+ * it is now. Instructions that are not known here may do what they like with the registers that
+ * they write, which are nothing's then; and memory that they take is used.
+ *
+ * Rejected: a decoder of our own, as sleep_loop_x86_64.c has one. That knows a handful of
+ * instructions and gives up at others; here every one has to be gone past.
+ */
+#include "code_use.h"
+
+#include <Zydis/Zydis.h>
+#include <stdlib.h>
+
+enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NREGS = 16 };
+
+enum {
+	MOST_STEPS = 2000, /* instructions */
+	MOST_WAYS = 64,	   /* that wait to be followed */
+	MOST_STATES = 3,   /* in which one instruction is looked at */
+	MOST_WORDS = 48,   /* registers, and words of the frame */
+	MOST_STORED = 8,
+	SEEN = 1 << 12,
+	TEXT = 512, /* bytes of code read at a time */
+	LONGEST = ZYDIS_MAX_INSTRUCTION_LENGTH,
+	NOTHING = -1,
+};
+
+/* What a register has: one of the walk's words, and so many bytes. */
+struct value {
+	int16_t word; /* or NOTHING */
+	int64_t beside;
+};
+
+struct slot {
+	uint8_t in; /* CODE_USE_FRAME, CODE_USE_FP */
+	int32_t at;
+};
+
+struct stored {
+	struct slot slot;
+	struct value value;
+};
+
+struct way {
+	uint64_t pc;
+	int64_t sp; /* from where it was at first */
+	struct value reg[NREGS];
+	struct stored stored[MOST_STORED]; /* what it put into its frame, the last ones */
+	unsigned nstored;
+	uint64_t used; /* bits of words */
+};
+
+struct seen {
+	uint64_t pc; /* 0: none */
+	unsigned n;
+	uint64_t states[MOST_STATES];
+};
+
+struct walk {
+	const struct code_point *point;
+	struct code_use *ret;
+	size_t n;
+	ZydisDecoder decoder;
+	ZydisDecodedInstruction insn;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	struct slot slots[MOST_WORDS]; /* of the words that are no registers */
+	int16_t nwords;
+	struct way todo[MOST_WAYS];
+	unsigned ntodo, steps;
+	struct seen seen[SEEN];
+	uint8_t text[TEXT];
+	uint64_t text_at;
+	size_t text_size;
+};
+
+static const struct value nothing = { .word = NOTHING };
+
+/* ---- registers --------------------------------------------------------------------------------
+ */
+
+/* DWARF's number of a register or a part of one; else NOTHING. */
+static int number(ZydisRegister reg)
+{
+	static const int8_t numbers[NREGS] = { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
+					       8,   9,	 10,  11,  12,	13,  14,  15 };
+	const ZydisRegister all = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
+
+	if (ZydisRegisterGetClass(all) != ZYDIS_REGCLASS_GPR64)
+		return NOTHING;
+	return numbers[ZydisRegisterGetId(all)];
+}
+
+/* Its number, if it is one that can have a pointer; else NOTHING. */
+static int whole(ZydisRegister reg)
+{
+	return ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_GPR64 ? number(reg) : NOTHING;
+}
+
+static void clobber(struct way *w, ZydisRegister reg)
+{
+	const int r = number(reg);
+
+	if (r >= 0 && r != RSP)
+		w->reg[r] = nothing;
+}
+
+/* ---- words ------------------------------------------------------------------------------------
+ */
+
+/* The word of the frame there. */
+static struct value load(struct walk *k, const struct way *w, struct slot slot)
+{
+	int16_t i;
+
+	for (unsigned s = 0; s < w->nstored && s < MOST_STORED; s++) {
+		if (w->stored[s].slot.in == slot.in && w->stored[s].slot.at == slot.at)
+			return w->stored[s].value;
+	}
+	for (i = NREGS; i < k->nwords; i++) {
+		if (k->slots[i].in == slot.in && k->slots[i].at == slot.at)
+			break;
+	}
+	if (i == MOST_WORDS || w->used >> i & 1)
+		return nothing;
+	k->slots[i] = slot;
+	k->nwords += i == k->nwords;
+	return (struct value){ .word = i };
+}
+
+static void store(struct way *w, struct slot slot, struct value value)
+{
+	unsigned s;
+
+	for (s = 0; s < w->nstored && s < MOST_STORED; s++) {
+		if (w->stored[s].slot.in == slot.in && w->stored[s].slot.at == slot.at)
+			break;
+	}
+	/* More than these: the oldest is thought to be what it was. */
+	if (s == w->nstored || s == MOST_STORED)
+		s = w->nstored++ % MOST_STORED;
+	w->stored[s] = (struct stored){ slot, value };
+}
+
+/* It is used, so nothing else has to be known of its word. */
+static void use(struct walk *k, struct way *w, struct value v)
+{
+	struct code_use found = { .beside = (int32_t)v.beside };
+	size_t i;
+
+	if (v.word == NOTHING)
+		return;
+	w->used |= UINT64_C(1) << v.word;
+	for (unsigned r = 0; r < NREGS; r++) {
+		if (w->reg[r].word == v.word)
+			w->reg[r] = nothing;
+	}
+	for (unsigned s = 0; s < w->nstored && s < MOST_STORED; s++) {
+		if (w->stored[s].value.word == v.word)
+			w->stored[s].value = nothing;
+	}
+	if (!v.beside || v.beside != found.beside)
+		return;
+	found.in = (uint8_t)v.word;
+	if (v.word >= NREGS) {
+		found.in = k->slots[v.word].in;
+		found.slot = k->slots[v.word].at;
+	}
+	for (i = 0; i < k->n; i++) {
+		if (k->ret[i].in == found.in && k->ret[i].slot == found.slot &&
+		    k->ret[i].beside == found.beside)
+			return;
+	}
+	if (k->n < CODE_USES_MAX)
+		k->ret[k->n++] = found;
+}
+
+/* ---- operands ---------------------------------------------------------------------------------
+ */
+
+static bool is_memory(const ZydisDecodedOperand *op)
+{
+	return op->type == ZYDIS_OPERAND_TYPE_MEMORY;
+}
+
+static bool is_register(const ZydisDecodedOperand *op)
+{
+	return op->type == ZYDIS_OPERAND_TYPE_REGISTER;
+}
+
+/* It is not the address that it looks like. */
+static bool has_segment(const ZydisDecodedOperand *op)
+{
+	return op->mem.segment == ZYDIS_REGISTER_FS || op->mem.segment == ZYDIS_REGISTER_GS;
+}
+
+static struct value value_of(const struct way *w, ZydisRegister reg)
+{
+	const int r = whole(reg);
+
+	return r < 0 || r == RSP ? nothing : w->reg[r];
+}
+
+/* Is it a word of the frame, by itself? */
+static bool is_slot(const struct walk *k, const struct way *w, const ZydisDecodedOperand *op,
+		    struct slot *ret)
+{
+	const int base = is_memory(op) ? whole(op->mem.base) : NOTHING;
+	const bool by_fp = base == RBP && k->point->frame_pointer;
+
+	if ((base != RSP && !by_fp) || op->mem.index != ZYDIS_REGISTER_NONE)
+		return false;
+	*ret = (struct slot){ by_fp ? CODE_USE_FP : CODE_USE_FRAME,
+			      (int32_t)(op->mem.disp.value + (by_fp ? 0 : w->sp)) };
+	return true;
+}
+
+static bool is_frame(const struct walk *k, ZydisRegister reg)
+{
+	const int r = whole(reg);
+
+	return r == RSP || (r == RBP && k->point->frame_pointer);
+}
+
+static struct value beside(struct value v, int64_t n)
+{
+	if (v.word != NOTHING)
+		v.beside += n;
+	return v;
+}
+
+/* What the address is made of; without an index that nobody knows. */
+static struct value address_of(const struct walk *k, const struct way *w,
+			       const ZydisDecodedOperand *op)
+{
+	struct value v;
+
+	if (is_frame(k, op->mem.base) || has_segment(op))
+		return nothing;
+	v = value_of(w, op->mem.base);
+	if (v.word == NOTHING && op->mem.scale == 1)
+		v = value_of(w, op->mem.index);
+	return beside(v, op->mem.disp.value);
+}
+
+/* Memory that is read or written. */
+static void touch(struct walk *k, struct way *w, const ZydisDecodedOperand *op)
+{
+	const struct value index = value_of(w, op->mem.index);
+	struct value base;
+
+	if (has_segment(op))
+		return;
+	base = is_frame(k, op->mem.base) ? nothing : value_of(w, op->mem.base);
+	use(k, w, beside(base, op->mem.disp.value));
+	/* Either of two may be the pointer. */
+	if (op->mem.scale == 1 && index.word != base.word)
+		use(k, w, beside(index, op->mem.disp.value));
+}
+
+/* ---- ways -------------------------------------------------------------------------------------
+ */
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 29;
+}
+
+static uint64_t state_of(const struct way *w)
+{
+	uint64_t h = mix(w->used, (uint64_t)w->sp);
+
+	for (unsigned r = 0; r < NREGS; r++)
+		h = mix(mix(h, (uint16_t)w->reg[r].word), (uint64_t)w->reg[r].beside);
+	return h;
+}
+
+/* It was not there yet in this state, and not in too many others. */
+static bool is_new(struct walk *k, const struct way *w)
+{
+	const uint64_t state = state_of(w);
+	size_t i = mix(1, w->pc) % SEEN;
+
+	for (size_t tries = 0; tries < SEEN; tries++, i = (i + 1) % SEEN) {
+		struct seen *s = &k->seen[i];
+
+		if (s->pc && s->pc != w->pc)
+			continue;
+		s->pc = w->pc;
+		for (unsigned j = 0; j < s->n; j++) {
+			if (s->states[j] == state)
+				return false;
+		}
+		if (s->n == MOST_STATES)
+			return false;
+		s->states[s->n++] = state;
+		return true;
+	}
+	return false;
+}
+
+static void fork_to(struct walk *k, const struct way *w, uint64_t pc)
+{
+	if (k->ntodo == MOST_WAYS)
+		return;
+	k->todo[k->ntodo] = *w;
+	k->todo[k->ntodo++].pc = pc;
+}
+
+/* Who is called, or jumped to, uses what it is given. */
+static void give(struct walk *k, struct way *w)
+{
+	static const uint8_t given[] = { RDI, RSI, RDX, RCX, 8, 9 };
+
+	for (size_t i = 0; i < sizeof given; i++) {
+		if (w->reg[given[i]].beside)
+			use(k, w, w->reg[given[i]]);
+	}
+}
+
+static void called(struct way *w)
+{
+	static const uint8_t lost[] = { RAX, RDX, RCX, RSI, RDI, 8, 9, 10, 11 };
+
+	for (size_t i = 0; i < sizeof lost; i++)
+		w->reg[lost[i]] = nothing;
+}
+
+/* ---- instructions -----------------------------------------------------------------------------
+ */
+
+/* All that is not known better. */
+static void other(struct walk *k, struct way *w)
+{
+	struct slot slot;
+
+	for (unsigned i = 0; i < k->insn.operand_count; i++) {
+		const ZydisDecodedOperand *op = &k->ops[i];
+
+		if (is_memory(op) && !is_slot(k, w, op, &slot))
+			touch(k, w, op);
+		else if (is_memory(op) && op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+			store(w, slot, nothing);
+	}
+	for (unsigned i = 0; i < k->insn.operand_count; i++) {
+		if (is_register(&k->ops[i]) && k->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+			clobber(w, k->ops[i].reg.value);
+	}
+}
+
+static void move(struct walk *k, struct way *w)
+{
+	const ZydisDecodedOperand *to = &k->ops[0], *from = &k->ops[1];
+	struct value v = nothing;
+	struct slot slot;
+
+	if (to->size != 64) {
+		other(k, w);
+		return;
+	}
+	if (is_memory(from)) {
+		if (is_slot(k, w, from, &slot))
+			v = load(k, w, slot);
+		else
+			touch(k, w, from);
+	} else if (is_register(from)) {
+		v = value_of(w, from->reg.value);
+	}
+	if (is_register(to) && whole(to->reg.value) >= 0) {
+		clobber(w, to->reg.value);
+		if (whole(to->reg.value) != RSP)
+			w->reg[whole(to->reg.value)] = v;
+	} else if (is_memory(to) && is_slot(k, w, to, &slot)) {
+		store(w, slot, v);
+	} else if (is_memory(to)) {
+		touch(k, w, to);
+		/* Somebody else may have it now. */
+		if (v.beside)
+			use(k, w, v);
+	}
+}
+
+/* add, sub, inc, dec */
+static void step(struct walk *k, struct way *w, int sign)
+{
+	const ZydisDecodedOperand *to = &k->ops[0], *by = &k->ops[1];
+	const bool one = k->insn.operand_count_visible == 1;
+	const bool constant = one || by->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+	const int64_t n = sign * (constant && !one ? by->imm.value.s : 1);
+	const int r = is_register(to) ? whole(to->reg.value) : NOTHING;
+	struct value with;
+	struct slot slot;
+
+	if (is_memory(to) && to->size == 64 && constant && is_slot(k, w, to, &slot)) {
+		store(w, slot, beside(load(k, w, slot), n));
+	} else if (r == RSP && constant) {
+		w->sp += n;
+	} else if (r >= 0 && r != RSP && constant) {
+		w->reg[r] = beside(w->reg[r], n);
+	} else if (r >= 0 && r != RSP && is_register(by)) {
+		/* Who is the pointer, and who the distance? */
+		with = value_of(w, by->reg.value);
+		if (sign < 0 && with.word != NOTHING) {
+			w->reg[r] = nothing;
+			return;
+		}
+		if (with.word != NOTHING && w->reg[r].word != NOTHING) {
+			struct way both = *w;
+
+			both.reg[r] = with;
+			fork_to(k, &both, w->pc);
+		} else if (with.word != NOTHING) {
+			w->reg[r] = with;
+		}
+	} else {
+		other(k, w);
+	}
+}
+
+static void compute_address(struct walk *k, struct way *w)
+{
+	const int r = whole(k->ops[0].reg.value);
+
+	if (r == RSP && whole(k->ops[1].mem.base) == RSP)
+		w->sp += k->ops[1].mem.disp.value;
+	else if (r >= 0 && r != RSP)
+		w->reg[r] = address_of(k, w, &k->ops[1]);
+	else
+		clobber(w, k->ops[0].reg.value);
+}
+
+static void push(struct walk *k, struct way *w)
+{
+	const ZydisDecodedOperand *op = &k->ops[0];
+	struct slot slot;
+	struct value v = nothing;
+
+	if (is_register(op))
+		v = value_of(w, op->reg.value);
+	else if (is_memory(op) && is_slot(k, w, op, &slot))
+		v = load(k, w, slot);
+	else if (is_memory(op))
+		touch(k, w, op);
+	w->sp -= 8;
+	store(w, (struct slot){ CODE_USE_FRAME, (int32_t)w->sp }, v);
+}
+
+/* Either of two. */
+static void choose(struct walk *k, struct way *w)
+{
+	fork_to(k, w, w->pc);
+	move(k, w);
+}
+
+/* False: the way ends there. */
+static bool jump(struct walk *k, struct way *w, bool always)
+{
+	const ZydisDecodedOperand *op = &k->ops[0];
+
+	if (op->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+		give(k, w);
+		return false;
+	}
+	if (!always)
+		fork_to(k, w, w->pc);
+	w->pc += (uint64_t)op->imm.value.s;
+	return true;
+}
+
+static void call(struct walk *k, struct way *w)
+{
+	if (is_memory(&k->ops[0]))
+		touch(k, w, &k->ops[0]);
+	give(k, w);
+	called(w);
+}
+
+/* By its kind, where all of one are alike. *ends: the way does. False: they are not. */
+static bool execute_kind(struct walk *k, struct way *w, bool *ends)
+{
+	switch (k->insn.meta.category) {
+	case ZYDIS_CATEGORY_COND_BR:
+	case ZYDIS_CATEGORY_UNCOND_BR:
+		*ends = !jump(k, w, k->insn.meta.category == ZYDIS_CATEGORY_UNCOND_BR);
+		return true;
+	case ZYDIS_CATEGORY_CALL:
+		call(k, w);
+		return true;
+	case ZYDIS_CATEGORY_RET:
+		if (w->reg[RAX].beside)
+			use(k, w, w->reg[RAX]);
+		*ends = true;
+		return true;
+	case ZYDIS_CATEGORY_CMOV:
+		choose(k, w);
+		return true;
+	case ZYDIS_CATEGORY_NOP:
+	case ZYDIS_CATEGORY_WIDENOP:
+	case ZYDIS_CATEGORY_PREFETCH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* False: the way ends there. */
+static bool execute(struct walk *k, struct way *w)
+{
+	bool ends = false;
+
+	w->pc += k->insn.length;
+	if (execute_kind(k, w, &ends))
+		return !ends;
+	switch (k->insn.mnemonic) {
+	case ZYDIS_MNEMONIC_UD2:
+	case ZYDIS_MNEMONIC_HLT:
+	case ZYDIS_MNEMONIC_INT3:
+	case ZYDIS_MNEMONIC_LEAVE: /* what follows is its caller's */
+		return false;
+	case ZYDIS_MNEMONIC_MOV:
+		move(k, w);
+		break;
+	case ZYDIS_MNEMONIC_LEA:
+		compute_address(k, w);
+		break;
+	case ZYDIS_MNEMONIC_ADD:
+	case ZYDIS_MNEMONIC_INC:
+		step(k, w, 1);
+		break;
+	case ZYDIS_MNEMONIC_SUB:
+	case ZYDIS_MNEMONIC_DEC:
+		step(k, w, -1);
+		break;
+	case ZYDIS_MNEMONIC_PUSH:
+		push(k, w);
+		break;
+	case ZYDIS_MNEMONIC_POP:
+		w->sp += 8;
+		other(k, w);
+		break;
+	default:
+		other(k, w);
+		break;
+	}
+	return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------
+ */
+
+static bool decode(struct walk *k, uint64_t pc)
+{
+	const uint8_t *code;
+	size_t left;
+
+	if (pc < k->text_at || pc - k->text_at + LONGEST > k->text_size) {
+		k->text_at = pc;
+		k->text_size = k->point->read(k->point->arg, pc, k->text, sizeof k->text);
+	}
+	code = k->text + (pc - k->text_at);
+	left = k->text_size - (pc - k->text_at);
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&k->decoder, code, left, &k->insn, k->ops));
+}
+
+static void follow(struct walk *k, struct way *w)
+{
+	while (k->steps++ < MOST_STEPS && is_new(k, w) && decode(k, w->pc) && execute(k, w))
+		;
+}
+
+static void walk(struct walk *k)
+{
+	static const bool preserved[NREGS] = {
+		[RBX] = true, [RBP] = true, [12] = true, [13] = true, [14] = true, [15] = true
+	};
+	struct way w = { .pc = k->point->pc };
+
+	for (int r = 0; r < NREGS; r++) {
+		w.reg[r] = nothing;
+		if (r != RSP && (preserved[r] || !k->point->returned) &&
+		    !(r == RBP && k->point->frame_pointer))
+			w.reg[r].word = (int16_t)r;
+	}
+	k->nwords = NREGS;
+	fork_to(k, &w, w.pc);
+	while (k->ntodo) {
+		w = k->todo[--k->ntodo];
+		follow(k, &w);
+	}
+}
+
+size_t code_uses_x86_64(const struct code_point *point, struct code_use ret[CODE_USES_MAX])
+{
+	struct walk *k = calloc(1, sizeof *k);
+	size_t n = 0;
+
+	if (!k)
+		return 0;
+	k->point = point;
+	k->ret = ret;
+	if (ZYAN_SUCCESS(ZydisDecoderInit(&k->decoder, ZYDIS_MACHINE_MODE_LONG_64,
+					  ZYDIS_STACK_WIDTH_64)))
+		walk(k);
+	n = k->n;
+	free(k);
+	return n;
+}

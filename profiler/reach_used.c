@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reach_used.c - pointers that are used beside what they point to; see code_use.h.
+ *
+ * Each frame of a stack has words that its code will use as addresses, as they are or so many bytes
+ * beside. The first is what all searching is about. The second is here: for each return address it
+ * is known from the code which registers and words of the frame it concerns, and from the unwind
+ * data where on the stack a register was saved that others have used since. Both are the same for
+ * all that wait at the same place, so it is looked for once for each stack that differs; whether
+ * one is like the first is told by the return addresses, which must lie in the same places.
+ *
+ * Rejected: to search what lies some bytes beside all words of a stack. As far as a struct is long
+ * the next object is, so each exact pointer kept its neighbour, and hid what leaked in it.
+ */
+#include "reach_run.h"
+
+#include <elf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/user.h>
+
+#include "code_use.h"
+#include "goro_introspect.h"
+#include "reach_skip.h"
+#include "target_sample.h"
+#include "unwind.h"
+
+enum {
+	MOST_FRAMES = 256,
+	MOST_STACK = 1 << 20, /* bytes of one to look at */
+	CACHED = 1 << 10,
+	FRAME_POINTER = 6, /* as DWARF counts */
+};
+
+/* What the code at a return address uses. */
+struct point {
+	uint64_t pc; /* 0: none */
+	bool frame_pointer;
+	size_t n;
+	struct code_use *uses;
+};
+
+/* A word of a stack, counted from where the stack was left. */
+struct used_word {
+	uint32_t at;
+	int32_t beside;
+};
+
+struct used_call {
+	uint32_t at;
+	uint64_t pc;
+};
+
+/* Stacks whose frames are the same. */
+struct used_stack {
+	bool looked;
+	struct used_word *words;
+	size_t nwords, words_cap;
+	struct used_call *calls; /* that must be there, so that the words are where they are */
+	size_t ncalls;
+};
+
+struct reach_used {
+	struct used_stack *stacks; /* by index in the snapshot */
+	struct point points[CACHED];
+	struct unwind_frame frames[MOST_FRAMES];
+	struct target_maps const *maps;
+	uint8_t room[MOST_STACK];
+};
+
+bool reach_used_room(struct run *r, const struct target_maps *maps)
+{
+	if (r->view->facts->machine != EM_X86_64 || !r->view->unwinder || reach_skips("used"))
+		return true;
+	r->used = calloc(1, sizeof *r->used);
+	if (!r->used)
+		return false;
+	r->used->maps = maps;
+	r->used->stacks = calloc(r->view->snap->nstacks + 1, sizeof *r->used->stacks);
+	return r->used->stacks;
+}
+
+void reach_used_free(struct run *r)
+{
+	struct reach_used *u = r->used;
+
+	if (!u)
+		return;
+	for (size_t i = 0; u->stacks && i < r->view->snap->nstacks; i++) {
+		free(u->stacks[i].words);
+		free(u->stacks[i].calls);
+	}
+	for (size_t i = 0; i < CACHED; i++)
+		free(u->points[i].uses);
+	free(u->stacks);
+	free(u);
+}
+
+/* ---- code --------------------------------------------------------------------------------------
+ */
+
+/* Only what is of a file, or the kernel's: what is written at run time may be anything. */
+static size_t read_code(void *arg, uint64_t address, void *to, size_t size)
+{
+	const struct run *r = arg;
+	const struct target_map *m = target_maps_find(r->used->maps, address);
+	bool ok = false;
+
+	if (!m || !m->executable || m->writable)
+		return 0;
+	if (size > m->hi - address)
+		size = m->hi - address;
+	goro_error_free(target_read_at(r->view->t, address, to, size, &ok));
+	return ok ? size : 0;
+}
+
+static struct point look_at(struct run *r, const struct unwind_frame *f, bool frame_pointer)
+{
+	struct code_use uses[CODE_USES_MAX];
+	const struct code_point code = {
+		.pc = f->pc - f->exact,
+		.returned = !f->exact,
+		.frame_pointer = frame_pointer,
+		.read = read_code,
+		.arg = r,
+	};
+	struct point p = { .pc = f->pc, .frame_pointer = frame_pointer };
+
+	p.n = code_uses_x86_64(&code, uses);
+	p.uses = malloc(p.n * sizeof *p.uses + 1);
+	if (!p.uses) {
+		r->no_memory = true;
+		p.n = 0;
+	} else {
+		memcpy(p.uses, uses, p.n * sizeof *p.uses);
+	}
+	return p;
+}
+
+/* Does the register that may have it point into the same stack? */
+static bool has_frame_pointer(const struct unwind_frame *f, uint64_t hi)
+{
+	return f->have >> FRAME_POINTER & 1 && f->value[FRAME_POINTER] >= f->sp &&
+	       f->value[FRAME_POINTER] < hi;
+}
+
+static const struct point *point_of(struct run *r, const struct unwind_frame *f, uint64_t hi)
+{
+	const bool frame_pointer = has_frame_pointer(f, hi);
+	struct point *p = &r->used->points[(f->pc ^ f->pc >> 10 ^ frame_pointer) % CACHED];
+
+	if (p->pc != f->pc || p->frame_pointer != frame_pointer) {
+		free(p->uses);
+		*p = look_at(r, f, frame_pointer);
+	}
+	return p;
+}
+
+/* ---- stacks ------------------------------------------------------------------------------------
+ */
+
+/* Where the word lies; 0: in no memory. */
+static uint64_t place_of(const struct unwind_frame *f, const struct code_use *use)
+{
+	if (use->in == CODE_USE_FRAME)
+		return f->sp + (uint64_t)(int64_t)use->slot;
+	if (use->in == CODE_USE_FP)
+		return f->value[FRAME_POINTER] + (uint64_t)(int64_t)use->slot;
+	return f->at[use->in];
+}
+
+static bool add_word(struct used_stack *s, uint64_t at, int32_t beside)
+{
+	if (s->nwords == s->words_cap) {
+		size_t cap = s->words_cap ? s->words_cap * 2 : 16;
+		struct used_word *bigger = realloc(s->words, cap * sizeof *bigger);
+
+		if (!bigger)
+			return false;
+		s->words = bigger;
+		s->words_cap = cap;
+	}
+	s->words[s->nwords++] = (struct used_word){ (uint32_t)at, beside };
+	return true;
+}
+
+/* The frames of a goroutine that was left at sp, of which [sp, sp + len) is there. */
+static unsigned find_frames(struct run *r, const struct goro_info *info, const uint8_t *bytes,
+			    size_t len)
+{
+	const struct unwind_stack stack = {
+		.layout = r->view->layout,
+		.sp = info->sp,
+		.hi = info->stack_hi,
+		.bytes = bytes,
+		.len = len,
+		.still = r->view->nthreads,
+	};
+
+	return unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES);
+}
+
+static void look_through(struct run *r, struct used_stack *s, const struct goro_info *info,
+			 const uint8_t *bytes, size_t len)
+{
+	const struct unwind_frame *frames = r->used->frames;
+	const unsigned n = find_frames(r, info, bytes, len);
+	bool ok = true;
+
+	s->looked = true;
+	s->calls = calloc(n + 1, sizeof *s->calls);
+	for (unsigned i = 0; i < n && s->calls && ok; i++) {
+		const struct point *p = point_of(r, &frames[i], info->stack_hi);
+
+		for (size_t k = 0; k < p->n && ok; k++) {
+			const uint64_t at = place_of(&frames[i], &p->uses[k]);
+
+			if (at - info->sp < len)
+				ok = add_word(s, at - info->sp, p->uses[k].beside);
+		}
+		if (i)
+			s->calls[s->ncalls++] =
+				(struct used_call){ (uint32_t)(frames[i].sp - 8 - info->sp),
+						    frames[i].pc };
+	}
+	r->no_memory |= !ok || !s->calls;
+}
+
+static uint64_t word_at(const uint8_t *bytes, size_t len, uint32_t at)
+{
+	uint64_t v = 0;
+
+	if (at <= len && len - at >= sizeof v)
+		memcpy(&v, bytes + at, sizeof v);
+	return v;
+}
+
+static bool is_like(const struct used_stack *s, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < s->ncalls; i++) {
+		if (word_at(bytes, len, s->calls[i].at) != s->calls[i].pc)
+			return false;
+	}
+	return true;
+}
+
+static void visit_all(struct run *r, const struct used_stack *s, const struct goro_info *info,
+		      const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < s->nwords; i++) {
+		const uint64_t v = word_at(bytes, len, s->words[i].at);
+
+		/* Below are frames that are out of use: see reach_asleep.c. */
+		if (v && info->sp + s->words[i].at >= r->from[info - r->view->snap->g])
+			reach_visit(r, v + (uint64_t)(int64_t)s->words[i].beside,
+				    info->sp + s->words[i].at);
+	}
+}
+
+static bool stands(const struct run *r, const struct goro_info *info)
+{
+	return (info->state == GORO_STATE_WAITING || info->state == GORO_STATE_RUNNABLE) &&
+	       info->stack_id < r->view->snap->nstacks && info->sp >= info->stack_lo &&
+	       info->sp < info->stack_hi && !r->view->snap->stacks[info->stack_id].caught;
+}
+
+void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack)
+{
+	const struct goro_info *info = &r->view->snap->g[g];
+	struct used_stack *s, own = { 0 };
+	const uint8_t *bytes = stack;
+	size_t len = info->stack_hi - info->sp;
+	bool ok = true;
+
+	if (!r->used || !stands(r, info))
+		return;
+	s = &r->used->stacks[info->stack_id];
+	if (s->looked && !s->nwords)
+		return;
+	if (!stack || r->from[g] != info->sp) {
+		len = len < MOST_STACK ? len : MOST_STACK;
+		goro_error_free(target_read_at(r->view->t, info->sp, r->used->room, len, &ok));
+		bytes = r->used->room;
+	}
+	if (!ok)
+		return;
+	if (!s->looked)
+		look_through(r, s, info, bytes, len);
+	if (is_like(s, bytes, len)) {
+		visit_all(r, s, info, bytes, len);
+		return;
+	}
+	look_through(r, &own, info, bytes, len);
+	visit_all(r, &own, info, bytes, len);
+	free(own.words);
+	free(own.calls);
+}
+
+/* ---- threads -----------------------------------------------------------------------------------
+ */
+
+/* As much as there is of what lies from sp on. */
+static size_t read_stack(struct run *r, uint64_t sp)
+{
+	const struct target_map *m = target_maps_find(r->used->maps, sp);
+	size_t want = m && m->hi - sp < MOST_STACK ? m->hi - sp : MOST_STACK;
+
+	for (; m && want >= 8; want /= 2) {
+		bool ok = false;
+
+		goro_error_free(target_read_at(r->view->t, sp, r->used->room, want, &ok));
+		if (ok)
+			return want;
+	}
+	return 0;
+}
+
+void reach_search_used_by(struct run *r, const struct target_thread *t)
+{
+	struct target_registers registers;
+	struct unwind_stack stack = { .registers = &registers, .still = true, .main = true };
+	unsigned n;
+
+	if (!r->used || !t->sp || t->nregs * sizeof *t->regs < sizeof(struct user_regs_struct))
+		return;
+	registers_from_user((const struct user_regs_struct *)t->regs, &registers);
+	stack.layout = r->view->layout;
+	stack.sp = registers.sp;
+	stack.bytes = r->used->room;
+	stack.len = read_stack(r, stack.sp);
+	stack.hi = stack.sp + stack.len;
+	n = stack.len ? unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct unwind_frame *f = &r->used->frames[i];
+		const struct point *p = point_of(r, f, stack.hi);
+
+		for (size_t k = 0; k < p->n; k++) {
+			const struct code_use *use = &p->uses[k];
+			const uint64_t at = place_of(f, use) - stack.sp;
+			uint64_t v = 0;
+
+			if (use->in < UNWIND_REGISTERS && f->have >> use->in & 1)
+				v = f->value[use->in];
+			else if (use->in >= CODE_USE_FRAME && at < stack.len)
+				v = word_at(stack.bytes, stack.len, (uint32_t)at);
+			if (v)
+				reach_visit(r, v + (uint64_t)(int64_t)use->beside, 0);
+		}
+	}
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hide_used.c - by words that point beside an array, which only the code that uses them leads into.
+ *
+ * So it is with gcc's loops over arrays of structs that wait for two fields of each; here compilers
+ * are made to do it. The word lies behind the array's end, in the next object, or before its begin.
+ */
+#include <alloca.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "hide.h"
+
+enum { WORDS = 149 }; /* whole granules of the heap: what lies behind it is the next object */
+
+static void *before_it, *behind_it;
+static volatile bool never;
+
+/* An array with the channel in its last word or its first, and objects of its size beside it. */
+static void **new_array(bool last)
+{
+	void **array;
+
+	do {
+		before_it = calloc(WORDS, 8);
+		array = calloc(WORDS, 8);
+		behind_it = calloc(WORDS, 8);
+	} while ((uintptr_t)behind_it - (uintptr_t)array != (WORDS + 1) * 8 ||
+		 (uintptr_t)array - (uintptr_t)before_it != (WORDS + 1) * 8);
+	array[last ? WORDS - 1 : 0] = new_chan();
+	return array + (last ? WORDS - 1 : 0);
+}
+
+/* Nobody but what follows knows where it came from. */
+#define HIDE(p) __asm__ volatile("" : "+r"(p))
+
+/* All registers that a call preserves: who calls has them in its own frame, or finds them here. */
+static inline void take_registers(void)
+{
+	__asm__ volatile("" ::: "memory", "rbx", "rbp", "r12", "r13", "r14", "r15");
+}
+
+/*
+ * What a goroutine is started with stays known: so this is where it finds its pointer. The word
+ * lies so many bytes beside what it leads to.
+ */
+#define TAKE(beside)                        \
+	char *p = *(char **)arg + (beside); \
+                                            \
+	*(void **)arg = NULL;               \
+	HIDE(p)
+
+#define CLOSE(beside) goro_chan_close(*(goro_chan **)(p - (beside)))
+
+static void behind(void *arg)
+{
+	TAKE(24);
+	goro_sleep(100000 * GORO_SECOND);
+	CLOSE(24);
+}
+
+static void far_behind(void *arg)
+{
+	TAKE(200);
+	goro_sleep(100000 * GORO_SECOND);
+	CLOSE(200);
+}
+
+static void before(void *arg)
+{
+	TAKE(-32);
+	goro_sleep(100000 * GORO_SECOND);
+	CLOSE(-32);
+}
+
+/* In two steps, and through another register. */
+static void in_steps(void *arg)
+{
+	char *q;
+	TAKE(48);
+	goro_sleep(100000 * GORO_SECOND);
+	q = p - 16;
+	HIDE(q);
+	if (never)
+		q += 8;
+	goro_chan_close(*(goro_chan **)(q - 32));
+}
+
+static __attribute__((noinline)) void sleeps_with_all(void)
+{
+	take_registers();
+	goro_sleep(100000 * GORO_SECOND);
+	take_registers();
+}
+
+/* Its register was saved by who has others in it. */
+static void saved(void *arg)
+{
+	TAKE(24);
+	sleeps_with_all();
+	CLOSE(24);
+}
+
+/* It has no register left for that. */
+static void spilled(void *arg)
+{
+	TAKE(24);
+	take_registers();
+	goro_sleep(100000 * GORO_SECOND);
+	take_registers();
+	CLOSE(24);
+}
+
+/* On a stack that is not read with many others. */
+static void deep(void *arg)
+{
+	volatile char used[24 << 10];
+	TAKE(24);
+	used[0] = 1;
+	sleeps_with_all();
+	used[1] = used[0];
+	CLOSE(24);
+}
+
+/* Each has frames of other sizes than the one before. */
+static void uneven(void *arg)
+{
+	static volatile size_t n;
+	volatile char *used = alloca(64 + ++n % 8 * 256);
+	TAKE(24);
+	used[0] = 1;
+	sleeps_with_all();
+	used[1] = used[0];
+	CLOSE(24);
+}
+
+static void uneven_spilled(void *arg)
+{
+	static volatile size_t n;
+	volatile char *used = alloca(64 + ++n % 8 * 256);
+	TAKE(24);
+	used[0] = 1;
+	__asm__ volatile("" ::: "memory", "rbx", "r12", "r13", "r14", "r15");
+	goro_sleep(100000 * GORO_SECOND);
+	__asm__ volatile("" ::: "memory", "rbx", "r12", "r13", "r14", "r15");
+	used[1] = used[0];
+	CLOSE(24);
+}
+
+static void by(goro_fn *fn, bool last)
+{
+	static void *slots[NCHANS];
+
+	for (int i = 0; i < NCHANS; i++) {
+		slots[i] = new_array(last);
+		go(fn, &slots[i]);
+	}
+}
+
+static void used_behind(void)
+{
+	by(behind, true);
+}
+
+static void used_far_behind(void)
+{
+	by(far_behind, true);
+}
+
+static void used_before(void)
+{
+	by(before, false);
+}
+
+static void used_in_steps(void)
+{
+	by(in_steps, true);
+}
+
+static void used_saved(void)
+{
+	by(saved, true);
+}
+
+static void used_spilled(void)
+{
+	by(spilled, true);
+}
+
+static void used_deep(void)
+{
+	by(deep, true);
+}
+
+static void used_uneven(void)
+{
+	by(uneven, true);
+}
+
+static void used_uneven_spilled(void)
+{
+	by(uneven_spilled, true);
+}
+
+/* ---- threads -----------------------------------------------------------------------------------
+ */
+
+/* It waits in the kernel, some frames below. */
+static void *waits(void *arg)
+{
+	TAKE(24);
+	while (!never)
+		pause();
+	CLOSE(24);
+	return NULL;
+}
+
+/* It does not wait, and has it in a register where it is. */
+static void *runs(void *arg)
+{
+	TAKE(-32);
+	while (!never)
+		;
+	CLOSE(-32);
+	return NULL;
+}
+
+static void runs_on_worker(void *arg)
+{
+	runs(arg);
+}
+
+static void used_by_threads(void)
+{
+	static void *slots[NCHANS];
+	pthread_t t;
+
+	for (int i = 0; i < NCHANS; i++) {
+		slots[i] = new_array(i < NCHANS - 1);
+		pthread_create(&t, NULL, i < NCHANS - 1 ? waits : runs, &slots[i]);
+	}
+}
+
+static void used_by_runner(void)
+{
+	static void *slot;
+
+	slot = new_array(false);
+	go(runs_on_worker, &slot);
+	while (__atomic_load_n(&slot, __ATOMIC_ACQUIRE))
+		goro_yield();
+}
+
+const struct place places_used[] = {
+	{ "used_behind", used_behind },
+	{ "used_far_behind", used_far_behind },
+	{ "used_before", used_before },
+	{ "used_in_steps", used_in_steps },
+	{ "used_saved", used_saved },
+	{ "used_spilled", used_spilled },
+	{ "used_deep", used_deep },
+	{ "used_uneven", used_uneven },
+	{ "used_uneven_spilled", used_uneven_spilled },
+	{ "used_by_threads", used_by_threads },
+	{ "used_by_runner", used_by_runner },
+	{ NULL, NULL },
+};
