@@ -272,7 +272,8 @@ void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack)
 	size_t len = info->stack_hi - info->sp;
 	bool ok = true;
 
-	if (!r->used || !stands(r, info))
+	/* To read a big stack of one that runs would give it pages that it has not. */
+	if (!r->used || !stands(r, info) || (!stack && !r->view->nthreads))
 		return;
 	s = &r->used->stacks[info->stack_id];
 	if (s->looked && !s->nwords)

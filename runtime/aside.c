@@ -42,6 +42,7 @@ static void run(void *unused)
 bool goro_aside(void (*fn)(void *), void *arg)
 {
 	struct aside *a = os_reserve_aligned(SIZE, SIZE);
+	struct m *mp = getm();
 	struct g *there;
 
 	if (!a)
@@ -54,9 +55,13 @@ bool goro_aside(void (*fn)(void *), void *arg)
 	san_fiber_of_thread(&a->here);
 	san_fiber_create(&there->san);
 	goro_g_prepare_stack(there, there->stack_hi, run);
+	if (mp)
+		mp->aside = true;
 	san_before_switch(&a->here, &there->san, there->stack_lo, there->stack_hi, 0);
 	context_switch(&a->here_sp, there->sp);
 	san_after_switch(&a->here);
+	if (mp)
+		mp->aside = false;
 	san_fiber_destroy(&there->san, there->stack_lo, there->stack_hi);
 	os_unreserve(a, SIZE);
 	return true;

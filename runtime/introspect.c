@@ -133,7 +133,7 @@ static uint64_t current_g(void)
 {
 	struct m *mp = getm();
 
-	return mp ? addr(mp->curg) : 0;
+	return mp && !mp->aside ? addr(mp->curg) : 0;
 }
 
 typedef uint64_t word_in_bytes __attribute__((may_alias));

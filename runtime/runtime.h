@@ -298,6 +298,7 @@ struct m {
 	uint32_t id;
 	uint32_t tid;
 	bool spinning;
+	bool aside;		/* it is in goro_aside(): what is allocated is no goroutine's */
 	struct p *next_p;	/* P handed over by who wakes us */
 	struct g *next_g;	/* resume this one first */
 	struct m *link;		/* in the idle list, or in that of the free records */

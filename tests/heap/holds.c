@@ -140,6 +140,29 @@ static void tidy(void *unused)
 	stay();
 }
 
+static goro_waitgroup empties;
+
+static void empty(void *unused)
+{
+	(void)unused;
+	goro_waitgroup_done(&empties);
+}
+
+/* It has threads started, whose memory is not its own: 100 in 1. */
+static void starter(void *unused)
+{
+	(void)unused;
+	goro_set_name("starter");
+	keep(malloc(100));
+	goro_set_maxprocs(goro_maxprocs() + 4);
+	for (int i = 0; i < 8; i++) {
+		goro_waitgroup_add(&empties, 1);
+		go(empty, NULL);
+	}
+	goro_waitgroup_wait(&empties);
+	stay();
+}
+
 /* Ends, and leaves 500 bytes behind. */
 static void leaver(void *unused)
 {
@@ -233,6 +256,7 @@ int main(int argc, char **argv)
 	never = goro_chan_of(int, 0);
 	leavers();
 	goro_waitgroup_add(&given, 1);
+	start(starter, NULL);
 	start(family, NULL);
 	start(giver, &given);
 	start(taker, &given);
