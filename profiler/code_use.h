@@ -12,8 +12,8 @@
  * which one it is, and what else is done with it says nothing new.) Only uses beside what the word
  * says are of interest.
  *
- * What is not followed: ways through a jump table, pointers in registers that the decoder knows
- * nothing of, and ways that are longer than functions are.
+ * What is not followed: pointers in registers that are not general ones, and ways that are longer
+ * than functions are.
  */
 #ifndef GORO_CODE_USE_H
 #define GORO_CODE_USE_H
@@ -37,7 +37,7 @@ struct code_use {
 enum { CODE_USES_MAX = 64 };
 
 struct code_point {
-	uint64_t pc;
+	uint64_t pc, end;   /* end: of the function's code; 0: not known */
 	bool returned;	    /* a call returns there: it has preserved some registers only */
 	bool frame_pointer; /* the function has one, in the register that is used for it */
 	/* Bytes of code, as many as there are: 0 to size. */

@@ -17,10 +17,11 @@
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NREGS = 16 };
 
 enum {
-	MOST_STEPS = 2000, /* instructions */
-	MOST_WAYS = 64,	   /* that wait to be followed */
-	MOST_STATES = 3,   /* in which one instruction is looked at */
-	MOST_WORDS = 48,   /* registers, and words of the frame */
+	MOST_STEPS = 4000,  /* instructions */
+	MOST_BEHIND = 1000, /* of them behind a jump by a table */
+	MOST_WAYS = 256,    /* that wait to be followed */
+	MOST_STATES = 3,    /* in which one instruction is looked at */
+	MOST_WORDS = 48,    /* registers, and words of the frame */
 	MOST_STORED = 8,
 	SEEN = 1 << 12,
 	TEXT = 512, /* bytes of code read at a time */
@@ -310,6 +311,20 @@ static void fork_to(struct walk *k, const struct way *w, uint64_t pc)
 	k->todo[k->ntodo++].pc = pc;
 }
 
+static bool decode(struct walk *k, uint64_t pc)
+{
+	const uint8_t *code;
+	size_t left;
+
+	if (pc < k->text_at || pc - k->text_at + LONGEST > k->text_size) {
+		k->text_at = pc;
+		k->text_size = k->point->read(k->point->arg, pc, k->text, sizeof k->text);
+	}
+	code = k->text + (pc - k->text_at);
+	left = k->text_size - (pc - k->text_at);
+	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&k->decoder, code, left, &k->insn, k->ops));
+}
+
 /* Who is called, or jumped to, uses what it is given. */
 static void give(struct walk *k, struct way *w)
 {
@@ -455,12 +470,38 @@ static void choose(struct walk *k, struct way *w)
 	move(k, w);
 }
 
+static bool falls_through(const struct walk *k)
+{
+	return k->insn.meta.category != ZYDIS_CATEGORY_UNCOND_BR &&
+	       k->insn.meta.category != ZYDIS_CATEGORY_RET;
+}
+
+/*
+ * By a table: to anywhere behind it in the function, where the way from the instruction before does
+ * not lead. (To what lies before it ways of a loop lead, too.)
+ */
+static void scatter(struct walk *k, const struct way *w)
+{
+	bool falls = false;
+	unsigned n = 0;
+
+	for (uint64_t pc = w->pc; pc < k->point->end && n++ < MOST_BEHIND;) {
+		if (!falls)
+			fork_to(k, w, pc);
+		if (!decode(k, pc))
+			break;
+		falls = falls_through(k);
+		pc += k->insn.length;
+	}
+}
+
 /* False: the way ends there. */
 static bool jump(struct walk *k, struct way *w, bool always)
 {
 	const ZydisDecodedOperand *op = &k->ops[0];
 
 	if (op->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+		scatter(k, w);
 		give(k, w);
 		return false;
 	}
@@ -550,20 +591,6 @@ static bool execute(struct walk *k, struct way *w)
 
 /* ---- all of it --------------------------------------------------------------------------------
  */
-
-static bool decode(struct walk *k, uint64_t pc)
-{
-	const uint8_t *code;
-	size_t left;
-
-	if (pc < k->text_at || pc - k->text_at + LONGEST > k->text_size) {
-		k->text_at = pc;
-		k->text_size = k->point->read(k->point->arg, pc, k->text, sizeof k->text);
-	}
-	code = k->text + (pc - k->text_at);
-	left = k->text_size - (pc - k->text_at);
-	return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&k->decoder, code, left, &k->insn, k->ops));
-}
 
 static void follow(struct walk *k, struct way *w)
 {

@@ -28,7 +28,7 @@
 enum {
 	MOST_FRAMES = 256,
 	MOST_STACK = 1 << 20, /* bytes of one to look at */
-	CACHED = 1 << 10,
+	CACHED = 1 << 14,
 	FRAME_POINTER = 6, /* as DWARF counts */
 };
 
@@ -119,6 +119,7 @@ static struct point look_at(struct run *r, const struct unwind_frame *f, bool fr
 	struct code_use uses[CODE_USES_MAX];
 	const struct code_point code = {
 		.pc = f->pc - f->exact,
+		.end = f->end,
 		.returned = !f->exact,
 		.frame_pointer = frame_pointer,
 		.read = read_code,
@@ -147,7 +148,7 @@ static bool has_frame_pointer(const struct unwind_frame *f, uint64_t hi)
 static const struct point *point_of(struct run *r, const struct unwind_frame *f, uint64_t hi)
 {
 	const bool frame_pointer = has_frame_pointer(f, hi);
-	struct point *p = &r->used->points[(f->pc ^ f->pc >> 10 ^ frame_pointer) % CACHED];
+	struct point *p = &r->used->points[(f->pc ^ f->pc >> 14 ^ frame_pointer) % CACHED];
 
 	if (p->pc != f->pc || p->frame_pointer != frame_pointer) {
 		free(p->uses);

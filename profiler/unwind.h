@@ -80,6 +80,7 @@ enum { UNWIND_REGISTERS = 16 };
 
 struct unwind_frame {
 	uint64_t pc, sp; /* pc: as unwind_result.pcs */
+	uint64_t end;	 /* of the function's code; 0: not known */
 	bool exact;	 /* no call returns there: it was interrupted */
 	uint32_t have;	 /* bit i: value[i] is known */
 	uint64_t value[UNWIND_REGISTERS];

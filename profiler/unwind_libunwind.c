@@ -324,7 +324,10 @@ static enum unwind_status result(const struct unwind_reference *ref)
 
 static void note_frame(unw_cursor_t *cursor, struct unwind_frame *f)
 {
+	unw_proc_info_t function;
+
 	f->have = 0;
+	f->end = unw_get_proc_info(cursor, &function) == 0 ? function.end_ip : 0;
 	for (unsigned reg = 0; reg < UNWIND_REGISTERS; reg++) {
 		unw_save_loc_t where;
 		unw_word_t value;

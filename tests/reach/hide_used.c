@@ -147,6 +147,50 @@ static void uneven_spilled(void *arg)
 	CLOSE(24);
 }
 
+static volatile int which;
+
+static __attribute__((noinline)) void cases(int n)
+{
+	static volatile int sum;
+
+	sum += n;
+}
+
+/* What comes next is in a table. */
+static void by_switch(void *arg)
+{
+	TAKE(24);
+	goro_sleep(100000 * GORO_SECOND);
+	switch (which) {
+	case 0:
+		cases(7);
+		break;
+	case 1:
+		cases(which);
+		cases(3);
+		break;
+	case 2:
+		cases(which + 5);
+		return;
+	case 3:
+		CLOSE(24);
+		break;
+	case 4:
+		cases(which * 2);
+		cases(6);
+		break;
+	case 5:
+		cases(-which);
+		break;
+	case 6:
+		goro_yield();
+		break;
+	default:
+		cases(0);
+	}
+	cases(1);
+}
+
 static void by(goro_fn *fn, bool last)
 {
 	static void *slots[NCHANS];
@@ -185,6 +229,11 @@ static void used_saved(void)
 static void used_spilled(void)
 {
 	by(spilled, true);
+}
+
+static void used_by_switch(void)
+{
+	by(by_switch, true);
 }
 
 static void used_deep(void)
@@ -258,6 +307,7 @@ const struct place places_used[] = {
 	{ "used_in_steps", used_in_steps },
 	{ "used_saved", used_saved },
 	{ "used_spilled", used_spilled },
+	{ "used_by_switch", used_by_switch },
 	{ "used_deep", used_deep },
 	{ "used_uneven", used_uneven },
 	{ "used_uneven_spilled", used_uneven_spilled },
