@@ -73,11 +73,13 @@ static int by_place(const void *a, const void *b, void *snapshot)
 {
 	const struct goro_snapshot *s = snapshot;
 	const struct goro_info *x = &s->g[*(const uint32_t *)a], *y = &s->g[*(const uint32_t *)b];
+	uint64_t a_site = goro_snapshot_site(s, x->spawn_pc);
+	uint64_t b_site = goro_snapshot_site(s, y->spawn_pc);
 
 	if (x->finding != y->finding)
 		return x->finding < y->finding ? -1 : 1;
-	if (x->spawn_pc != y->spawn_pc)
-		return x->spawn_pc < y->spawn_pc ? -1 : 1;
+	if (a_site != b_site)
+		return a_site < b_site ? -1 : 1;
 	if (x->stack_id != y->stack_id)
 		return x->stack_id < y->stack_id ? -1 : 1;
 	if (x->state != y->state || x->reason != y->reason)
@@ -85,10 +87,12 @@ static int by_place(const void *a, const void *b, void *snapshot)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static bool same_place(const struct goro_info *x, const struct goro_info *y)
+static bool same_place(const struct goro_snapshot *s, const struct goro_info *x,
+		       const struct goro_info *y)
 {
-	return x->finding == y->finding && x->spawn_pc == y->spawn_pc &&
-	       x->stack_id == y->stack_id && x->state == y->state && x->reason == y->reason;
+	return x->finding == y->finding && x->stack_id == y->stack_id && x->state == y->state &&
+	       x->reason == y->reason &&
+	       goro_snapshot_site(s, x->spawn_pc) == goro_snapshot_site(s, y->spawn_pc);
 }
 
 static enum site_kind kind_of(const struct goro_info *g, enum check_what what)
@@ -109,7 +113,7 @@ static void add_goroutines(struct check_findings *f, struct goro_scope *scope,
 		const struct goro_info *g = &snap->g[which[i]];
 		bool proved = g->verdict == GORO_VERDICT_LEAKED && g->finding < verdicts->n;
 
-		for (end = i; end < n && same_place(g, &snap->g[which[end]]); end++)
+		for (end = i; end < n && same_place(snap, g, &snap->g[which[end]]); end++)
 			;
 		sites_add(&f->sites, scope, snap, kind_of(g, what), &which[i], end - i,
 			  proved ? verdicts->findings[g->finding].evidence : "");

@@ -268,7 +268,7 @@ static void write_suspicion(struct writer *w, const struct goro_finding *f,
 			    const struct goro_verdict_options *opt)
 {
 	char age[TEXT_NUMBER], limit[TEXT_NUMBER];
-	const struct growth_site *site = growth_site(growth, f->spawn_pc);
+	const struct growth_site *site = growth_site(growth, f->site);
 	uint64_t oldest = 0;
 
 	if (f->proof == GORO_PROOF_GROWTH && site) {

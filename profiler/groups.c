@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * groups.c - goroutines that share a spawn site, a stack or a state.
+ * groups.c - goroutines that share a spawn site, a stack or a state; which site one has.
  *
  * Those of a crowd share all three: who stands for them is sorted, and they are only counted.
  */
@@ -10,12 +10,28 @@
 #include <stdlib.h>
 #include "order.h"
 
-uint64_t goro_group_key_of(const struct goro_info *g, enum goro_group_key by)
+uint64_t goro_snapshot_site(const struct goro_snapshot *snap, uint64_t spawn_pc)
+{
+	size_t lo = 0, hi = snap->nsame;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (snap->same[mid].pc < spawn_pc)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < snap->nsame && snap->same[lo].pc == spawn_pc ? snap->same[lo].site : spawn_pc;
+}
+
+uint64_t goro_group_key_of(const struct goro_snapshot *snap, const struct goro_info *g,
+			   enum goro_group_key by)
 {
 	switch (by) {
 	case GORO_BY_SPAWN:
 		/* Main and threads of the program's own: nobody started either. */
-		return g->flags & GORO_FLAG_FOREIGN ? 1 : g->spawn_pc;
+		return g->flags & GORO_FLAG_FOREIGN ? 1 : goro_snapshot_site(snap, g->spawn_pc);
 	case GORO_BY_STACK:
 		return g->stack_id;
 	case GORO_BY_STATE:
@@ -88,7 +104,7 @@ static bool find_heads(struct grouping *s, enum goro_group_key key)
 	for (size_t i = 0; i < snap->ng; i++) {
 		bool unlisted = snap->g[i].crowd && !snap->nmembers;
 
-		s->heads[i] = (struct head){ goro_group_key_of(&snap->g[i], key), (uint32_t)i,
+		s->heads[i] = (struct head){ goro_group_key_of(snap, &snap->g[i], key), (uint32_t)i,
 					     !s->keep || s->keep[i] };
 		if (unlisted && s->heads[i].weight)
 			s->heads[i].weight = snap->crowds[snap->g[i].crowd - 1].n;

@@ -134,6 +134,7 @@ static bool count(struct goro_growth *growth, const struct goro_snapshot *snap)
 	struct goro_walk w = { .snap = snap };
 	const struct goro_info *g;
 	struct site *site = NULL;
+	uint64_t last = 0;
 	struct waited old = { .at = growth->waited, .left = growth->waited_len };
 
 	next_waited(&old);
@@ -142,10 +143,11 @@ static bool count(struct goro_growth *growth, const struct goro_snapshot *snap)
 			continue;
 		while (old.id && old.id < g->id)
 			next_waited(&old);
-		if (!site || site->is.spawn_pc != g->spawn_pc)
-			site = site_of(growth, g->spawn_pc);
+		if (!site || last != g->spawn_pc)
+			site = site_of(growth, goro_snapshot_site(snap, g->spawn_pc));
 		if (!site)
 			return false;
+		last = g->spawn_pc;
 		site->now++;
 		site->kept += old.id == g->id && old.park_seq == g->park_seq;
 	}

@@ -9,6 +9,7 @@
 #include "proof.h"
 #include "proved.h"
 #include "scope.h"
+#include "spawns.h"
 #include "verdict.h"
 
 static struct goro_frame *names_frames(void *scope, const struct goro_snapshot *snap,
@@ -64,6 +65,23 @@ static void give_memory_back(struct goro_scope *scope, struct goro_growth *growt
 	scope->memory_free = growth_free_memory;
 	pthread_mutex_unlock(&scope->lock);
 	growth_free(other);
+}
+
+/* What is one go statement: likewise. */
+static void find_sites(struct goro_scope *scope, struct goro_snapshot *snap)
+{
+	struct spawns *spawns, *other;
+
+	pthread_mutex_lock(&scope->lock);
+	spawns = scope->spawns;
+	scope->spawns = NULL;
+	pthread_mutex_unlock(&scope->lock);
+	spawns_find(&spawns, scope, snap);
+	pthread_mutex_lock(&scope->lock);
+	other = scope->spawns;
+	scope->spawns = spawns;
+	pthread_mutex_unlock(&scope->lock);
+	spawns_free(other);
 }
 
 /*
@@ -157,6 +175,7 @@ struct goro_error *goro_scope_judge(struct goro_scope *scope, struct goro_snapsh
 	err = prove(scope, snap, stuck);
 	if (!err)
 		err = prove_reach(scope, snap, opt, stuck, &reach);
+	find_sites(scope, snap);
 	growth = take_memory(scope);
 	if (!err && !growth_look(&growth, snap))
 		err = &goro_enomem;

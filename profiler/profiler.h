@@ -209,6 +209,11 @@ struct goro_heap_site {
 	struct goro_heap heap;
 };
 
+/* Of several calls that are one go statement: which one stands for this. */
+struct goro_same_site {
+	uint64_t pc, site;
+};
+
 /*
  * Durations by powers of two: n[0] of 0 ns, n[i] of 2^(i-1) to 2^i - 1 ns, the last one also of all
  * longer ones. A sample of what happened since the program's start.
@@ -284,6 +289,8 @@ struct goro_snapshot {
 	size_t ntombs;
 	char *text; /* names and labels, each with a NUL; begins with an empty one */
 	size_t ntext;
+	struct goro_same_site *same; /* by rising pc; see goro_snapshot_site() */
+	size_t nsame;
 
 	/* With `goro run --heap`, else NULL and 0. */
 	struct goro_heap *heap;		   /* of g[i] */
@@ -473,7 +480,7 @@ enum goro_group_key { GORO_BY_SPAWN, GORO_BY_STACK, GORO_BY_STATE, GORO_BY_NONE 
 
 /* Goroutines of a snapshot that share a key. */
 struct goro_group {
-	uint64_t key;	   /* spawn_pc (main: 0), stack id, state and reason, or goroutine id */
+	uint64_t key;	   /* site (main: 0), stack id, state and reason, or goroutine id */
 	uint32_t *members; /* indices into snap->g: those who stand for it, */
 	uint32_t *weights; /* and each for how many */
 	size_t nmembers;
@@ -495,7 +502,15 @@ struct goro_group *goro_groups(const struct goro_snapshot *snap, enum goro_group
 void goro_groups_free(struct goro_group *groups, size_t n);
 
 /* By which one goroutine is in a group: the group's key. */
-uint64_t goro_group_key_of(const struct goro_info *g, enum goro_group_key key);
+uint64_t goro_group_key_of(const struct goro_snapshot *snap, const struct goro_info *g,
+			   enum goro_group_key key);
+
+/*
+ * The go statement of a return address. A compiler may make several calls of one, as of a loop that
+ * it unrolls: then one of them stands for all, the same at every look of a scope. That is known of
+ * a snapshot that was judged; of another, each is by itself.
+ */
+uint64_t goro_snapshot_site(const struct goro_snapshot *snap, uint64_t spawn_pc);
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
@@ -503,7 +518,7 @@ uint64_t goro_group_key_of(const struct goro_info *g, enum goro_group_key key);
 struct goro_finding {
 	enum goro_verdict verdict;
 	enum goro_proof proof;
-	uint64_t spawn_pc;
+	uint64_t site; /* see goro_snapshot_site() */
 	uint32_t stack_id;
 	uint32_t *members; /* indices into snap->g */
 	size_t nmembers;

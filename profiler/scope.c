@@ -5,6 +5,7 @@
 #include "proof.h"
 #include "proved.h"
 #include "scope.h"
+#include "spawns.h"
 
 #include <ctype.h>
 #include <elf.h>
@@ -283,6 +284,7 @@ void goro_scope_close(struct goro_scope *scope)
 	if (scope->memory)
 		scope->memory_free(scope->memory);
 	proved_free(scope->proved);
+	spawns_free(scope->spawns);
 	if (scope->reader)
 		scope->reader->ops->close(scope->reader);
 	unwinder_free(scope->unwinder);

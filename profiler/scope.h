@@ -37,6 +37,8 @@ struct goro_scope {
 	int64_t last_time;
 	uint64_t last_cpu_ns;
 
+	struct spawns *spawns; /* which return addresses are one go statement */
+
 	/* What verdicts remember of earlier snapshots; whoever sets it says how it is freed. */
 	void *memory;
 	void (*memory_free)(void *memory);

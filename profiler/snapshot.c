@@ -55,6 +55,7 @@ static void free_passing(struct goro_snapshot *snap)
 	free(snap->procs);
 	free(snap->tombs);
 	free(snap->text);
+	free(snap->same);
 	free(snap->heap);
 	free(snap->heap_ended);
 }

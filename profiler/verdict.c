@@ -57,7 +57,8 @@ void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,
 	snap->suspect_age_ns = opt->suspect_age_ns;
 	for (size_t i = 0; i < snap->ng; i++) {
 		struct goro_info *g = &snap->g[i];
-		const struct growth_site *site = growth_site(growth, g->spawn_pc);
+		const struct growth_site *site =
+			growth_site(growth, goro_snapshot_site(snap, g->spawn_pc));
 
 		g->verdict = GORO_VERDICT_OK;
 		g->proof = GORO_PROOF_NONE;
@@ -84,7 +85,7 @@ void verdict_set(struct goro_snapshot *snap, const struct stuck *stuck,
 struct key {
 	uint32_t index; /* in snap->g */
 	uint32_t verdict, proof, detail;
-	uint64_t place; /* spawn pc; of a cycle: its shape */
+	uint64_t place; /* spawn site; of a cycle: its shape */
 	uint64_t stack;
 	uint32_t cycle;
 };
@@ -163,7 +164,7 @@ static size_t make_keys(const struct goro_snapshot *snap, const struct stuck *st
 				.proof = g->proof,
 				.detail = stuck[i].self_lock | (stuck[i].dead_owner != 0) << 1 |
 					  (stuck[i].dead_readers != 0) << 2,
-				.place = g->spawn_pc,
+				.place = goro_snapshot_site(snap, g->spawn_pc),
 				.stack = g->stack_id,
 				.cycle = stuck[i].cycle,
 			};
@@ -194,7 +195,7 @@ static bool add_finding(struct goro_snapshot *snap, struct goro_verdicts *v, con
 	*f = (struct goro_finding){
 		.verdict = g->verdict,
 		.proof = g->proof,
-		.spawn_pc = g->spawn_pc,
+		.site = goro_snapshot_site(snap, g->spawn_pc),
 		.stack_id = g->stack_id,
 		.members = calloc(n, sizeof *f->members),
 		.nmembers = n,

@@ -21,7 +21,7 @@ void growth_free(struct goro_growth *growth);
 
 /* How a spawn site has grown. */
 struct growth_site {
-	uint64_t spawn_pc;
+	uint64_t spawn_pc;    /* see goro_snapshot_site() */
 	uint64_t count;	      /* goroutines of it that wait now */
 	uint32_t streak;      /* looks in a row at which there were more and none had been woken */
 	uint64_t first_count; /* before the streak */

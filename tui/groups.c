@@ -68,9 +68,11 @@ static void count_all(struct model *m, struct mark *mark)
 			const struct goro_info *g = &f->snap->g[groups[i].members[k]];
 
 			mark->v[mark->n++] = (struct marked){
-				.keys = { [GORO_BY_SPAWN] = goro_group_key_of(g, GORO_BY_SPAWN),
+				.keys = { [GORO_BY_SPAWN] =
+						  goro_group_key_of(f->snap, g, GORO_BY_SPAWN),
 					  [GORO_BY_STACK] = stack_key(f, g),
-					  [GORO_BY_STATE] = goro_group_key_of(g, GORO_BY_STATE) },
+					  [GORO_BY_STATE] =
+						  goro_group_key_of(f->snap, g, GORO_BY_STATE) },
 				.n = groups[i].weights[k],
 			};
 		}

@@ -58,7 +58,7 @@ uint64_t finding_key(const struct frame *f, const struct goro_finding *finding)
 {
 	const struct goro_info *first = &f->snap->g[finding->members[0]];
 	const struct goro_stack_names *s = goro_names_stack(f->names, first);
-	uint64_t key = finding->spawn_pc * 0x9e3779b97f4a7c15u ^ (s ? s->hash : first->id);
+	uint64_t key = finding->site * 0x9e3779b97f4a7c15u ^ (s ? s->hash : first->id);
 
 	/* The members of a cycle stay together, those of a site come and go. */
 	if (finding->proof == GORO_PROOF_CYCLE)
@@ -93,7 +93,7 @@ static bool member(const struct model *m, uint32_t place, const struct goro_info
 		return v && g->finding < v->n &&
 		       finding_key(m->frame, &v->findings[g->finding]) == m->in_group_key;
 	if (m->in_group_kind != GORO_BY_STACK)
-		return goro_group_key_of(g, m->in_group_kind) == m->in_group_key;
+		return goro_group_key_of(m->frame->snap, g, m->in_group_kind) == m->in_group_key;
 	s = goro_names_stack(m->frame->names, g);
 	return (s ? s->hash : 0) == m->in_group_key;
 }

@@ -478,6 +478,39 @@ sched_without_p() {
 	same "$(json without_processor.0.goroutine)" 2
 }
 
+growth_is_seen() {
+	"$GORO" leaks --for 1s --fail-on likely --format json "$pid" >"$out" 2>"$err"
+	[ $? = 23 ]
+}
+
+# A compiler makes several calls of one line: whoever reads it sees one place.
+one_line_is_one_site() {
+	start twice
+	eventually goroutines_reach 6
+	run 0 "$GORO" dump "$pid"
+	same "$(grep -c "started by main at .*$(at twice START)$" "$out")" 1
+	matches "$out" "^5 goroutines, "
+	run 0 "$GORO" leaks --suspect-age 1ms --format json "$pid"
+	same "$(json findings)" 1
+	same "$(json findings.0.count)" 5
+	run 0 "$GORO" metrics "$pid"
+	has "$out" "goro_spawn_site_goroutines{site=\"main at $(at twice START)\"} 5"
+	same "$(grep -c '^goro_spawn_site_goroutines{' "$out")" 2
+	run 0 "$GORO" record "$pid" -o "$scratch/r" --duration 0
+	run 0 "$GORO" dump "$scratch/r"
+	matches "$out" "^5 goroutines, "
+	run 0 "$GORO" diff --format json "$scratch/r@1" "$pid"
+	same "$(json sites)" 2
+	kill -KILL "$pid"
+
+	# All of them grow as one.
+	start twice grow
+	eventually growth_is_seen
+	same "$(json findings)" 1
+	same "$(json findings.0.count)" "$(json likely)"
+	has "$out" "waiting goroutines of this spawn site grew from"
+}
+
 list_processes() {
 	start abba
 	eventually leaked_is 2

@@ -200,7 +200,7 @@ static void groups_and_their_order(void **state)
 	assert_int_equal(v->findings[1].n, 2);
 	assert_int_equal(snap->g[v->findings[1].members[1]].id, 8);
 	assert_int_equal(v->findings[2].n, 1);
-	assert_int_equal(v->findings[2].spawn_pc, 0x6000);
+	assert_int_equal(v->findings[2].site, 0x6000);
 	assert_int_equal(v->findings[3].verdict, GORO_VERDICT_SUSPECT);
 	for (size_t i = 0; i < v->n; i++) {
 		for (size_t k = 0; k < v->findings[i].n; k++)

@@ -81,6 +81,7 @@ static void test_groups(void **state)
 {
 	struct goro_snapshot *snap = make();
 	size_t n;
+	uint32_t other;
 	struct goro_group *groups = goro_groups(snap, GORO_BY_SPAWN, NULL, &n);
 
 	(void)state;
@@ -94,6 +95,17 @@ static void test_groups(void **state)
 	assert_int_equal(groups[0].verdict, GORO_VERDICT_OK);
 	assert_int_equal(groups[1].key, 0); /* main: the oldest of those with one member */
 	assert_int_equal(groups[1].verdict, GORO_VERDICT_LEAKED);
+	other = groups[2].members[0];
+	goro_groups_free(groups, n);
+
+	/* Two calls of one go statement. */
+	snap->same = calloc(1, sizeof *snap->same);
+	snap->same[snap->nsame++] = (struct goro_same_site){ snap->g[other].spawn_pc, 100 };
+	groups = goro_groups(snap, GORO_BY_SPAWN, NULL, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(groups[0].key, 100);
+	assert_int_equal(groups[0].n, 4);
+	assert_int_equal(goro_group_key_of(snap, &snap->g[other], GORO_BY_SPAWN), 100);
 	goro_groups_free(groups, n);
 
 	groups = goro_groups(snap, GORO_BY_STACK, NULL, &n);
