@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "cxx_name.h"
 #include "debuginfo.h"
 #include "demangle.h"
 #include "goro_introspect.h"
@@ -243,6 +244,18 @@ static const char *own_name(const struct lookup *l, Dwarf_Die *die)
 	return name;
 }
 
+/* A function's frame; of what is inlined there is no symbol. */
+static void add_function(struct lookup *l, Dwarf_Die *die)
+{
+	bool inlined = dwarf_tag(die) == DW_TAG_inlined_subroutine;
+	const char *name = inlined ? function_name(die) : own_name(l, die);
+	bool known = name && !inlined && l->symbol && strcmp(l->symbol, name) == 0;
+	char *whole = known ? NULL : cxx_name(die);
+
+	add_frame(l, whole ? whole : name, inlined);
+	free(whole);
+}
+
 /* The file and line of the call that an inlined subroutine replaced. */
 static void go_to_call(struct lookup *l, Dwarf_Die *die)
 {
@@ -304,10 +317,8 @@ static void add_inlines(struct lookup *l, Dwarf_Addr address)
 	if (n == 0)
 		n = find_functions(&l->functions, address, true, path, MAX_NESTING);
 	while (n-- > 0) {
-		bool inlined = dwarf_tag(&path[n]) == DW_TAG_inlined_subroutine;
-
-		add_frame(l, inlined ? function_name(&path[n]) : own_name(l, &path[n]), inlined);
-		if (!inlined)
+		add_function(l, &path[n]);
+		if (dwarf_tag(&path[n]) != DW_TAG_inlined_subroutine)
 			break;
 		go_to_call(l, &path[n]);
 	}
