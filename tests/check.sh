@@ -2,8 +2,9 @@
 # check.sh - what the tests of the commands share; bash sources it.
 #
 # It gives a scratch directory ($scratch, removed at the end), $out and $err of the last command,
-# $pid of the last program that start_program started (all are killed at the end), and words to say
-# what is expected. Nothing waits for a fixed time: eventually() polls, for up to a minute.
+# $pid of the last program that start_program or start_ready started (all are killed at the end),
+# and words to say what is expected. Nothing waits for a fixed time: eventually() polls, for up to a
+# minute.
 # shellcheck shell=bash
 set -uo pipefail
 
@@ -85,6 +86,20 @@ start_program() {
 	"$@" >"$scratch/program" 2>&1 &
 	pid=$!
 	started+=("$pid")
+}
+
+# start_ready COMMAND.. - in the background, with an input that does not end, until it has said
+# "ready".
+start_ready() {
+	if [ ! -p "$scratch/input" ]; then
+		mkfifo "$scratch/input"
+		exec 3<>"$scratch/input"
+	fi
+	: >"$scratch/ready" # now, or what the last one said is taken for this one's word
+	"$@" <"$scratch/input" >"$scratch/ready" &
+	pid=$!
+	started+=("$pid")
+	eventually grep -q ready "$scratch/ready"
 }
 
 json() { # json PATH [FILE]

@@ -15,20 +15,10 @@ shift 3
 core=$scratch/core.of
 cd "$scratch" || exit 1
 ulimit -c unlimited || skip "no core files"
-mkfifo input
-exec 3<>input
-
-is_ready() {
-	grep -q ready ready
-}
 
 start_hide() {
 	rm -f core core.*
-	: >ready
-	"$hide" "$1" <input >ready &
-	pid=$!
-	started+=("$pid")
-	eventually is_ready
+	start_ready "$hide" "$1"
 }
 
 # End it with a core file, if that is written here.

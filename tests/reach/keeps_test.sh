@@ -8,16 +8,7 @@
 # nobody (reach_back.c): it must not say that all of that is in use, nor that none of it is.
 . "$(dirname "$0")/../check.sh"
 keeps=$1 goro=$2 mutant=$3
-cd "$scratch" || exit 1
-mkfifo input
-exec 3<>input
-"$keeps" <input >ready &
-pid=$!
-started+=("$pid")
-is_ready() {
-	grep -q ready ready
-}
-eventually is_ready
+start_ready "$keeps"
 
 kept() {
 	"$@" leaks --format=json "$pid" >"$out" 2>"$err"

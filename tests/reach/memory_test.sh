@@ -23,23 +23,12 @@ leave() {
 }
 trap 'status=$?; leave; (exit $status); finish' EXIT
 
-mkfifo input
-exec 3<>input
-
-is_ready() {
-	grep -q ready ready
-}
-
 # start_hide PLACE [COMMAND..] - in the group, if there is one.
 start_hide() {
 	local place=$1
 	shift
-	: >ready
-	"$@" sh -c 'test -z "$2" || echo $$ >"$2/cgroup.procs"; exec "$0" "$1"' "$hide" "$place" \
-		"$group" <input >ready &
-	pid=$!
-	started+=("$pid")
-	eventually is_ready
+	start_ready "$@" sh -c 'test -z "$2" || echo $$ >"$2/cgroup.procs"; exec "$0" "$1"' \
+		"$hide" "$place" "$group"
 }
 
 # Look from within its group.

@@ -7,16 +7,8 @@
 . "$(dirname "$0")/../check.sh"
 trails=$1 goro=$2
 cd "$scratch" || exit 1
-mkfifo input
-exec 3<>input
 # On one worker each goroutine ends before the next one starts, on the same stack.
-GORO_MAXPROCS=1 "$trails" <input >ready 2>"$err" &
-pid=$!
-started+=("$pid")
-is_ready() {
-	grep -q ready ready
-}
-eventually is_ready
+GORO_MAXPROCS=1 start_ready "$trails"
 looked() {
 	"$goro" leaks --format=json "$pid" >"$out" 2>"$err"
 	! grep -q 'no consistent view' "$err"
