@@ -46,7 +46,11 @@
 #define LAST_PAUSE  (64 * GORO_SECOND)
 #define SETTLE	    (1 * GORO_SECOND)
 #define PATIENCE    (60 * GORO_SECOND)
-enum { ROOM = 4096 }; /* below the frames that it has, for its deferred functions to begin with */
+enum {
+	ROOM = 4096,  /* below the frames that it has, for its deferred functions to begin with */
+	STALE = 8192, /* so deep a first call of one of libc's leaves registers (ld.so saves them)
+		       */
+};
 
 static struct {
 	bool on;
@@ -344,9 +348,12 @@ static void reclaimer(void *unused)
 	reclaim.next = os_now() + FIRST_PAUSE;
 	for (;;) {
 		int64_t wait = reclaim.program[0] ? reclaim.next - os_now() : -1;
-		int fd = reclaim.program[0] && wait <= 0 ? -ETIMEDOUT
-							 : os_ear_accept(reclaim.ear, wait);
+		int fd;
 
+		/* What we had to do with a goroutine shall not keep it from being found leaked. */
+		goro_wipe(STALE);
+		fd = reclaim.program[0] && wait <= 0 ? -ETIMEDOUT
+						     : os_ear_accept(reclaim.ear, wait);
 		while (atomic_load(&sched.dying))
 			os_sleep(GORO_SECOND);
 		if (fd >= 0) {
