@@ -20,30 +20,47 @@
 
 /* ---- target_ops ------------------------------------------------------------------------------ */
 
+/* A number, and past what ends it. */
+static bool parse_number(char **at, int base, char end, uint64_t *ret)
+{
+	char *past;
+
+	*ret = strtoull(*at, &past, base);
+	if (past == *at || *past != end)
+		return false;
+	*at = past + 1;
+	return true;
+}
+
+/* There may be thousands, and they are read while the process stands: no sscanf(). */
 static bool parse_map(char *line, struct target_map *m)
 {
-	char perms[5];
-	unsigned long long lo, hi, offset, inode;
-	unsigned major, minor;
-	int path = 0;
+	uint64_t lo, hi, offset, major, minor, inode;
+	const char *perms;
 
-	if (sscanf(line, "%llx-%llx %4s %llx %x:%x %llu %n", &lo, &hi, perms, &offset, &major,
-		   &minor, &inode, &path) < 7 ||
-	    lo >= hi)
+	if (!parse_number(&line, 16, '-', &lo) || !parse_number(&line, 16, ' ', &hi) || lo >= hi ||
+	    strnlen(line, 5) < 5)
 		return false;
+	perms = line;
+	line += 5;
+	if (!parse_number(&line, 16, ' ', &offset) || !parse_number(&line, 16, ':', &major) ||
+	    !parse_number(&line, 16, ' ', &minor))
+		return false;
+	inode = strtoull(line, &line, 10);
 	*m = (struct target_map){
 		.lo = lo,
 		.hi = hi,
 		.offset = offset,
-		.dev = (uint64_t)major << 32 | minor,
+		.dev = major << 32 | minor,
 		.inode = inode,
 		.readable = perms[0] == 'r',
 		.writable = perms[1] == 'w',
 		.executable = perms[2] == 'x',
 		.shared = perms[3] == 's',
 	};
-	if (path && line[path])
-		m->path = strdup(line + path);
+	line += strspn(line, " ");
+	if (*line)
+		m->path = strdup(line);
 	return true;
 }
 

@@ -75,8 +75,8 @@ static inline bool track_holds(const struct target_map *m)
 	return !m->shared && m->lo >> 47 == 0 && !(m->path && !strncmp(m->path, "[v", 2));
 }
 
-/* Which one address lies in, or NULL. */
-static inline const struct held *track_find(const struct process_track *t, uint64_t address)
+/* The first that ends behind address. */
+static inline size_t track_first(const struct process_track *t, uint64_t address)
 {
 	size_t lo = 0, hi = t->n;
 
@@ -88,7 +88,15 @@ static inline const struct held *track_find(const struct process_track *t, uint6
 		else
 			hi = mid;
 	}
-	return lo < t->n && t->v[lo].lo <= address ? &t->v[lo] : NULL;
+	return lo;
+}
+
+/* Which one address lies in, or NULL. */
+static inline const struct held *track_find(const struct process_track *t, uint64_t address)
+{
+	size_t i = track_first(t, address);
+
+	return i < t->n && t->v[i].lo <= address ? &t->v[i] : NULL;
 }
 
 /* ---- target_process_track_copy.c --------------------------------------------------------------

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define AHEAD (UINT64_C(2) << 20) /* what one page of a page table maps */
+
 /* ---- while it stands ------------------------------------------------------------- */
 
 /* Its own: copy what was written to, or never copied. False: that cannot be done. */
@@ -35,32 +37,46 @@ static bool keep(struct keeper *k, const struct held *h, const struct page_run *
 /* Whatever was known of [lo, hi), it is something else now. */
 static void forget(const struct process_track *t, uint64_t lo, uint64_t hi)
 {
-	for (size_t i = 0; i < t->n; i++) {
+	for (size_t i = track_first(t, lo); i < t->n && t->v[i].lo < hi; i++) {
 		const struct held *h = &t->v[i];
 		uint64_t from = lo > h->lo ? lo : h->lo, to = hi < h->hi ? hi : h->hi;
 
-		if (from < to)
-			memset(track_state(t, h) + (from - h->lo) / PAGE, UNKNOWN,
-			       (to - from) / PAGE);
+		memset(track_state(t, h) + (from - h->lo) / PAGE, UNKNOWN, (to - from) / PAGE);
 	}
 }
 
-/* Nobody can read it now, but it counts whether there is anything in it. */
+/*
+ * Nobody can read it now, but it counts whether there is anything in it. Guards of stacks lie close
+ * together: what is behind the first is asked with it. (The process stands, so the answer holds.)
+ */
 static enum process_tracked note_unreadable(const struct process_track *t, const struct held *h,
 					    const struct target_map *m)
 {
-	static struct page_run runs[RUNS];
+	static struct page_run runs[RUNS], asked; /* [lo, hi), of maps without a file */
+	static int n;
 
 	forget(t, m->lo, m->hi);
 	for (uint64_t at = m->lo, end; at < m->hi; at = end) {
-		const struct page_run range = { at, m->hi, 0 };
-		int n = track_scan(t, t->pagemap, &range, m->inode, 0, false, runs, &end);
+		if (m->inode || at < asked.lo || at >= asked.hi) {
+			const bool ahead = !m->inode && m->hi - at < AHEAD && !((at + AHEAD) >> 47);
+			const struct page_run range = { at, ahead ? at + AHEAD : m->hi, 0 };
 
-		if (n < 0 || (n && (!h || m->hi > h->hi)))
+			n = track_scan(t, t->pagemap, &range, m->inode, 0, false, runs, &asked.hi);
+			asked.lo = at;
+		}
+		if (n < 0)
 			return TRACKED_LOST;
-		for (int k = 0; k < n; k++)
-			memset(track_state(t, h) + (runs[k].lo - h->lo) / PAGE, OWN,
-			       (runs[k].hi - runs[k].lo) / PAGE);
+		end = asked.hi < m->hi ? asked.hi : m->hi;
+		for (int k = 0; k < n; k++) {
+			uint64_t lo = runs[k].lo > at ? runs[k].lo : at;
+			uint64_t hi = runs[k].hi < end ? runs[k].hi : end;
+
+			if (lo >= hi)
+				continue;
+			if (!h || m->hi > h->hi)
+				return TRACKED_LOST;
+			memset(track_state(t, h) + (lo - h->lo) / PAGE, OWN, (hi - lo) / PAGE);
+		}
 	}
 	return TRACKED_ALL;
 }
