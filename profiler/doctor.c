@@ -117,9 +117,9 @@ static void examine_core(struct doctor *d, const struct goro_snapshot *s)
 	} else if (s->lost) {
 		c = add(d, "core", DOCTOR_WARNING,
 			"the stacks of %" PRIu32 " goroutines are not in it", s->lost);
-		c->fix = strdup("gdb's gcore gives a mapping up at the first guard page between "
-				"the stacks: let the\nkernel write the core file (ulimit -c "
-				"unlimited; kill -ABRT PID)");
+		c->fix = strdup("gdb's gcore has no more than the first some hundred, and none "
+				"of an older runtime: let\nthe kernel write the core file (prlimit "
+				"--core=unlimited --pid PID; kill -ABRT PID)");
 	} else {
 		add(d, "core", DOCTOR_OK, "all stacks are in it");
 	}

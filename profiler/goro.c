@@ -126,7 +126,10 @@ static void say_what_is_missing(const struct goro_snapshot *snap)
 			" stacks not to their end",
 			snap->bad_records, snap->truncated);
 	if (snap->lost)
-		fprintf(stderr, ", %" PRIu32 " of these are not in the core file", snap->lost);
+		fprintf(stderr, ", %" PRIu32 " of these are not in the core file%s", snap->lost,
+			snap->cut ? ""
+				  : " (gdb's gcore cannot read all: have the kernel write it, by "
+				    "kill -ABRT PID)");
 	if (snap->cut)
 		fprintf(stderr, "; the core file is cut short, %s are missing",
 			text_bytes(bytes, snap->cut));

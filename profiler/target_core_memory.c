@@ -215,7 +215,10 @@ bool core_own_pages(struct target *t, uint64_t lo, uint64_t hi, uint8_t *own)
 	return true;
 }
 
-/* Whoever writes a core leaves holes where no page was; one without holes has lost that. */
+/*
+ * The kernel leaves holes where no page was; a file without holes has lost that. gdb leaves some
+ * only where it could not read.
+ */
 void core_resident(struct target *t, struct target_range *v, size_t n)
 {
 	struct core *c = (struct core *)t;
@@ -226,7 +229,7 @@ void core_resident(struct target *t, struct target_range *v, size_t n)
 		while (s < end && s->hi <= v[i].lo)
 			s++;
 		for (const struct core_segment *of = s;
-		     c->file.sparse && of < end && of->lo < v[i].hi; of++)
+		     c->file.sparse && !c->file.other_order && of < end && of->lo < v[i].hi; of++)
 			v[i].resident += resident_of(c, of, v[i].lo, v[i].hi);
 	}
 }

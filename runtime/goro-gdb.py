@@ -232,8 +232,8 @@ def inside(goroutine, threads, action):
             raise gdb.GdbError("its stack is cold (GORO_COLD), where gdb cannot read: "
                                "`goro stack %s %d` can" % (target(), goroutine.id))
         if not goroutine.saved_pc():
-            raise gdb.GdbError("its stack is not in the core file: gcore gives a mapping up at the "
-                               "first guard page in it; have the kernel write the core")
+            raise gdb.GdbError("its stack is not in the core file: gcore can read but the first "
+                               "some hundred; have the kernel write the core")
         unwinder.enter(goroutine)
         older = gdb.newest_frame().older()
         if not older:

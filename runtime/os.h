@@ -46,8 +46,11 @@ void os_discard(void *addr, size_t size);
 uintptr_t os_first_resident(uintptr_t lo, uintptr_t hi); /* a page in memory, or hi */
 size_t os_page_size(void);
 bool os_write_allow(void *addr, size_t size, bool allow);
+uint32_t os_most_mappings(void);	   /* that a process may have */
+uint32_t os_count_mappings(uint32_t most); /* of ours, or most if there are more or nobody says */
 bool os_guard(void *addr, size_t size);
-bool os_unguard_discard(void *addr, size_t size);
+bool os_guard_by_mapping(void *addr, size_t size);
+bool os_unguard_discard(void *addr, size_t size, bool mappings);
 void os_futex_wait(_Atomic uint32_t *addr, uint32_t val, int64_t timeout_ns); /* < 0: for ever */
 void os_futex_wake(_Atomic uint32_t *addr, int n);
 void os_membarrier_init(void);

@@ -161,6 +161,39 @@ bool os_write_allow(void *addr, size_t size, bool allow)
 	return !QUIETLY(mprotect((void *)lo, size, allow ? PROT_READ | PROT_WRITE : PROT_READ));
 }
 
+/* Linux' default, where we are not told. */
+uint32_t os_most_mappings(void)
+{
+	int fd = QUIETLY(open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC));
+	uint32_t most = 0;
+	char text[16];
+	ssize_t n;
+
+	if (fd < 0)
+		return 65530;
+	n = QUIETLY(read(fd, text, sizeof(text)));
+	QUIETLY(close(fd));
+	for (ssize_t i = 0; i < n && text[i] >= '0' && text[i] <= '9' && most < 100000000; i++)
+		most = most * 10 + (uint32_t)(text[i] - '0');
+	return n > 0 ? most : 65530;
+}
+
+uint32_t os_count_mappings(uint32_t most)
+{
+	int fd = QUIETLY(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+	uint32_t lines = 0;
+	char text[4096];
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return most;
+	while (lines < most && (n = QUIETLY(read(fd, text, sizeof(text)))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	QUIETLY(close(fd));
+	return n < 0 || lines > most ? most : lines;
+}
+
 static bool no_marks = SAN_NEEDS_MAPPINGS;
 
 /*
@@ -184,12 +217,23 @@ bool os_guard(void *addr, size_t size)
 	return !QUIETLY(mprotect(addr, size, PROT_NONE));
 }
 
-/* Take guards away with all else. False: nothing was done, some may be mappings. */
-bool os_unguard_discard(void *addr, size_t size)
+/* What lies above them begins a mapping of its own. */
+bool os_guard_by_mapping(void *addr, size_t size)
+{
+	return !QUIETLY(mprotect(addr, size, PROT_NONE));
+}
+
+/*
+ * Take guards away with all else, and mappings if some of them are. False: nothing was done, this
+ * kernel has no marks. The last call frees page tables only where one mapping has all of them.
+ */
+bool os_unguard_discard(void *addr, size_t size, bool mappings)
 {
 	if (__atomic_load_n(&no_marks, __ATOMIC_RELAXED) ||
 	    QUIETLY(madvise(addr, size, MADV_GUARD_REMOVE)))
 		return false;
+	if (mappings)
+		QUIETLY(mprotect(addr, size, PROT_READ | PROT_WRITE));
 	os_discard(addr, size);
 	return true;
 }

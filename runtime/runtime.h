@@ -161,7 +161,8 @@ struct stack_chain {
 
 struct stack_run {
 	uintptr_t base;
-	uint64_t slots; /* a bit for each that is ours to take */
+	uint64_t slots;	 /* a bit for each that is ours to take */
+	uint64_t mapped; /* and for each whose guard shall be a mapping */
 	bool guarded;
 };
 

@@ -73,12 +73,12 @@ static void discard_slots(uintptr_t base, uint64_t slots, size_t slot_size)
 }
 
 /* Nobody uses any slot of the run: its page table shall go, too. False: this kernel cannot. */
-static bool release_run(struct arena *a, uint32_t run, size_t slot_size)
+static bool release_run(struct arena *a, uint32_t run, size_t slot_size, bool mapped)
 {
 	uintptr_t base = (uintptr_t)a + (uintptr_t)run * RUN_SIZE;
 	size_t keep = run ? 0 : slot_size; /* the arena's own */
 
-	return os_unguard_discard((void *)(base + keep), RUN_SIZE - keep);
+	return os_unguard_discard((void *)(base + keep), RUN_SIZE - keep, mapped);
 }
 
 static void return_run(struct stack_class *c, struct arena *a, uint32_t run, size_t slot_size)
@@ -86,21 +86,25 @@ static void return_run(struct stack_class *c, struct arena *a, uint32_t run, siz
 	uint32_t bit = (uint32_t)1 << run;
 	uint64_t slots = a->limbo[run], free;
 	uint32_t n = (uint32_t)__builtin_popcountll(slots);
-	bool whole;
+	bool whole, mapped;
 
 	a->limbo[run] = 0;
 	a->limbo_runs &= ~bit;
 	lock_always(&c->lock);
 	free = slots | a->cold[run];
 	whole = free == stack_run_slots(slot_size, run);
+	mapped = a->mapped_runs & bit;
 	if (whole) { /* nobody shall take one of them meanwhile */
 		a->cold[run] = 0;
 		a->cold_runs &= ~bit;
 	}
 	unlock_always(&c->lock);
-	if (whole && release_run(a, run, slot_size)) {
+	if (whole && release_run(a, run, slot_size, mapped)) {
 		lock_always(&c->lock);
 		a->fresh_runs |= bit;
+		a->mapped_runs &= ~bit;
+		if (mapped)
+			goro_stack_unmapped(free);
 	} else {
 		discard_slots((uintptr_t)a + (uintptr_t)run * RUN_SIZE, slots, slot_size);
 		lock_always(&c->lock);

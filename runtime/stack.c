@@ -9,6 +9,13 @@
  * is a mark in the page table (MADV_GUARD_INSTALL, Linux 6.13), which needs no mapping of its own;
  * else PROT_NONE for as long as the process is far from its limit of mappings, then no guard.
  *
+ * The first some hundred are PROT_NONE all the same, for the sake of gdb's gcore: it reads a
+ * mapping by the MiB and gives it up at the first byte that it cannot read, so that behind a mark
+ * nothing gets into its core file. A mapping that nobody may read it passes over. So each of these
+ * stacks is a mapping, without marks in it or in the MiB behind it. It takes 2.5 us rather than
+ * 0.65 to make such a guard, the two mappings lengthen a fork by 2 us, and a proof's pause by 3,
+ * which is why there are not more of them; a run that is free as a whole gives them back.
+ *
  * The default slot is 128 KiB, musl's size of a thread stack. 256 KiB would do nothing for an idle
  * goroutine but double what its page table costs: a page of it per 2 MiB.
  *
@@ -42,6 +49,8 @@
  *   - making the guard only when a goroutine goes deep: nothing tells us. The pages above it are
  *     filled in by the kernel without a word, and what would make it ask (userfaultfd) needs a
  *     permission, and a thread that answers at each first touch (cold.c has both, when asked);
+ *   - guards that gcore can read but the program cannot, and that are no mappings (write protection
+ *     by userfaultfd): a forked child would have none, and cold.c has the only one there can be;
  *   - no guard at all, which would be worth 0.65 us of 2.5: the fault alone remains most of it;
  *   - two goroutines in one page: C stacks do not move, so the second half cannot be lent.
  */
@@ -50,6 +59,7 @@
 enum {
 	CACHE_MAX = 64,
 	CACHE_BYTES = 8 * 1024 * 1024, /* and no more than this, should all have been deep */
+	MAPPINGS_SHARE = 128,	       /* two mappings to a guard: a 64th of vm.max_map_count */
 };
 
 #if GORO_ASAN || GORO_TSAN
@@ -64,6 +74,8 @@ static struct {
 	size_t slot_size; /* the default's */
 	uint32_t slot_class;
 	uint32_t cache_max;
+	uint32_t mapped, most_mapped; /* guards that are mappings, and may be */
+	int64_t ask_mappings;	      /* when to see again how many may be */
 } stacks;
 
 /* A bit for each 64 MiB of the address space that is an arena. */
@@ -81,6 +93,41 @@ void goro_stack_init(size_t size)
 	fit = CACHE_BYTES / stacks.slot_size;
 	fit = fit < CACHE_MAX ? fit : CACHE_MAX;
 	stacks.cache_max = fit > 2 ? (uint32_t)fit : 2;
+	stacks.most_mapped = UINT32_MAX;
+}
+
+/*
+ * A program that has many mappings of its own shall keep what is left. To count them takes 0.3 us
+ * for each, so that is done once for all that start at the same time, and never again where there
+ * are many.
+ */
+static uint32_t most_mapped(void)
+{
+	uint32_t ret = __atomic_load_n(&stacks.most_mapped, __ATOMIC_RELAXED), most;
+	int64_t now = os_now();
+
+	if (now < __atomic_load_n(&stacks.ask_mappings, __ATOMIC_RELAXED))
+		return ret;
+	most = os_most_mappings();
+	ret = os_count_mappings(most / 8) < most / 8 ? most / MAPPINGS_SHARE : 0;
+	__atomic_store_n(&stacks.most_mapped, ret, __ATOMIC_RELAXED);
+	__atomic_store_n(&stacks.ask_mappings, now + 10 * GORO_MILLISECOND, __ATOMIC_RELAXED);
+	return ret;
+}
+
+static bool may_map(uint32_t n)
+{
+	uint32_t all = __atomic_add_fetch(&stacks.mapped, n, __ATOMIC_RELAXED);
+
+	if (all <= __atomic_load_n(&stacks.most_mapped, __ATOMIC_RELAXED) && all <= most_mapped())
+		return true;
+	__atomic_fetch_sub(&stacks.mapped, n, __ATOMIC_RELAXED);
+	return false;
+}
+
+void goro_stack_unmapped(uint64_t slots)
+{
+	__atomic_fetch_sub(&stacks.mapped, (uint32_t)__builtin_popcountll(slots), __ATOMIC_RELAXED);
 }
 
 /* The classes that a goroutine may ask for are numbered from 1: 0 is the default. */
@@ -127,7 +174,7 @@ static void *arena_reserve(size_t size)
 }
 
 /* c->lock held. An arena with something to take; NULL: no address space. */
-static struct arena *find_arena(struct stack_class *c)
+static struct arena *find_arena(struct stack_class *c, size_t slot_size)
 {
 	struct arena *a;
 
@@ -140,9 +187,29 @@ static struct arena *find_arena(struct stack_class *c)
 	a = arena_reserve(ARENA_SIZE);
 	if (a) {
 		a->fresh_runs = ~(uint32_t)0;
+		/* The arena that lies below this one may end with a stack. */
+		if (__atomic_load_n(&stacks.mapped, __ATOMIC_RELAXED) <
+		    __atomic_load_n(&stacks.most_mapped, __ATOMIC_RELAXED))
+			os_guard_by_mapping((char *)a + GUARD_SIZE, slot_size - GUARD_SIZE);
 		stack_arena_list(c, a);
 	}
 	return a;
+}
+
+/*
+ * c->lock held. Which guards of a fresh run shall be mappings. A stack must also have one above, so
+ * the first of a run is one for the sake of the run before.
+ */
+static uint64_t mapped_guards(struct arena *a, uint32_t run, uint64_t slots)
+{
+	uint32_t bit = (uint32_t)1 << run, ends = a->fresh_runs | a->mapped_runs;
+
+	if ((run == RUNS - 1 || ends & bit << 1) &&
+	    may_map((uint32_t)__builtin_popcountll(slots))) {
+		a->mapped_runs |= bit;
+		return slots;
+	}
+	return a->mapped_runs & bit >> 1 ? 1 : 0;
 }
 
 /* c->lock held. Slots that nobody uses: cold ones first, they have guards already. */
@@ -152,7 +219,7 @@ static bool take_run(struct stack_class *c, size_t slot_size, struct stack_run *
 	uint32_t run;
 
 	do { /* slots of 2 MiB: the first run has none but the arena's own */
-		a = find_arena(c);
+		a = find_arena(c, slot_size);
 		if (!a)
 			return false;
 		to->guarded = a->cold_runs;
@@ -164,15 +231,17 @@ static bool take_run(struct stack_class *c, size_t slot_size, struct stack_run *
 			a->cold_runs &= ~((uint32_t)1 << run);
 		} else {
 			to->slots = stack_run_slots(slot_size, run);
+			to->mapped = mapped_guards(a, run, to->slots);
 			a->fresh_runs &= ~((uint32_t)1 << run);
 		}
 	} while (!to->slots);
 	return true;
 }
 
-static uintptr_t guard(uintptr_t slot, size_t slot_size)
+static uintptr_t guard(uintptr_t slot, size_t slot_size, bool mapped)
 {
-	os_guard((void *)slot, GUARD_SIZE);
+	if (!mapped || !os_guard_by_mapping((void *)slot, GUARD_SIZE))
+		os_guard((void *)slot, GUARD_SIZE);
 	san_stack_new(slot + GUARD_SIZE, slot + slot_size);
 	return slot + slot_size;
 }
@@ -181,15 +250,16 @@ uintptr_t goro_worker_stack(void)
 {
 	char *slot = os_reserve(GUARD_SIZE + WORKER_STACK);
 
-	return slot ? guard((uintptr_t)slot, GUARD_SIZE + WORKER_STACK) - WORKER_STACK : 0;
+	return slot ? guard((uintptr_t)slot, GUARD_SIZE + WORKER_STACK, true) - WORKER_STACK : 0;
 }
 
 static uintptr_t take_slot(struct stack_run *run, size_t slot_size)
 {
-	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(run->slots) * slot_size, hi;
+	uint64_t bit = run->slots & -run->slots;
+	uintptr_t slot = run->base + (uintptr_t)__builtin_ctzll(bit) * slot_size, hi;
 
-	run->slots &= run->slots - 1;
-	hi = run->guarded ? slot + slot_size : guard(slot, slot_size);
+	run->slots &= ~bit;
+	hi = run->guarded ? slot + slot_size : guard(slot, slot_size, run->mapped & bit);
 	if (unlikely(goro_introspect.cold_arenas))
 		goro_cold_first_page(hi);
 	return hi;
@@ -211,7 +281,7 @@ static uintptr_t take_big(struct stack_class *c, size_t slot_size)
 	}
 	slot = c->big;
 	c->big += slot_size;
-	return guard(slot, slot_size);
+	return guard(slot, slot_size, may_map(1));
 }
 
 GORO_NORETURN static void goro_stack_none(size_t slot_size)

@@ -35,9 +35,10 @@ enum {
 struct arena {
 	struct arena *next; /* with something to take */
 	bool listed;
-	uint32_t cold_runs;  /* a bit for each run with cold slots */
-	uint32_t fresh_runs; /* never used, or given back whole */
-	uint64_t cold[RUNS]; /* a bit for each slot */
+	uint32_t cold_runs;   /* a bit for each run with cold slots */
+	uint32_t fresh_runs;  /* never used, or given back whole */
+	uint32_t mapped_runs; /* whose guards are mappings */
+	uint64_t cold[RUNS];  /* a bit for each slot */
 
 	struct arena *limbo_next;
 	uint32_t limbo_runs;
@@ -75,6 +76,8 @@ static inline uint64_t stack_run_slots(size_t slot_size, uint32_t run)
 
 	return run ? all : all & ~(uint64_t)1;
 }
+
+void goro_stack_unmapped(uint64_t slots); /* their guards are no mappings any more */
 
 static inline uint32_t stack_chain_len(const struct stack_chain *c)
 {
