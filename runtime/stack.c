@@ -59,7 +59,7 @@
 enum {
 	CACHE_MAX = 64,
 	CACHE_BYTES = 8 * 1024 * 1024, /* and no more than this, should all have been deep */
-	MAPPINGS_SHARE = 128,	       /* two mappings to a guard: a 64th of vm.max_map_count */
+	MAPPINGS_SHARE = 256,	       /* two mappings to a guard: a 128th of vm.max_map_count */
 };
 
 #if GORO_ASAN || GORO_TSAN

@@ -302,15 +302,15 @@ static unsigned long mapped_guards(void)
 		most = strtoul(line, NULL, 10);
 	if (f)
 		fclose(f);
-	return most / 128;
+	return most / 256;
 }
 
 static void test_crowd(void **state)
 {
 	(void)state;
-	if (mapped_guards() < 400)
+	if (mapped_guards() < 200)
 		skip();
-	assert_int_equal(alive_and_dead(crowd, "300", 301, 0), 0);
+	assert_int_equal(alive_and_dead(crowd, "150", 151, 0), 0);
 }
 
 /* There are more goroutines than such guards. */

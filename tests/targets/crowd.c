@@ -25,7 +25,7 @@ static void member(void *depth)
 
 int main(int argc, char **argv)
 {
-	int n = argc > 1 ? atoi(argv[1]) : 300;
+	int n = argc > 1 ? atoi(argv[1]) : 150;
 
 	never = goro_chan_of(int, 0);
 	for (int i = 0; i < n; i++)
