@@ -147,13 +147,11 @@ static void uneven_spilled(void *arg)
 	CLOSE(24);
 }
 
-static volatile int which;
+static volatile int which, chosen;
 
 static __attribute__((noinline)) void cases(int n)
 {
-	static volatile int sum;
-
-	sum += n;
+	chosen = n;
 }
 
 /* What comes next is in a table. */
