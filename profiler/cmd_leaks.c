@@ -163,16 +163,16 @@ static struct goro_error *look_back(const struct options *o, struct goro_scope *
 	size_t last = (*snap)->tick, tick = last > LOOKS ? last - LOOKS + 1 : 1;
 	struct goro_error *err;
 
-	do {
+	for (; tick < last; tick++) {
 		goro_scope_seek(scope, tick);
 		err = look_again(o, scope, snap, verdicts);
-		if (err && err != &goro_enomem && err->code == GORO_PARTIAL && tick < last) {
-			goro_error_free(err);
-			err = NULL;
-			++*skipped;
-		}
-	} while (!err && ++tick <= last);
-	return err;
+		if (err && (err == &goro_enomem || err->code != GORO_PARTIAL))
+			return err;
+		*skipped += err != NULL;
+		goro_error_free(err);
+	}
+	goro_scope_seek(scope, last);
+	return look_again(o, scope, snap, verdicts);
 }
 
 /* Look once, or LOOKS times; the last look is what is reported. */
