@@ -56,7 +56,7 @@ void scan_decode(const struct scan *s, const uint8_t *rec, uint64_t address, str
 		.wait_ns = since && since < s->now ? s->now - since : 0,
 		.held_locks = (uint32_t)scan_get(s, rec, GORO_FIELD_g_held_locks),
 		.rlocks_more = (uint32_t)scan_get(s, rec, GORO_FIELD_g_rlocks_more),
-		.m_id = (uint32_t)scan_get(s, rec, GORO_FIELD_g_m_id),
+		.m_id = GORO_WORKER((uint32_t)scan_get(s, rec, GORO_FIELD_g_m_id)),
 		.labelled = scan_get(s, rec, GORO_FIELD_g_name) != 0,
 		.stack_id = GORO_NO_STACK,
 		.finding = UINT32_MAX,

@@ -25,7 +25,7 @@ VERSIONS = (1, 2)  # 2: stacks may be cold
 # Where the fields that we need stand in the contract's table, which is only ever appended to.
 FIELDS = {
     "id": 0, "status": 1, "sp": 3, "park_time": 6, "spawn_pc": 9, "entry": 10, "parent": 11,
-    "m_id": 13, "m.tid": 49, "m.curg": 50,
+    "m.tid": 49, "m.curg": 50,
 }
 FREE, NEW, RUNNABLE, RUNNING, WAITING, DEAD = range(6)
 # DWARF numbers of what the switch can save, and what gdb calls it.
@@ -128,7 +128,7 @@ class Contract:
 class Goroutine:
     def __init__(self, contract, record, addr):
         self.contract, self.addr = contract, addr
-        for name in ("id", "status", "sp", "park_time", "spawn_pc", "entry", "parent", "m_id"):
+        for name in ("id", "status", "sp", "park_time", "spawn_pc", "entry", "parent"):
             setattr(self, name, contract.field(record, name))
         self.state = self.status & 0xff
 

@@ -51,8 +51,7 @@ __attribute__((no_sanitize("thread"))) static bool read_record(const struct g *g
 	const volatile struct g *v = gp;
 	uint32_t state;
 
-	s->status = atomic_load_explicit(&v->status, memory_order_acquire) &
-		    ~(GORO_FLAG_TIMED << 16);
+	s->status = atomic_load_explicit(&v->status, memory_order_acquire);
 	s->id = v->id;
 	s->entry = v->entry;
 	s->spawn_pc = v->spawn_pc;

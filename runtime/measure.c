@@ -16,11 +16,16 @@
  * A slice begins when a goroutine is picked and ends at the next pick of that P. If that one found
  * nothing to run, the scheduler begins it anew where it does; what is lost is not counted as long.
  *
- * The latency is that of a goroutine, not of a P: a mark in its status goes with it through queues
+ * The latency is that of a goroutine, not of a P: a mark in its m_id goes with it through queues
  * and thieves, and the time at which it became runnable is in its park_time, precise this once.
+ * There, since whoever runs it looks whether that is his own number anyway.
  */
 #include "pthreads.h"
 #include "switch.h"
+
+#define TIMED 0x80000000u /* in m_id */
+
+_Static_assert(GORO_WORKER(TIMED) == 0, "observers take the mark off");
 
 void goro_measure_init(struct p *pp)
 {
@@ -44,13 +49,11 @@ void goro_end_slice(struct p *pp)
 	pp->slice_begin = 0;
 }
 
-struct g *goro_measure_latency(struct p *pp, struct g *gp)
+void goro_record_moved(struct m *mp, struct g *gp)
 {
-	uint16_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
-
-	atomic_store_explicit(&gp->flags, flags & (uint16_t)~GORO_FLAG_TIMED, memory_order_relaxed);
-	count(pp->latencies, os_now() - (int64_t)gp->park_time);
-	return gp;
+	if (gp->m_id & TIMED)
+		count(mp->p->latencies, os_now() - (int64_t)gp->park_time);
+	gp->m_id = mp->id;
 }
 
 /*
@@ -101,18 +104,17 @@ struct g *goro_turn(struct p *pp, const struct g *parent)
 	}
 	if (elsewhere || atomic_load_explicit(&pp->attention, memory_order_relaxed))
 		return NULL;
-	return record_picked(pp, runq_get_for(pp, parent));
+	return runq_get_for(pp, parent);
 }
 
 void goro_mark_ready(struct p *pp, struct g *gp)
 {
 	uint64_t clock = coarse_now();
-	uint16_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
 
 	atomic_store_explicit(&pp->mark_due, 0, memory_order_relaxed);
 	if (pp->ready_clock == clock)
 		return;
 	pp->ready_clock = clock;
 	gp->park_time = (uint64_t)os_now();
-	atomic_store_explicit(&gp->flags, flags | GORO_FLAG_TIMED, memory_order_release);
+	gp->m_id |= TIMED;
 }

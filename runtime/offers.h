@@ -104,8 +104,8 @@ void goro_measure_init(struct p *pp);
 struct g *goro_turn(struct p *pp, const struct g *parent);
 /* gp was just made runnable and is in no queue yet. */
 void goro_mark_ready(struct p *pp, struct g *gp);
-/* gp, which may be marked, is about to run; returns it. */
-struct g *goro_measure_latency(struct p *pp, struct g *gp);
+/* gp is about to run, and is marked or ran on another m before. */
+void goro_record_moved(struct m *mp, struct g *gp);
 /* The slice that is measured ends although nobody picked: its P is taken away. */
 void goro_end_slice(struct p *pp);
 

@@ -8,6 +8,10 @@
  *
  * All of it is plain stores to the line of the record that the switch touches anyway, and a load of
  * the coarse clock; the orders that observers rely on cost nothing on x86 and a barrier elsewhere.
+ *
+ * Stores are what a switch waits for: it has some forty, and the next lock is taken only when all
+ * of them are in the cache. So what mostly stays as it is, the clock and the worker, is compared
+ * first.
  */
 #ifndef GORO_RECORD_H
 #define GORO_RECORD_H
@@ -15,7 +19,10 @@
 /* State and reason, as G_STATE() packs them. */
 static inline void g_set_packed(struct g *gp, uint32_t packed)
 {
-	gp->park_time = coarse_now();
+	uint64_t now = coarse_now();
+
+	if (unlikely(gp->park_time != now))
+		gp->park_time = now;
 	/* Release: an observer that sees the new state sees the registers saved before it. */
 	atomic_store_explicit(&gp->state, (uint16_t)packed, memory_order_release);
 }
@@ -33,7 +40,8 @@ static inline void record_new(struct g *gp, uintptr_t pc)
 /* park_time stays: that of being made runnable is as good, and the store was most of 1%. */
 static inline void record_running(struct m *mp, struct g *gp)
 {
-	gp->m_id = mp->id;
+	if (unlikely(gp->m_id != mp->id))
+		goro_record_moved(mp, gp);
 	atomic_store_explicit(&gp->state, GORO_STATE_RUNNING, memory_order_release);
 	/* An observer that sees what it writes to its stack from now on sees that it runs. */
 	store_fence();
@@ -66,25 +74,6 @@ static inline void record_ready(struct p *pp, uint32_t n)
 static inline void record_mark_due(struct p *pp)
 {
 	atomic_store_explicit(&pp->mark_due, 1, memory_order_relaxed);
-}
-
-_Static_assert(GORO_FLAG_TIMED == 0x8000, "it is the sign of the flags");
-
-static inline bool g_is_timed(const struct g *gp)
-{
-#if GORO_TSAN
-	return atomic_load_explicit(&gp->flags, memory_order_relaxed) & GORO_FLAG_TIMED;
-#else
-	return half_is_negative((const uint16_t *)&gp->flags);
-#endif
-}
-
-/* gp, or NULL, is taken from a queue to run; returns it. */
-static inline struct g *record_picked(struct p *pp, struct g *gp)
-{
-	if (gp && unlikely(g_is_timed(gp)))
-		return goro_measure_latency(pp, gp);
-	return gp;
 }
 
 #endif /* GORO_RECORD_H */

@@ -422,7 +422,7 @@ void goro_schedule(struct m *mp)
 		stop_spinning(mp);
 		if (unlikely(mp->p->slice_begin))
 			mp->p->slice_begin = os_now(); /* it looked, or slept, meanwhile */
-		g_set_running(mp, record_picked(mp->p, gp));
+		g_set_running(mp, gp);
 		mp->post = POST_NONE;
 		switch_to(mp, &mp->g0, gp);
 	}

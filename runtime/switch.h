@@ -158,7 +158,7 @@ static __always_inline struct g *pick(struct p *pp, const struct g *parent)
 		return goro_turn(pp, parent);
 	if (unlikely(is_set(&pp->attention)))
 		return NULL;
-	return record_picked(pp, runq_get_for(pp, parent));
+	return runq_get_for(pp, parent);
 }
 
 /* Where a handler with SA_ONSTACK runs. The next signal would write over what waits there. */

@@ -355,7 +355,8 @@ static bool capture_stack(uint32_t tid)
 static void print_running(const struct g *gp)
 {
 	uint32_t n = __atomic_load_n(&goro_introspect.m_count, __ATOMIC_ACQUIRE);
-	struct m *mp = gp->m_id < n ? goro_ms[gp->m_id] : NULL;
+	uint32_t m_id = GORO_WORKER(gp->m_id);
+	struct m *mp = m_id < n ? goro_ms[m_id] : NULL;
 
 	if (mp && mp->curg == gp && !sched.forked && capture_stack(mp->tid))
 		print_frames(&capture.walk, true, user_frame(&capture.walk, true));

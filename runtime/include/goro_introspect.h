@@ -120,13 +120,15 @@ struct goro_name {
 #define GORO_STATUS_STATE(s)  ((s)&0xffu)
 #define GORO_STATUS_REASON(s) (((s) >> 8) & 0xffu)
 #define GORO_STATUS_FLAGS(s)  ((s) >> 16)
-#define GORO_FLAG_MAIN	      0x1u    /* runs main() on the process stack */
-#define GORO_FLAG_SYSTEM      0x2u    /* the runtime's own; not counted as the user's */
-#define GORO_FLAG_LOCKED      0x4u    /* locked to its OS thread */
-#define GORO_FLAG_FOREIGN     0x8u    /* a thread that the program made; its stack ends as one */
-#define GORO_FLAG_IGNORE      0x10u   /* goro_ignore(): no proof is wanted of it */
-#define GORO_FLAG_RECLAIMED   0x20u   /* it is being unwound: see struct goro_reclaim_entry */
-#define GORO_FLAG_TIMED	      0x8000u /* the runtime's own mark: it measures this one; ignore it */
+#define GORO_FLAG_MAIN	      0x1u  /* runs main() on the process stack */
+#define GORO_FLAG_SYSTEM      0x2u  /* the runtime's own; not counted as the user's */
+#define GORO_FLAG_LOCKED      0x4u  /* locked to its OS thread */
+#define GORO_FLAG_FOREIGN     0x8u  /* a thread that the program made; its stack ends as one */
+#define GORO_FLAG_IGNORE      0x10u /* goro_ignore(): no proof is wanted of it */
+#define GORO_FLAG_RECLAIMED   0x20u /* it is being unwound: see struct goro_reclaim_entry */
+
+/* `g.m_id` has a mark of the runtime's own in its highest bit. */
+#define GORO_WORKER(m_id) ((m_id)&0x7fffffffu)
 
 /*
  * Every field that an observer may read: X(struct, field, meaning). Append only.
@@ -158,7 +160,7 @@ struct goro_name {
 	X(g, entry, "u64, the function it was started with")                            \
 	X(g, parent, "u64, id of the goroutine that started it, or 0")                  \
 	X(g, held_locks, "u32, locks it holds now (mutexes, write locks, read locks)")  \
-	X(g, m_id, "u32, worker that runs it or ran it last")                           \
+	X(g, m_id, "u32, GORO_WORKER() of it: runs it or ran it last")                  \
 	X(g, rlocks, "u64[g_nrlocks], rwmutexes it holds for reading; 0: free entry")   \
 	X(g, rlocks_more, "u32, read locks that did not fit above")                     \
 	X(waiter, g, "u64, the record of the goroutine that waits")                     \

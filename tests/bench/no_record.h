@@ -47,10 +47,4 @@ static inline void record_mark_due(struct p *pp)
 	(void)pp;
 }
 
-static inline struct g *record_picked(struct p *pp, struct g *gp)
-{
-	(void)pp;
-	return gp;
-}
-
 #endif /* GORO_RECORD_H */

@@ -189,7 +189,7 @@ static void fiddle(struct world *w, unsigned i)
 	case 2:
 		*(uint16_t *)fake_at(w->f,
 				     record_of(i) + w->f->fields[GORO_FIELD_g_status].offset + 2) =
-			(uint16_t)(pick(2) ? GORO_FLAG_IGNORE : GORO_FLAG_TIMED);
+			(uint16_t)(pick(2) ? GORO_FLAG_IGNORE : GORO_FLAG_LOCKED);
 		break;
 	case 3:
 		set(w, i, GORO_FIELD_g_held_locks, 1);
