@@ -112,6 +112,11 @@ static inline void context_switch(uintptr_t *save_sp, uintptr_t load_sp)
 	goro_context_switch(save_sp, load_sp);
 }
 
+/* Clear what the goroutine that was here before has left in registers: nothing. */
+static inline void context_forget(void)
+{
+}
+
 /*
  * Zeros on this stack below the caller's frame: `size` bytes, a multiple of 16; or down to where
  * the stack's last owner has been. See context_x86_64.S.

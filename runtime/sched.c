@@ -425,6 +425,7 @@ void goro_schedule(struct m *mp)
 		g_set_running(mp, gp);
 		mp->post = POST_NONE;
 		switch_to(mp, &mp->g0, gp);
+		context_forget();
 	}
 }
 

@@ -109,8 +109,11 @@ static __always_inline void after_switch(struct m *mp)
 /* switch_to() without after_switch(). */
 static __always_inline struct m *switch_only(struct m *mp, struct g *from, struct g *to)
 {
-	struct thread_state state = { 0 };
+	struct thread_state state;
 
+	/* All threads have them or none has, which a compiler does not know: it would write zeros
+	 * here at each switch, or warn. */
+	__asm__ volatile("" : "=m"(state.eh_globals));
 	mp->post_g = from;
 	mp->curg = to;
 	thread_state_save(mp, &state);

@@ -43,7 +43,7 @@ enum {
 	THREADS_MAX = 16,
 	LONGEST = 15, /* bytes of an instruction */
 	MEMORY = 1 << 16,
-	SAVED_PC = 56, /* in the frame that the switch leaves: see runtime/context_x86_64.h */
+	SAVED_PC = 16, /* in the frame that the switch leaves: see runtime/context_x86_64.h */
 };
 
 static const char *program, *argument;
