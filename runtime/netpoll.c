@@ -98,7 +98,6 @@ static struct m *block(struct m *mp, _Atomic uintptr_t *word, struct poll_desc *
 		return mp;
 	}
 	atomic_fetch_add_explicit(&nwaiters, pd != NULL, memory_order_relaxed);
-	record_waiting(mp->curg, NULL);
 	mp = goro_park_word(mp, GORO_REASON_IO, pd, word);
 	atomic_fetch_sub_explicit(&nwaiters, pd != NULL, memory_order_relaxed);
 	atomic_exchange(word, WORD_NIL);
@@ -425,7 +424,6 @@ void goro_side_take(struct poll_desc *pd, enum poll_side_id id)
 		struct goro_waiter w = { .g = mp->curg, .object = pd, .kind = GORO_REASON_IO };
 
 		waitq_push(&s->first, &s->last, &w);
-		record_waiting(mp->curg, NULL);
 		mp = goro_park(mp, GORO_REASON_IO, pd, &s->lock);
 	}
 	leave(mp);

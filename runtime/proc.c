@@ -86,7 +86,6 @@ void goro_park_forever(enum goro_reason reason)
 {
 	struct m *mp = enter();
 
-	record_waiting(mp->curg, NULL);
 	goro_park(mp, reason, NULL, NULL);
 	goro_throw("a goroutine that waits for ever was woken");
 }

@@ -87,10 +87,31 @@ static void goro_reclaimed(void *unused)
 	goro_exit();
 }
 
+static struct waitq *queue_of(goro_chan *c, uint32_t kind)
+{
+	return kind == GORO_REASON_CHAN_SEND ? &c->sendq : &c->recvq;
+}
+
+static bool waits_on_chan(uint32_t reason)
+{
+	return reason == GORO_REASON_CHAN_RECV || reason == GORO_REASON_CHAN_SEND;
+}
+
+/*
+ * Who sends or receives does not write down where its waiter lies (a store in each message, for
+ * nobody else), but the channel's queue has it. There may be many more in it that are condemned
+ * too, so one walk finds it for all of them.
+ */
+static void recall_waiters(const struct waitq *q)
+{
+	for (struct goro_waiter *w = q->first; w; w = w->next)
+		if (!w->selection)
+			w->g->waiting = w;
+}
+
 static void forget_case(struct goro_waiter *w)
 {
-	goro_chan *c = w->object;
-	struct waitq *q = w->kind == GORO_REASON_CHAN_SEND ? &c->sendq : &c->recvq;
+	struct waitq *q = queue_of(w->object, w->kind);
 
 	if (w->prev || w->next || q->first == w)
 		waitq_remove(&q->first, &q->last, w);
@@ -99,9 +120,12 @@ static void forget_case(struct goro_waiter *w)
 /* Returns the mutex that it had when it began to wait, and is to have again. */
 static goro_mutex *forget_wait(struct m *mp, struct g *gp, uint32_t reason)
 {
-	struct goro_waiter *w = gp->waiting, *next;
+	struct goro_waiter *w, *next;
 	void *more;
 
+	if (waits_on_chan(reason) && !gp->waiting)
+		recall_waiters(queue_of(gp->wait_object, reason));
+	w = gp->waiting;
 	switch (reason) {
 	case GORO_REASON_CHAN_RECV:
 	case GORO_REASON_CHAN_SEND:
@@ -179,6 +203,14 @@ static void condemn(struct m *mp, struct g *gp)
 	goro_g_prepare_stack(gp, gp->sp, goro_reclaimed);
 }
 
+/* What is there may be of an earlier wait: see recall_waiters(). */
+static void forget_waiter(struct g *gp)
+{
+	if (waits_on_chan(
+		    GORO_STATUS_REASON(atomic_load_explicit(&gp->status, memory_order_relaxed))))
+		gp->waiting = NULL;
+}
+
 /* ---- one request ----------------------------------------------------------------------------- */
 
 struct request {
@@ -198,6 +230,12 @@ static void condemn_all(struct m *mp, void *arg)
 	struct request *r = arg;
 	struct g *first = NULL, *last = NULL;
 
+	for (uint64_t i = 0; i < r->n; i++) {
+		struct g *gp = record_at(r->v[i].record);
+
+		if (gp && is_as_it_was(gp, &r->v[i]))
+			forget_waiter(gp);
+	}
 	for (uint64_t i = 0; i < r->n; i++) {
 		struct goro_reclaim_entry *e = &r->v[i];
 		struct g *gp = record_at(e->record);

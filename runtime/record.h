@@ -59,12 +59,6 @@ static inline void record_park(struct g *gp, void *object)
 	count_park(gp);
 }
 
-/* Which operations it waits in: through next_of_g; NULL: none that has a record. */
-static inline void record_waiting(struct g *gp, struct goro_waiter *w)
-{
-	gp->waiting = w;
-}
-
 static inline void record_ready(struct p *pp, uint32_t n)
 {
 	pp->nready += n;

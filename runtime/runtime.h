@@ -83,10 +83,10 @@ struct g {
 	uint32_t park_seq; /* [o] */
 	uintptr_t sp;	   /* [o] of the switch_frame, while it does not run; 0: never ran */
 	void *wait_object; /* [o] */
-	struct goro_waiter *waiting; /* [o] */
+	struct goro_waiter *waiting; /* [o] of a select, a lock or the like: see reclaim.c */
 	uint64_t park_time;	     /* [o] */
 	struct g *link;	     /* in the global queue, a free list, or a batch to be made ready */
-	uint32_t m_id;	     /* [o] */
+	uint32_t m_id;	     /* [o] and TIMED: see measure.c */
 	uint32_t held_locks; /* [o] */
 
 	uintptr_t stack_lo, stack_hi; /* [o] */

@@ -380,7 +380,6 @@ void goro_blocking(goro_fn *fn, void *arg)
 	if (unlikely(!fn))
 		goro_throw("goro_blocking of nil func value");
 	mp->curg->wait_object = &call;
-	mp->curg->waiting = NULL;
 	count_park(mp->curg);
 	mp->post = POST_BLOCKING;
 	mp = switch_to(mp, mp->curg, &mp->g0);

@@ -216,7 +216,7 @@ static __always_inline struct goro_waiter *enqueue_all(struct g *gp, struct sele
 		waitq_push(&queue_of(k)->first, &queue_of(k)->last, w);
 	}
 	*link = NULL;
-	record_waiting(gp, first);
+	gp->waiting = first;
 	return first;
 }
 

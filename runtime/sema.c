@@ -72,7 +72,7 @@ static struct m *wait(struct m *mp, struct sema_waiter *sw, enum goro_reason rea
 	sw->queued = sw->n <= s->size_;
 	if (sw->queued)
 		waitq_push(&s->first_, &s->last_, &sw->w);
-	record_waiting(mp->curg, &sw->w);
+	mp->curg->waiting = &sw->w;
 	return goro_park(mp, reason, s, &s->lock_);
 }
 

@@ -18,7 +18,7 @@
 static inline void wait_here(struct m **mp, struct goro_waiter *w, enum goro_reason reason,
 			     void *object, uint32_t *l)
 {
-	record_waiting((*mp)->curg, w);
+	(*mp)->curg->waiting = w;
 	*mp = goro_park(*mp, reason, object, l);
 }
 

@@ -277,7 +277,6 @@ void goro_sleep(int64_t ns)
 	/* Held over the switch: nobody may fire it before we are parked. */
 	lock(&mp->p->timer_lock);
 	heap_push(mp->p, d);
-	record_waiting(mp->curg, NULL);
 	mp = goro_park(mp, GORO_REASON_SLEEP, NULL, &mp->p->timer_lock);
 	leave(mp);
 }

@@ -152,7 +152,7 @@ struct goro_name {
 	X(g, park_seq, "u32, +1 at every park, before the registers are saved")         \
 	X(g, sp, "u64, stack pointer while it does not run; see saved_* below")         \
 	X(g, wait_object, "u64, address of what it waits for, or 0")                    \
-	X(g, waiting, "u64, first waiter record, or 0; valid while parked")             \
+	X(g, waiting, "u64, record of the first case; valid in a select")               \
 	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns since it waits or can run")     \
 	X(g, stack_lo, "u64, lowest usable address, or 0 before the first run")         \
 	X(g, stack_hi, "u64, one past the highest")                                     \

@@ -32,11 +32,6 @@ static inline void record_park(struct g *gp, void *object)
 	(void)gp, (void)object;
 }
 
-static inline void record_waiting(struct g *gp, struct goro_waiter *w)
-{
-	(void)gp, (void)w;
-}
-
 static inline void record_ready(struct p *pp, uint32_t n)
 {
 	(void)pp, (void)n;

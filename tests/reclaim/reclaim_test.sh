@@ -73,7 +73,7 @@ until_told() {
 told() {
 	local procs name
 	for procs in 1 2 4; do
-		for name in each twice many; do
+		for name in each twice many crowd; do
 			start GORO_RECLAIM=ask GORO_MAXPROCS=$procs "$STUCK" $name
 			until_told
 		done
@@ -99,6 +99,7 @@ cycle() { scene cycle; }
 group() { scene group; }
 twice() { scene twice; }
 many() { scene many; }
+crowd() { scene crowd; }
 
 with_lock_order() {
 	start GORO_RECLAIM=ask GORO_LOCKORDER=1 GORO_MAXPROCS=2 "$STUCK" each

@@ -342,6 +342,56 @@ static void parent(void *unused)
 	went_on++;
 }
 
+/* ---- one channel for all --------------------------------------------------------------------- */
+
+enum { CROWD = 300 };
+
+struct crowd {
+	goro_mutex mu;
+	goro_chan *c, *other;
+	_Atomic int came;
+};
+
+static void nobody_waits(void *c)
+{
+	if (goro_chan_try_send(c, &(int){ 0 }))
+		fail("something was sent to one that is unwound");
+}
+
+/* What was noted of a wait for a lock, or in a select, is not what is to be undone. */
+static void wait_in_crowd(void *arg)
+{
+	struct crowd *all = arg;
+	struct goro_case cases[] = { goro_recv_case(all->c, NULL),
+				     goro_recv_case(all->other, NULL) };
+	bool selects = all->came++ % 3 == 0;
+
+	goro_mutex_lock(&all->mu);
+	goro_mutex_unlock(&all->mu);
+	IN_ORDER;
+	goro_defer(nobody_waits, all->c);
+	if (selects)
+		goro_select(cases, 2);
+	else
+		goro_chan_recv(all->c, NULL);
+	fail("a receive from nobody returned");
+}
+
+static void crowd(void *unused)
+{
+	struct crowd *all = NEW(struct crowd);
+
+	(void)unused;
+	all->c = goro_chan_of(int, 0);
+	all->other = goro_chan_of(int, 0);
+	goro_mutex_lock(&all->mu);
+	for (int i = 0; i < CROWD; i++)
+		go(wait_in_crowd, all);
+	while (all->came < CROWD)
+		goro_yield();
+	goro_mutex_unlock(&all->mu);
+}
+
 /* ---- deferred functions that wait in their turn ---------------------------------------------- */
 
 static _Atomic int waits_again;
@@ -384,6 +434,7 @@ static const struct scene scenes[] = {
 	{ "group", { parent }, 3, 1, 0 },
 	{ "twice", { stuck_twice }, 1, 0, 1 },
 	{ "many", { 0 }, 1000, 0, 0 },
+	{ "crowd", { 0 }, CROWD, 0, 0 },
 	{ 0 },
 };
 
@@ -409,6 +460,9 @@ static int start(const struct scene *s)
 		n = 2;
 	} else if (!strcmp(s->name, "group")) {
 		n = 4;
+	} else if (!strcmp(s->name, "crowd")) {
+		go(crowd, NULL);
+		n = CROWD;
 	} else if (!strcmp(s->name, "many")) {
 		for (; n < s->unwound; n++)
 			go(n % 2 ? stuck_recv : stuck_select, NULL);
