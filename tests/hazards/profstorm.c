@@ -6,6 +6,7 @@
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
+#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 #include <ucontext.h>
@@ -65,6 +66,20 @@ static void sample(int sig, siginfo_t *info, void *ucontext)
 	atomic_fetch_add(&samples, 1);
 }
 
+/* Where the stack of who calls ends. (The C library's function for threads has no name: clone3.) */
+static void *find_end(void *ret)
+{
+	unw_cursor_t cursor;
+	unw_context_t context;
+
+	unw_getcontext(&context);
+	must(!unw_init_local(&cursor, &context));
+	do
+		unw_get_reg(&cursor, UNW_REG_IP, ret);
+	while (unw_step(&cursor) > 0);
+	return ret;
+}
+
 /* One timer for the thread that calls, by the processor time that it uses. */
 static void start_timer(void)
 {
@@ -102,7 +117,12 @@ int main(void)
 	struct sigaction sa = { .sa_sigaction = sample,
 				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
 	int64_t end = goro_now() + 60 * GORO_SECOND;
+	unw_word_t end_of_main, end_of_thread;
+	pthread_t thread;
 
+	find_end(&end_of_main);
+	must(!pthread_create(&thread, NULL, find_end, &end_of_thread));
+	must(!pthread_join(thread, NULL));
 	must(!sigaction(SIGPROF, &sa, NULL));
 	start_timer();
 	for (int i = 0; i < PAIRS; i++) {
@@ -123,18 +143,8 @@ int main(void)
 	atomic_store(&stop, true);
 
 	for (int i = 0; i < ENDS && ends[i]; i++) {
-		char name[128] = "?";
-		unw_word_t offset;
-		unw_cursor_t cursor;
-		unw_context_t context;
-
-		/* A cursor is what asks for a name; any will do. */
-		unw_getcontext(&context);
-		unw_init_local(&cursor, &context);
-		unw_set_reg(&cursor, UNW_REG_IP, ends[i]);
-		unw_get_proc_name(&cursor, name, sizeof(name), &offset);
-		fprintf(stderr, "stacks ended in %s\n", name);
-		must(!strcmp(name, "_start") || strstr(name, "clone"));
+		fprintf(stderr, "a stack ended at %#lx\n", (unsigned long)ends[i]);
+		must(ends[i] == end_of_main || ends[i] == end_of_thread);
 	}
 	fprintf(stderr, "%d samples, %d of them in the switch\n", samples, in_switch);
 	must(samples >= SAMPLES && !broken && !too_deep);
