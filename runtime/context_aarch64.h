@@ -155,11 +155,6 @@ static inline bool word_is_set(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-static inline bool half_is_negative(const uint16_t *half)
-{
-	return __atomic_load_n(half, __ATOMIC_ACQUIRE) >> 15;
-}
-
 static inline bool half_has(const uint16_t *half, uint8_t mask)
 {
 	return __atomic_load_n(half, __ATOMIC_ACQUIRE) & mask;

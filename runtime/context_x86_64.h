@@ -185,14 +185,6 @@ static inline bool word_is_set(const uint32_t *word)
 	return set;
 }
 
-static inline bool half_is_negative(const uint16_t *half)
-{
-	bool negative;
-
-	__asm__ volatile("cmpw	$0, %1" : "=@ccs"(negative) : "m"(*half) : "memory");
-	return negative;
-}
-
 /* `mask`: of the lower byte, which needs no operand that is slow to decode. */
 static inline bool half_has(const uint16_t *half, uint8_t mask)
 {
