@@ -347,6 +347,21 @@ static void tells_all(struct goro_scope *scope, const struct goro_snapshot *whol
 	goro_snapshot_free(snap);
 }
 
+/* The runtime marks in it whom it measures: that is no worker. */
+static void test_worker_without_mark(void **state)
+{
+	struct fake *f = fake_new();
+	struct goro_scope *scope = fake_open(f);
+	struct goro_snapshot *snap;
+
+	(void)state;
+	fake_set(f, 0, GORO_FIELD_g_m_id, 0x80000000u | 3);
+	snap = fake_look(scope);
+	assert_int_equal(snap->g[0].m_id, 3);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+}
+
 /* Each differs from all others in what it has to itself; the first crowd is all but a few. */
 static void test_list(void **state)
 {
@@ -541,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_reads_again_what_ran),
 		cmocka_unit_test(test_reads_no_stack_twice),
 		cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_worker_without_mark),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_list_says_nothing_twice),
 		cmocka_unit_test(test_single_out),
