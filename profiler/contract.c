@@ -232,7 +232,8 @@ static struct goro_error *load_fields(struct contract *c, struct target *t)
 	for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
 		const struct goro_field *f = &c->fields[needed[i]];
 
-		if ((f->size != 4 && f->size != 8) || f->offset + f->size > c->raw.g_size)
+		if ((f->size != 2 && f->size != 4 && f->size != 8) ||
+		    f->offset + f->size > c->raw.g_size)
 			return nonsense(c, "a field's offset", f->offset);
 	}
 	return NULL;

@@ -118,7 +118,7 @@ static struct goro_proc decode_proc(const struct contract *c, struct record r)
 		.nspawn = contract_get(c, r, GORO_FIELD_p_nspawn),
 		.nexit = contract_get(c, r, GORO_FIELD_p_nexit),
 		.npark = contract_get(c, r, GORO_FIELD_p_npark),
-		.nready = contract_get(c, r, GORO_FIELD_p_nready),
+		.nyield = contract_get(c, r, GORO_FIELD_p_nyield),
 		.nsteal = contract_get(c, r, GORO_FIELD_p_nsteal),
 		.nretake = contract_get(c, r, GORO_FIELD_p_nretake),
 		.nspin = contract_get(c, r, GORO_FIELD_p_nspin),

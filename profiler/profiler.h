@@ -227,7 +227,7 @@ struct goro_histogram {
 struct goro_proc { /* a P */
 	uint32_t id, status, m_id, tid, runq_len;
 	uint64_t running; /* goroutine id, or 0 */
-	uint64_t nswitch, nspawn, nexit, npark, nready, nsteal, nretake, nspin;
+	uint64_t nswitch, nspawn, nexit, npark, nyield, nsteal, nretake, nspin;
 	struct goro_histogram slices;	 /* how long goroutines ran at a time */
 	struct goro_histogram latencies; /* how long they waited for a P when they could run */
 };

@@ -61,16 +61,15 @@ struct renewal {
 	bool lonely; /* there are objects that nobody waits for any more */
 };
 
-#define SEEN_STATUS 0xffffffu /* state, reason and those flags that a snapshot has */
-
 /* Does the record say of the goroutine what was seen then? */
 static inline bool renew_is_same(const struct scan *s, const uint8_t *rec,
 				 const struct goro_info *g)
 {
-	uint32_t status = (uint32_t)g->state | (uint32_t)g->reason << 8 | (uint32_t)g->flags << 16;
+	uint32_t status = (uint32_t)g->state | (uint32_t)g->reason << 8;
 
 	return scan_get(s, rec, GORO_FIELD_g_id) == g->id &&
-	       (scan_get(s, rec, GORO_FIELD_g_status) & SEEN_STATUS) == status &&
+	       scan_get(s, rec, GORO_FIELD_g_status) == status &&
+	       (uint8_t)scan_get(s, rec, GORO_FIELD_g_flags) == g->flags &&
 	       scan_get(s, rec, GORO_FIELD_g_park_seq) == g->park_seq &&
 	       scan_get(s, rec, GORO_FIELD_g_sp) == g->sp &&
 	       scan_get(s, rec, GORO_FIELD_g_wait_object) == g->wait_object;

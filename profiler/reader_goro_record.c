@@ -36,7 +36,7 @@ void scan_decode(const struct scan *s, const uint8_t *rec, uint64_t address, str
 #undef REASON_CLASS
 	const struct goro_name *names = s->r->contract.reasons;
 	uint32_t status = (uint32_t)scan_get(s, rec, GORO_FIELD_g_status);
-	uint64_t since = scan_get(s, rec, GORO_FIELD_g_park_time);
+	uint64_t since = GORO_SINCE(scan_get(s, rec, GORO_FIELD_g_park_time));
 
 	*g = (struct goro_info){
 		.id = scan_get(s, rec, GORO_FIELD_g_id),
@@ -47,7 +47,7 @@ void scan_decode(const struct scan *s, const uint8_t *rec, uint64_t address, str
 		.ext = scan_get(s, rec, GORO_FIELD_g_name),
 		.state = (uint8_t)GORO_STATUS_STATE(status),
 		.reason = (uint8_t)GORO_STATUS_REASON(status),
-		.flags = (uint8_t)GORO_STATUS_FLAGS(status),
+		.flags = (uint8_t)scan_get(s, rec, GORO_FIELD_g_flags),
 		.park_seq = (uint32_t)scan_get(s, rec, GORO_FIELD_g_park_seq),
 		.sp = scan_get(s, rec, GORO_FIELD_g_sp),
 		.stack_lo = scan_get(s, rec, GORO_FIELD_g_stack_lo),

@@ -41,7 +41,6 @@ static struct goro_error *read_foreign(const struct contract *c, struct target *
 	uint8_t bytes[MAX_LABELLED];
 	const struct record r = { bytes, c->raw.g_size };
 	struct goro_error *err;
-	uint32_t status;
 	bool ok;
 
 	*ret = (struct stack_owner){ 0 };
@@ -50,8 +49,7 @@ static struct goro_error *read_foreign(const struct contract *c, struct target *
 	err = target_read_at(t, address, bytes, c->raw.g_size, &ok);
 	if (err || !ok)
 		return err;
-	status = (uint32_t)contract_get(c, r, GORO_FIELD_g_status);
-	if (GORO_STATUS_FLAGS(status) & GORO_FLAG_FOREIGN)
+	if (contract_get(c, r, GORO_FIELD_g_flags) & GORO_FLAG_FOREIGN)
 		*ret = (struct stack_owner){ .id = contract_get(c, r, GORO_FIELD_g_id),
 					     .record = address };
 	return NULL;

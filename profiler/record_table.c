@@ -66,7 +66,7 @@ static const struct column proc_columns[] = {
 	COLUMN(goro_proc, 5, runq_len), COLUMN(goro_proc, 6, running),
 	COLUMN(goro_proc, 7, nswitch),	COLUMN(goro_proc, 8, nspawn),
 	COLUMN(goro_proc, 9, nexit),	COLUMN(goro_proc, 10, npark),
-	COLUMN(goro_proc, 11, nready),	COLUMN(goro_proc, 12, nsteal),
+	COLUMN(goro_proc, 11, nyield),	COLUMN(goro_proc, 12, nsteal),
 	COLUMN(goro_proc, 13, nretake), COLUMN(goro_proc, 14, nspin),
 };
 

@@ -292,7 +292,7 @@ static void put_counters(struct writer *w)
 		sum.nexit += p->nexit;
 		sum.nswitch += p->nswitch;
 		sum.npark += p->npark;
-		sum.nready += p->nready;
+		sum.nyield += p->nyield;
 		sum.nsteal += p->nsteal;
 		sum.nretake += p->nretake;
 		sum.nspin += p->nspin;
@@ -307,10 +307,11 @@ static void put_counters(struct writer *w)
 	family(w, "goro_switches", "counter", NULL,
 	       "Times that a goroutine was given a processor.");
 	count(w, NULL, sum.nswitch);
-	family(w, "goro_parks", "counter", NULL, "Waits begun.");
+	family(w, "goro_parks", "counter", NULL,
+	       "Times that a goroutine gave up its processor: waits, yields and ends.");
 	count(w, NULL, sum.npark);
-	family(w, "goro_readies", "counter", NULL, "Waits ended.");
-	count(w, NULL, sum.nready);
+	family(w, "goro_yields", "counter", NULL, "Calls of goro_yield().");
+	count(w, NULL, sum.nyield);
 	family(w, "goro_steals", "counter", NULL,
 	       "Goroutines taken from another processor's queue.");
 	count(w, NULL, sum.nsteal);

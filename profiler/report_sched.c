@@ -46,7 +46,7 @@ static const char *fine(char text[TEXT_NUMBER], uint64_t ns)
 static void put_procs(const struct report *r)
 {
 	fprintf(r->out, "  P  %-8s %6s %8s %10s %6s %11s %11s %11s %9s %8s %8s\n", "STATE",
-		"WORKER", "TID", "GOROUTINE", "QUEUE", "SWITCHES", "PARKS", "READIES", "STEALS",
+		"WORKER", "TID", "GOROUTINE", "QUEUE", "SWITCHES", "PARKS", "YIELDS", "STEALS",
 		"RETAKES", "SPINS");
 	for (size_t i = 0; i < r->snap->nprocs; i++) {
 		const struct goro_proc *p = &r->snap->procs[i];
@@ -62,7 +62,7 @@ static void put_procs(const struct report *r)
 			"%3" PRIu32 "  %-8s %6s %8s %10s %6" PRIu32 " %11" PRIu64 " %11" PRIu64
 			" %11" PRIu64 " %9" PRIu64 " %8" PRIu64 " %8" PRIu64 "\n",
 			p->id, proc_status(p), worker, tid, running, p->runq_len, p->nswitch,
-			p->npark, p->nready, p->nsteal, p->nretake, p->nspin);
+			p->npark, p->nyield, p->nsteal, p->nretake, p->nspin);
 	}
 }
 
@@ -164,7 +164,7 @@ static json_t *json_proc(const struct goro_proc *p)
 		p->running ? json_integer((json_int_t)p->running) : json_null(), "run_queue",
 		(int)p->runq_len, "switches", (json_int_t)p->nswitch, "started",
 		(json_int_t)p->nspawn, "ended", (json_int_t)p->nexit, "parks", (json_int_t)p->npark,
-		"readies", (json_int_t)p->nready, "steals", (json_int_t)p->nsteal, "retakes",
+		"yields", (json_int_t)p->nyield, "steals", (json_int_t)p->nsteal, "retakes",
 		(json_int_t)p->nretake, "spins", (json_int_t)p->nspin, "slices",
 		json_histogram(&p->slices), "latencies", json_histogram(&p->latencies));
 }

@@ -55,9 +55,7 @@ struct parked {
 
 static bool is_parked(struct g *gp)
 {
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
-
-	return GORO_STATUS_STATE(status) == GORO_STATE_WAITING;
+	return GORO_STATUS_STATE(g_status(gp)) == GORO_STATE_WAITING;
 }
 
 /* It may run meanwhile, or end and be another: then the number of its park has changed. */
@@ -75,7 +73,7 @@ static bool see(struct g *gp, struct parked *p)
 /* When may it be cold? INT64_MAX: not while it is parked as it is. */
 static int64_t due_of(struct g *gp, const struct parked *p)
 {
-	int64_t due = (int64_t)__atomic_load_n(&gp->park_time, __ATOMIC_RELAXED) + goro_cold.after;
+	int64_t due = (int64_t)g_since(gp) + goro_cold.after;
 	_Atomic uint64_t *entry = cold_entry_of(cold_arena_at(p->hi - 1), p->hi - 1);
 	uint64_t e = entry ? atomic_load_explicit(entry, memory_order_relaxed) : 0;
 	int64_t until = (int64_t)(e >> COLD_NOTE_BITS) * GORO_MILLISECOND;

@@ -115,10 +115,10 @@ static void prepare_g(struct m *mp, struct g *gp)
 	gp->ext->m = mp;
 	g_set_parent(gp, 0);
 	record_new(gp, 0);
+	atomic_store_explicit(&gp->flags, GORO_FLAG_LOCKED | GORO_FLAG_FOREIGN,
+			      memory_order_relaxed);
 	/* Release: an observer that sees whose it is sees the rest. */
-	atomic_store_explicit(&gp->status,
-			      (GORO_FLAG_LOCKED | GORO_FLAG_FOREIGN) << 16 | GORO_STATE_RUNNING,
-			      memory_order_release);
+	atomic_store_explicit(&gp->state, GORO_STATE_RUNNING, memory_order_release);
 	mp->curg = gp;
 	mp->locked_g = gp;
 }

@@ -21,7 +21,7 @@ import gdb
 import gdb.unwinder
 
 COOKIE = b"GOROSCP1"
-VERSIONS = (1, 2)  # 2: stacks may be cold
+VERSIONS = (3, 4)  # 4: stacks may be cold
 # Where the fields that we need stand in the contract's table, which is only ever appended to.
 FIELDS = {
     "id": 0, "status": 1, "sp": 3, "park_time": 6, "spawn_pc": 9, "entry": 10, "parent": 11,
@@ -78,13 +78,13 @@ class Contract:
         self.saved = unpack("64H", root + 168)
         self.saved_pc, self.saved_size = unpack("2H", root + 296)
         self.cold = []
-        if version == 2:
+        if version == VERSIONS[1]:
             count, arenas = unpack("IQ", root + 364)
             self.cold = [unpack("4Q", arenas + 32 * i) for i in range(count)]
         self.states = self.names(states, nstates, name_size)
         self.reasons = self.names(reasons, nreasons, name_size)
         table = unpack("%dH" % (2 * nfields), fields)
-        self.fields = {name: (table[2 * i], {4: "I", 8: "Q"}[table[2 * i + 1]])
+        self.fields = {name: (table[2 * i], {2: "H", 4: "I", 8: "Q"}[table[2 * i + 1]])
                        for name, i in FIELDS.items()}
 
     @staticmethod

@@ -14,12 +14,13 @@
 
 /* Contract name -> member. An embedded struct waitq begins with its first waiter. */
 #define AT_g_id		    struct g, id
-#define AT_g_status	    struct g, status
+#define AT_g_status	    struct g, state
+#define AT_g_flags	    struct g, flags
 #define AT_g_park_seq	    struct g, park_seq
 #define AT_g_sp		    struct g, sp
 #define AT_g_wait_object    struct g, wait_object
 #define AT_g_waiting	    struct g, waiting
-#define AT_g_park_time	    struct g, park_time
+#define AT_g_park_time	    struct g, since
 #define AT_g_stack_lo	    struct g, stack_lo
 #define AT_g_stack_hi	    struct g, stack_hi
 #define AT_g_spawn_pc	    struct g, spawn_pc
@@ -58,7 +59,7 @@
 #define AT_p_nspawn	    struct p, nspawn
 #define AT_p_nexit	    struct p, nexit
 #define AT_p_npark	    struct p, nswitch /* who comes has gone */
-#define AT_p_nready	    struct p, nready
+#define AT_p_nyield	    struct p, nyield
 #define AT_p_nsteal	    struct p, nsteal
 #define AT_p_nretake	    struct p, nretake
 #define AT_p_nspin	    struct p, nspin
@@ -90,6 +91,12 @@
 		offsetof(type, member), sizeof(((type *)0)->member) \
 	}
 #define FIELD(s, f, meaning) [GORO_FIELD_##s##_##f] = WHERE(AT_##s##_##f),
+
+_Static_assert(offsetof(struct g, state) % 16 == 0 &&
+		       offsetof(struct g, state) / 16 == offsetof(struct g, park_seq) / 16 &&
+		       offsetof(struct g, park_seq) < offsetof(struct g, sp) &&
+		       offsetof(struct g, park_seq) < offsetof(struct g, wait_object),
+	       "what an observer copies later is no older");
 
 static const struct goro_field fields[GORO_NFIELDS] = { GORO_FIELDS(FIELD) };
 

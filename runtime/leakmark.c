@@ -51,14 +51,14 @@ __attribute__((no_sanitize("thread"))) static bool read_record(const struct g *g
 	const volatile struct g *v = gp;
 	uint32_t state;
 
-	s->status = atomic_load_explicit(&v->status, memory_order_acquire);
+	s->status = atomic_load_explicit(&v->state, memory_order_acquire);
 	s->id = v->id;
 	s->entry = v->entry;
 	s->spawn_pc = v->spawn_pc;
 	state = GORO_STATUS_STATE(s->status);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return s->id && state != GORO_STATE_FREE && state != GORO_STATE_DEAD && s->id == v->id &&
-	       !(GORO_STATUS_FLAGS(s->status) &
+	       !(atomic_load_explicit(&v->flags, memory_order_relaxed) &
 		 (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 

@@ -226,11 +226,11 @@ struct g *goro_locked_next(struct m *mp)
 
 static void set_locked(struct g *gp, bool locked)
 {
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_relaxed);
+	uint32_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
 
+	flags = locked ? flags | GORO_FLAG_LOCKED : flags & ~GORO_FLAG_LOCKED;
 	/* It runs: nobody else writes this word. Relaxed: nothing is published with it. */
-	atomic_store_explicit(&gp->status, locked ? status | G_LOCKED : status & ~G_LOCKED,
-			      memory_order_relaxed);
+	atomic_store_explicit(&gp->flags, (uint16_t)flags, memory_order_relaxed);
 }
 
 void goro_lock_os_thread(void)

@@ -17,15 +17,20 @@
  * nothing to run, the scheduler begins it anew where it does; what is lost is not counted as long.
  *
  * The latency is that of a goroutine, not of a P: a mark in its m_id goes with it through queues
- * and thieves, and the time at which it became runnable is in its park_time, precise this once.
- * There, since whoever runs it looks whether that is his own number anyway.
+ * and thieves. There, since whoever runs it looks whether that is his own number anyway. The time
+ * at which it became runnable is its `since`, precise this once, and what that has no bits for is
+ * beside the mark.
  */
 #include "pthreads.h"
 #include "switch.h"
 
-#define TIMED 0x80000000u /* in m_id */
+/* In m_id: the mark, and the end of the time in units of 2 ns. */
+#define TIMED	      0x80000000u
+#define TIME_END(ns)  ((uint32_t)((ns)&0xffff) >> 1 << 16)
+#define TIME_OF(m_id) ((m_id) >> 16 << 1 & 0xffff)
 
-_Static_assert(GORO_WORKER(TIMED) == 0, "observers take the mark off");
+_Static_assert(GORO_WORKER(TIMED | TIME_END(0xffff)) == 0, "observers take it off");
+_Static_assert(GORO_WORKER(M_MAX - 1) == M_MAX - 1, "and no worker has so high a number");
 
 void goro_measure_init(struct p *pp)
 {
@@ -52,7 +57,7 @@ void goro_end_slice(struct p *pp)
 void goro_record_moved(struct m *mp, struct g *gp)
 {
 	if (gp->m_id & TIMED)
-		count(mp->p->latencies, os_now() - (int64_t)gp->park_time);
+		count(mp->p->latencies, os_now() - (int64_t)(g_since(gp) | TIME_OF(gp->m_id)));
 	gp->m_id = mp->id;
 }
 
@@ -109,12 +114,13 @@ struct g *goro_turn(struct p *pp, const struct g *parent)
 
 void goro_mark_ready(struct p *pp, struct g *gp)
 {
-	uint64_t clock = coarse_now();
+	uint64_t clock = coarse_now(), now;
 
 	atomic_store_explicit(&pp->mark_due, 0, memory_order_relaxed);
 	if (pp->ready_clock == clock)
 		return;
 	pp->ready_clock = clock;
-	gp->park_time = (uint64_t)os_now();
-	gp->m_id |= TIMED;
+	now = (uint64_t)os_now();
+	atomic_store_explicit(&gp->since, GORO_SINCE(now) | g_status(gp), memory_order_relaxed);
+	gp->m_id = GORO_WORKER(gp->m_id) | TIMED | TIME_END(now);
 }

@@ -186,7 +186,6 @@ struct g *goro_netpoll_take(struct m *mp, struct g_chain list)
 		return NULL;
 	if (list.n > 1)
 		goro_ready_batch(mp, gp->link, list.n - 1);
-	record_ready(mp->p, 1);
 	if (!g_set_runnable(gp))
 		return gp;
 	goro_ready_locked(gp);

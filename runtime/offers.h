@@ -79,7 +79,16 @@ static inline void g_set_parent(struct g *gp, uint64_t id)
 	__atomic_store_n(&gp->parent, id, __ATOMIC_RELAXED);
 }
 
-#define G_LOCKED (GORO_FLAG_LOCKED << 16)
+/* State and reason. Acquire: what was recorded before is seen with them. */
+static inline uint32_t g_status(const struct g *gp)
+{
+	return atomic_load_explicit(&gp->state, memory_order_acquire);
+}
+
+static inline uint64_t g_since(const struct g *gp)
+{
+	return GORO_SINCE(atomic_load_explicit(&gp->since, memory_order_relaxed));
+}
 
 static inline bool g_is_foreign(const struct g *gp)
 {

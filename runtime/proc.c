@@ -64,7 +64,7 @@ noinline void goro_after_other(struct m *mp, struct g *gp)
 		int n = mp->post_norder;
 
 		mp->post = POST_NONE;
-		g_set_packed(gp, mp->post_state);
+		record_parked(gp, mp->post_state);
 		/* The array is on gp's stack; gp cannot get past locking them all again. */
 		for (int i = 0; i < n; i++)
 			unlock_always(order[i]);
@@ -75,7 +75,7 @@ noinline void goro_after_other(struct m *mp, struct g *gp)
 		g_free(mp->p, gp);
 	} else if (post == POST_PARK_WORD) {
 		mp->post = POST_NONE;
-		g_set_packed(gp, mp->post_state);
+		record_parked(gp, mp->post_state);
 		if (!goro_netpoll_commit(mp->post_word, gp))
 			goro_ready(mp, gp);
 	}
@@ -130,7 +130,6 @@ void goro_ready(struct m *mp, struct g *gp)
 {
 	struct p *pp = mp->p;
 
-	record_ready(pp, 1);
 	if (g_set_runnable(gp))
 		goro_ready_locked(gp);
 	else if (unlikely(is_set(&pp->ready_slowly)))
@@ -143,7 +142,6 @@ void goro_ready_batch(struct m *mp, struct g *first, uint32_t n)
 {
 	struct p *pp = mp->p;
 
-	record_ready(pp, n);
 	if (n <= RUNQ_LEN / 2) {
 		for (struct g *gp = first, *next; gp; gp = next) {
 			next = gp->link;
@@ -170,7 +168,6 @@ void goro_ready_pile(struct m *mp, struct g_pile *pile)
 {
 	struct p *pp = mp->p;
 
-	record_ready(pp, pile->n);
 	if (pile->n <= PILE_FEW) {
 		struct g **first = pile->few + PILE_FEW - pile->n;
 
@@ -373,7 +370,7 @@ uint64_t goro_go_with(const struct goro_options *options, goro_fn *fn, void *arg
 		goro_ext_options(gp, options->name, class);
 	if (options && options->pinned) {
 		goro_ext_of(gp)->nlocks = 1;
-		atomic_store_explicit(&gp->status, G_LOCKED | GORO_STATE_NEW, memory_order_release);
+		atomic_store_explicit(&gp->flags, GORO_FLAG_LOCKED, memory_order_relaxed);
 		goro_ready_locked(gp);
 	} else {
 		g_enqueue(mp, gp);
@@ -435,6 +432,7 @@ void goro_yield(void)
 	struct g *gp = mp->curg;
 	struct g *next = pick(pp, NULL);
 
+	record_yield(pp);
 	if (next)
 		g_set_running(mp, next);
 	else if (atomic_load_explicit(&pp->attention, memory_order_relaxed) ||

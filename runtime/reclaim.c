@@ -176,8 +176,8 @@ static struct g *record_at(uint64_t address)
 
 static bool is_as_it_was(const struct g *gp, const struct goro_reclaim_entry *e)
 {
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_relaxed);
-	uint32_t flags = GORO_STATUS_FLAGS(status);
+	uint32_t status = g_status(gp);
+	uint32_t flags = atomic_load_explicit(&gp->flags, memory_order_relaxed);
 
 	return gp->id == e->id && gp->park_seq == e->park_seq &&
 	       GORO_STATUS_STATE(status) == GORO_STATE_WAITING &&
@@ -191,10 +191,8 @@ static bool is_as_it_was(const struct g *gp, const struct goro_reclaim_entry *e)
 /* The world stands still. */
 static void condemn(struct m *mp, struct g *gp)
 {
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_relaxed);
-
-	gp->arg = forget_wait(mp, gp, GORO_STATUS_REASON(status));
-	atomic_fetch_or_explicit(&gp->status, GORO_FLAG_RECLAIMED << 16, memory_order_relaxed);
+	gp->arg = forget_wait(mp, gp, GORO_STATUS_REASON(g_status(gp)));
+	atomic_fetch_or_explicit(&gp->flags, GORO_FLAG_RECLAIMED, memory_order_relaxed);
 	g_set_state(gp, GORO_STATE_RUNNABLE, 0);
 	barrier();
 	/* As whoever is about to run it: sysmon may be at work below its stack pointer. */
@@ -206,8 +204,7 @@ static void condemn(struct m *mp, struct g *gp)
 /* What is there may be of an earlier wait: see recall_waiters(). */
 static void forget_waiter(struct g *gp)
 {
-	if (waits_on_chan(
-		    GORO_STATUS_REASON(atomic_load_explicit(&gp->status, memory_order_relaxed))))
+	if (waits_on_chan(GORO_STATUS_REASON(g_status(gp))))
 		gp->waiting = NULL;
 }
 
@@ -262,7 +259,7 @@ static void condemn_all(struct m *mp, void *arg)
 __attribute__((no_sanitize("thread"))) static bool is_settled(const struct goro_reclaim_entry *e)
 {
 	const struct g *gp = (struct g *)(uintptr_t)e->record;
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
+	uint32_t status = g_status(gp);
 
 	return ((const volatile struct g *)gp)->id != e->id ||
 	       (GORO_STATUS_STATE(status) != GORO_STATE_RUNNABLE &&

@@ -10,8 +10,9 @@
  * the coarse clock; the orders that observers rely on cost nothing on x86 and a barrier elsewhere.
  *
  * Stores are what a switch waits for: it has some forty, and the next lock is taken only when all
- * of them are in the cache. So what mostly stays as it is, the clock and the worker, is compared
- * first.
+ * of them are in the cache. So state and time are one word. (To compare the time first, and store
+ * it where it changed, was 2% of a message more, and a count of those made runnable 1 to 4%.) And
+ * the worker, which mostly stays as it is, is compared first.
  */
 #ifndef GORO_RECORD_H
 #define GORO_RECORD_H
@@ -19,12 +20,8 @@
 /* State and reason, as G_STATE() packs them. */
 static inline void g_set_packed(struct g *gp, uint32_t packed)
 {
-	uint64_t now = coarse_now();
-
-	if (unlikely(gp->park_time != now))
-		gp->park_time = now;
 	/* Release: an observer that sees the new state sees the registers saved before it. */
-	atomic_store_explicit(&gp->state, (uint16_t)packed, memory_order_release);
+	atomic_store_explicit(&gp->since, coarse_now() | packed, memory_order_release);
 }
 
 /* A new goroutine, and where it was started. (By whom is a queue's to know: g_set_parent().) */
@@ -33,11 +30,11 @@ static inline void record_new(struct g *gp, uintptr_t pc)
 	gp->wait_object = NULL;
 	gp->waiting = NULL;
 	gp->spawn_pc = pc;
-	gp->park_time = coarse_now();
-	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
+	atomic_store_explicit(&gp->flags, 0, memory_order_relaxed);
+	g_set_packed(gp, GORO_STATE_NEW);
 }
 
-/* park_time stays: that of being made runnable is as good, and the store was most of 1%. */
+/* The time stays: that of being made runnable is as good, and the store was most of 1%. */
 static inline void record_running(struct m *mp, struct g *gp)
 {
 	if (unlikely(gp->m_id != mp->id))
@@ -53,15 +50,22 @@ static inline void count_park(struct g *gp)
 	count_release(&gp->park_seq);
 }
 
+/* Before it leaves its stack. */
 static inline void record_park(struct g *gp, void *object)
 {
 	gp->wait_object = object;
-	count_park(gp);
 }
 
-static inline void record_ready(struct p *pp, uint32_t n)
+/* When it has, and its registers are saved. (To count before the switch took 1% of a message.) */
+static inline void record_parked(struct g *gp, uint32_t packed)
 {
-	pp->nready += n;
+	count_park(gp);
+	g_set_packed(gp, packed);
+}
+
+static inline void record_yield(struct p *pp)
+{
+	pp->nyield++;
 }
 
 /* The next one that is made runnable is the one to goro_mark_ready(). */

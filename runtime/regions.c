@@ -136,6 +136,6 @@ void goro_ignore(void)
 {
 	struct m *mp = enter();
 
-	atomic_fetch_or_explicit(&mp->curg->status, GORO_FLAG_IGNORE << 16, memory_order_relaxed);
+	atomic_fetch_or_explicit(&mp->curg->flags, GORO_FLAG_IGNORE, memory_order_relaxed);
 	leave(mp);
 }

@@ -73,21 +73,21 @@ static inline bool is_set(const _Atomic uint32_t *word)
  * its offsets travel in the contract, so that fields may be moved.
  */
 struct g {
-	uint64_t id; /* [o] */
+	uint64_t id;	/* [o] */
+	struct g *link; /* in the global queue, a free list, or a batch to be made ready */
+	/* State and time in one word, which one store changes; and then what an observer must see
+	 * no earlier than the state: the contract says why. */
 	union {
-		_Atomic uint32_t status; /* [o] */
-		struct {
-			_Atomic uint16_t state, flags; /* its halves: one changes at each park */
-		};
+		_Atomic uint64_t since; /* [o] */
+		_Atomic uint16_t state; /* [o] */
 	};
-	uint32_t park_seq; /* [o] */
-	uintptr_t sp;	   /* [o] of the switch_frame, while it does not run; 0: never ran */
-	void *wait_object; /* [o] */
+	uint32_t park_seq;	/* [o] */
+	_Atomic uint16_t flags; /* [o] */
+	uintptr_t sp;		/* [o] of the switch_frame, while it does not run; 0: never ran */
+	void *wait_object;	/* [o] */
 	struct goro_waiter *waiting; /* [o] of a select, a lock or the like: see reclaim.c */
-	uint64_t park_time;	     /* [o] */
-	struct g *link;	     /* in the global queue, a free list, or a batch to be made ready */
-	uint32_t m_id;	     /* [o] and TIMED: see measure.c */
-	uint32_t held_locks; /* [o] */
+	uint32_t m_id;		     /* [o] and TIMED: see measure.c */
+	uint32_t held_locks;	     /* [o] */
 
 	uintptr_t stack_lo, stack_hi; /* [o] */
 	uintptr_t spawn_pc, entry;    /* [o] */
@@ -113,7 +113,8 @@ struct g {
 
 #define G_STATE(state, reason) ((uint32_t)(reason) << 8 | (uint32_t)(state))
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "else g.state is the other half");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "else g.state is not the low end of g.since");
 _Static_assert(sizeof(struct san_fiber) || sizeof(struct g) == 3 * CACHE_LINE,
 	       "three cache lines a goroutine: a million of them are 192 MB");
 
@@ -181,6 +182,8 @@ struct p {
 		};
 	};
 	_Atomic uint32_t runq_tail; /* [o] */
+	_Atomic uint32_t
+		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
 	_Atomic(struct g *) runnext;
 	_Atomic uint32_t nhand; /* left of what was taken from the ring at once: see runq.h */
 	uint32_t hand_at;	/* where in the ring the next of them was */
@@ -193,11 +196,10 @@ struct p {
 			_Atomic uint16_t mark_due; /* the next is one to goro_mark_ready() */
 		};
 	};
-	_Atomic uint32_t
-		spread; /* its goroutines run long enough to be worth moving; see sysmon.c */
-	_Atomic uint32_t entangled; /* they share too much to be moved apart; the same */
+	uint64_t nyield;	    /* [o] */
 	_Atomic uint32_t attention; /* go through the scheduler: timers are due, or similar */
 	uint32_t until_turn;	    /* picks until goro_turn(); see measure.c */
+	_Atomic uint32_t entangled; /* they share too much to be moved apart; the same */
 	uint64_t children_since;    /* coarse, see runq_take_child() */
 	bool branch;		    /* children were run before others since the last turn */
 	bool stranded;		    /* idle, but needed: sched.lock, see idle.c */
@@ -207,7 +209,7 @@ struct p {
 	_Atomic(struct m *) m;
 	struct p *link; /* in the idle list */
 
-	uint64_t nspawn, nexit, nready, nsteal, nretake, nspin; /* only the owner writes */
+	uint64_t nspawn, nexit, nsteal, nretake, nspin; /* only the owner writes */
 
 	_Atomic(uint32_t *) inside; /* of this biased lock's object, or NULL: see bias.h */
 	struct bias_row bias_rows[P_BIAS_ROWS];

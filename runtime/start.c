@@ -121,8 +121,8 @@ static void goro_start_runtime(void)
 	os_main_stack(&main_g->stack_lo, &main_g->stack_hi);
 	main_g->sp = main_g->stack_hi;
 	san_fiber_of_thread(&main_g->san);
-	atomic_store(&main_g->status, GORO_FLAG_MAIN << 16 | GORO_STATE_RUNNING);
-	main_g->park_time = coarse_now();
+	atomic_store(&main_g->flags, GORO_FLAG_MAIN);
+	atomic_store(&main_g->since, coarse_now() | GORO_STATE_RUNNING);
 	m0.curg = main_g;
 	goro_thread_ends_init();
 	os_thread_watch(&m0);

@@ -98,7 +98,7 @@ static __always_inline void after_switch(struct m *mp)
 		uint32_t *l = mp->post_lock;
 
 		mp->post = POST_NONE;
-		g_set_packed(gp, mp->post_state);
+		record_parked(gp, mp->post_state);
 		if (l)
 			unlock(l);
 	} else {

@@ -30,7 +30,8 @@ int64_t goro_clock_advance(void)
 {
 	int64_t now = goro_now();
 
-	__atomic_store_n(&goro_contract.clock, (uint64_t)now, __ATOMIC_RELAXED);
+	/* Without the bits that g.since has other use for. */
+	__atomic_store_n(&goro_contract.clock, GORO_SINCE((uint64_t)now), __ATOMIC_RELAXED);
 	return now;
 }
 

@@ -266,7 +266,7 @@ static void print_header(const struct g *gp, uint32_t status)
 #undef NAME
 	};
 	uint32_t state = GORO_STATUS_STATE(status), reason = GORO_STATUS_REASON(status);
-	uint64_t minutes = (coarse_now() - gp->park_time) / (uint64_t)(60 * GORO_SECOND);
+	uint64_t minutes = (coarse_now() - g_since(gp)) / (uint64_t)(60 * GORO_SECOND);
 
 	print("\ngoroutine %lu [%s", (unsigned long)gp->id,
 	      state == GORO_STATE_WAITING
@@ -408,7 +408,7 @@ static void print_first(void *arg)
 static void print_other(void *arg)
 {
 	const struct g *gp = arg;
-	uint32_t state = GORO_STATUS_STATE(atomic_load(&gp->status));
+	uint32_t state = GORO_STATUS_STATE(g_status(gp));
 
 	if (state == GORO_STATE_RUNNING)
 		print_running(gp);
@@ -425,7 +425,7 @@ static void traceback_others(const struct g *except)
 
 	for (uint64_t i = 0; i < n; i++) {
 		struct g *gp = goro_g_by_index(i);
-		uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
+		uint32_t status = g_status(gp);
 		uint32_t state = GORO_STATUS_STATE(status);
 
 		if (gp == except || !gp->id || state == GORO_STATE_FREE || state == GORO_STATE_DEAD)

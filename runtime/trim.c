@@ -90,9 +90,7 @@ static void trim(struct g *gp)
 
 static bool is_parked(struct g *gp)
 {
-	uint32_t status = atomic_load_explicit(&gp->status, memory_order_acquire);
-
-	return GORO_STATUS_STATE(status) == GORO_STATE_WAITING;
+	return GORO_STATUS_STATE(g_status(gp)) == GORO_STATE_WAITING;
 }
 
 void goro_trim_flush(void)

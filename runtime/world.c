@@ -131,7 +131,7 @@ static void move_counters(struct p *from, struct p *to)
 	atomic_fetch_add(&to->nswitch, atomic_exchange(&from->nswitch, 0));
 	move_counter(&from->nspawn, &to->nspawn);
 	move_counter(&from->nexit, &to->nexit);
-	move_counter(&from->nready, &to->nready);
+	move_counter(&from->nyield, &to->nyield);
 	move_counter(&from->nsteal, &to->nsteal);
 	move_counter(&from->nretake, &to->nretake);
 	move_counter(&from->nspin, &to->nspin);

@@ -20,7 +20,7 @@ enum {
 	C_QUEUE,
 	C_SWITCH,
 	C_PARK,
-	C_READY,
+	C_YIELD,
 	C_STEAL,
 	C_SPIN,
 	C_RETAKE,
@@ -35,7 +35,7 @@ static const struct column columns[NCOLUMNS] = {
 	[C_QUEUE] = { "queue", "QUEUE", 6, 0, true, false },
 	[C_SWITCH] = { "switches", "SWITCH/S", 9, 0, true, false },
 	[C_PARK] = { "parks", "PARK/S", 9, 80, true, false },
-	[C_READY] = { "readies", "READY/S", 9, 110, true, false },
+	[C_YIELD] = { "yields", "YIELD/S", 9, 110, true, false },
 	[C_STEAL] = { "steals", "STEAL/S", 8, 60, true, false },
 	[C_SPIN] = { "spins", "SPIN/S", 7, 100, true, false },
 	[C_RETAKE] = { "retakes", "RETAKE/S", 9, 100, true, false },
@@ -44,7 +44,7 @@ static const struct column columns[NCOLUMNS] = {
 };
 
 /* What is counted, of a processor or of all. */
-enum counter { SWITCHES, PARKS, READIES, STEALS, SPINS, RETAKES, SPAWNS, EXITS, NCOUNTERS };
+enum counter { SWITCHES, PARKS, YIELDS, STEALS, SPINS, RETAKES, SPAWNS, EXITS, NCOUNTERS };
 
 struct rates {
 	double v[NCOUNTERS]; /* per second; < 0: not known */
@@ -72,7 +72,7 @@ static void end(struct model *m)
 
 static uint64_t count_of(const struct goro_proc *p, enum counter c)
 {
-	const uint64_t counts[NCOUNTERS] = { p->nswitch, p->npark,   p->nready, p->nsteal,
+	const uint64_t counts[NCOUNTERS] = { p->nswitch, p->npark,   p->nyield, p->nsteal,
 					     p->nspin,	 p->nretake, p->nspawn, p->nexit };
 
 	return counts[c];
@@ -137,8 +137,8 @@ static enum counter counter_of(int column)
 	switch (column) {
 	case C_PARK:
 		return PARKS;
-	case C_READY:
-		return READIES;
+	case C_YIELD:
+		return YIELDS;
 	case C_STEAL:
 		return STEALS;
 	case C_SPIN:

@@ -16,7 +16,10 @@
  *
  * How to read one goroutine without stopping anything: read its record, read its stack, read its
  * record again. If `status` says parked in both and `park_seq` did not change, the goroutine did
- * not run in between, and the stack is consistent. (A seqlock whose writer is the goroutine.)
+ * not run in between, and the stack is consistent. (A seqlock whose writer is the goroutine.) That
+ * asks for a copy in which `park_seq` is no older than `status`, nor anything else than `park_seq`.
+ * So the two lie in one aligned piece of 16 bytes and what changes with them behind, for those who
+ * copy a record from its start on, 16 bytes at a time or more, as kernels do.
  *
  * Rules for whoever changes this file: field ids, states and reasons are only ever appended, never
  * reordered or reused. A change that an old observer would misread bumps GORO_CONTRACT_VERSION.
@@ -27,9 +30,9 @@
 #include <stdint.h>
 
 #define GORO_CONTRACT_COOKIE  "GOROSCP1" /* 8 bytes, no terminator */
-#define GORO_CONTRACT_VERSION 1u
+#define GORO_CONTRACT_VERSION 3u
 #define GORO_CONTRACT_VERSION_COLD \
-	2u /* the same, but bytes of stacks may be elsewhere: see below */
+	4u /* the same, but bytes of stacks may be elsewhere: see below */
 #define GORO_CONTRACT_SYMBOL "goro_introspect"
 #define GORO_NOTE_OWNER	     "GORO"
 #define GORO_NOTE_TYPE	     1u
@@ -114,21 +117,22 @@ struct goro_name {
 };
 
 /*
- * `g.status` packs state and reason in one word, so that both change in one store:
- * bits 0-7 state, 8-15 reason, 16-31 flags.
+ * `g.status` packs state and reason, so that both change in one store: bits 0-7 state, 8-15 reason.
+ * It is the low end of `g.park_time`, which changes in the same.
  */
 #define GORO_STATUS_STATE(s)  ((s)&0xffu)
 #define GORO_STATUS_REASON(s) (((s) >> 8) & 0xffu)
-#define GORO_STATUS_FLAGS(s)  ((s) >> 16)
-#define GORO_FLAG_MAIN	      0x1u  /* runs main() on the process stack */
-#define GORO_FLAG_SYSTEM      0x2u  /* the runtime's own; not counted as the user's */
-#define GORO_FLAG_LOCKED      0x4u  /* locked to its OS thread */
-#define GORO_FLAG_FOREIGN     0x8u  /* a thread that the program made; its stack ends as one */
-#define GORO_FLAG_IGNORE      0x10u /* goro_ignore(): no proof is wanted of it */
-#define GORO_FLAG_RECLAIMED   0x20u /* it is being unwound: see struct goro_reclaim_entry */
+#define GORO_SINCE(park_time) ((park_time) & ~UINT64_C(0xffff)) /* ns */
+/* What `g.flags` tells. */
+#define GORO_FLAG_MAIN	    0x1u  /* runs main() on the process stack */
+#define GORO_FLAG_SYSTEM    0x2u  /* the runtime's own; not counted as the user's */
+#define GORO_FLAG_LOCKED    0x4u  /* locked to its OS thread */
+#define GORO_FLAG_FOREIGN   0x8u  /* a thread that the program made; its stack ends as one */
+#define GORO_FLAG_IGNORE    0x10u /* goro_ignore(): no proof is wanted of it */
+#define GORO_FLAG_RECLAIMED 0x20u /* it is being unwound: see struct goro_reclaim_entry */
 
-/* `g.m_id` has a mark of the runtime's own in its highest bit. */
-#define GORO_WORKER(m_id) ((m_id)&0x7fffffffu)
+/* `g.m_id` has the runtime's own in its upper half. */
+#define GORO_WORKER(m_id) ((m_id)&0xffffu)
 
 /*
  * Every field that an observer may read: X(struct, field, meaning). Append only.
@@ -148,12 +152,12 @@ struct goro_name {
  */
 #define GORO_FIELDS(X)                                                                  \
 	X(g, id, "u64, never reused; 1 is main; 0: the record was never used")          \
-	X(g, status, "u32, see GORO_STATUS_*")                                          \
-	X(g, park_seq, "u32, +1 at every park, before the registers are saved")         \
+	X(g, status, "u16, see GORO_STATUS_*")                                          \
+	X(g, park_seq, "u32, +1 at every park, before status says so")                  \
 	X(g, sp, "u64, stack pointer while it does not run; see saved_* below")         \
 	X(g, wait_object, "u64, address of what it waits for, or 0")                    \
 	X(g, waiting, "u64, record of the first case; valid in a select")               \
-	X(g, park_time, "u64, coarse CLOCK_MONOTONIC ns since it waits or can run")     \
+	X(g, park_time, "u64, GORO_SINCE() of it: coarse ns since it waits or can run") \
 	X(g, stack_lo, "u64, lowest usable address, or 0 before the first run")         \
 	X(g, stack_hi, "u64, one past the highest")                                     \
 	X(g, spawn_pc, "u64, return address of the go statement; 0 for main")           \
@@ -192,7 +196,7 @@ struct goro_name {
 	X(p, nspawn, "u64, goroutines started")                                         \
 	X(p, nexit, "u64, goroutines ended")                                            \
 	X(p, npark, "u64, times one left it: parks, yields, ends")                      \
-	X(p, nready, "u64, goroutines made runnable")                                   \
+	X(p, nyield, "u64, times one called goro_yield()")                              \
 	X(p, nsteal, "u64, goroutines stolen from others")                              \
 	X(p, nretake, "u64, times sysmon took it from a worker")                        \
 	X(m, id, "u32")                                                                 \
@@ -216,7 +220,8 @@ struct goro_name {
 	X(ext, locals, "u64, first of a list of the goroutine's own values, or 0")      \
 	X(p, slices, "u64[p_nbuckets], lengths of run slices; see p_nbuckets")          \
 	X(p, latencies, "u64[p_nbuckets], times from runnable to running")              \
-	X(p, nspin, "u64, times its worker went to look for work elsewhere")
+	X(p, nspin, "u64, times its worker went to look for work elsewhere")            \
+	X(g, flags, "u16, GORO_FLAG_*")
 
 #define GORO_FIELD_ID(s, f, meaning) GORO_FIELD_##s##_##f,
 enum goro_field_id { GORO_FIELDS(GORO_FIELD_ID) GORO_NFIELDS };

@@ -14,7 +14,7 @@ static inline void g_set_packed(struct g *gp, uint32_t packed)
 static inline void record_new(struct g *gp, uintptr_t pc)
 {
 	(void)pc;
-	atomic_store_explicit(&gp->status, 0, memory_order_relaxed); /* the flags are no record */
+	atomic_store_explicit(&gp->flags, 0, memory_order_relaxed); /* the flags are no record */
 }
 
 static inline void record_running(struct m *mp, struct g *gp)
@@ -32,9 +32,14 @@ static inline void record_park(struct g *gp, void *object)
 	(void)gp, (void)object;
 }
 
-static inline void record_ready(struct p *pp, uint32_t n)
+static inline void record_parked(struct g *gp, uint32_t packed)
 {
-	(void)pp, (void)n;
+	(void)gp, (void)packed;
+}
+
+static inline void record_yield(struct p *pp)
+{
+	(void)pp;
 }
 
 static inline void record_mark_due(struct p *pp)

@@ -12,8 +12,8 @@ static inline void record_new(struct g *gp, uintptr_t pc)
 	(void)pc;
 	gp->wait_object = NULL;
 	gp->waiting = NULL;
-	gp->park_time = coarse_now();
-	atomic_store_explicit(&gp->status, GORO_STATE_NEW, memory_order_release);
+	atomic_store_explicit(&gp->flags, 0, memory_order_relaxed);
+	g_set_packed(gp, GORO_STATE_NEW);
 }
 
 #endif /* GORO_NO_SPAWN_SITE_H */

@@ -221,7 +221,7 @@ static void grow_old(void)
 		uint64_t at;
 
 		memcpy(&at, g + fields[GORO_FIELD_g_park_time].offset, sizeof at);
-		at -= 301 * (uint64_t)GORO_SECOND;
+		at -= GORO_SINCE(302 * (uint64_t)GORO_SECOND); /* and leave the state */
 		memcpy(g + fields[GORO_FIELD_g_park_time].offset, &at, sizeof at);
 	}
 }

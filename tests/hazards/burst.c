@@ -133,7 +133,7 @@ static int count_guards(void)
 		uintptr_t lo = (uintptr_t)field(g, GORO_FIELD_g_stack_lo);
 
 		if (GORO_STATUS_STATE(status) != GORO_STATE_WAITING || !lo ||
-		    GORO_STATUS_FLAGS(status) & GORO_FLAG_MAIN)
+		    field(g, GORO_FIELD_g_flags) & GORO_FLAG_MAIN)
 			continue;
 		must(write(ends[1], (const void *)(lo - 1), 1) == -1 && errno == EFAULT);
 		n++;

@@ -62,7 +62,7 @@ static void give(struct event *e, unsigned long n, bool over)
 	gp = e->sleeper;
 	e->sleeper = NULL;
 	/* The lock is released by who runs after it, when its registers are saved. */
-	must(!gp || GORO_STATUS_STATE(atomic_load(&gp->status)) == GORO_STATE_WAITING);
+	must(!gp || GORO_STATUS_STATE(g_status(gp)) == GORO_STATE_WAITING);
 	unlock(&e->lock);
 	if (gp)
 		goro_ready(mp, gp);

@@ -355,7 +355,7 @@ static void test_worker_without_mark(void **state)
 	struct goro_snapshot *snap;
 
 	(void)state;
-	fake_set(f, 0, GORO_FIELD_g_m_id, 0x80000000u | 3);
+	fake_set(f, 0, GORO_FIELD_g_m_id, 0x87650000u | 3);
 	snap = fake_look(scope);
 	assert_int_equal(snap->g[0].m_id, 3);
 	goro_snapshot_free(snap);
@@ -373,7 +373,7 @@ static void test_list(void **state)
 	f->fields[GORO_FIELD_g_stack_peak] = (struct goro_field){ FAKE_G_SIZE - 8, 4 };
 	for (unsigned i = 0; i < FAKE_NG; i++) {
 		fake_set(f, i, GORO_FIELD_g_parent, 100 + i);
-		fake_set(f, i, GORO_FIELD_g_park_time, 1000 + 7 * i);
+		fake_set(f, i, GORO_FIELD_g_park_time, (1000 + 7 * (uint64_t)i) << 16);
 		fake_set(f, i, GORO_FIELD_g_m_id, 200 - i);
 		fake_set(f, i, GORO_FIELD_g_park_seq, 1000 + 2 * i);
 		fake_set(f, i, GORO_FIELD_g_stack_peak, 1 + i % 3);
@@ -381,7 +381,7 @@ static void test_list(void **state)
 	fake_set(f, 3, GORO_FIELD_g_held_locks, 1);
 	fake_set(f, 9, GORO_FIELD_g_status, GORO_STATE_RUNNING);
 	/* These do not fit into a member. */
-	fake_set(f, 5, GORO_FIELD_g_m_id, UINT16_MAX + 1);
+	fake_set(f, 5, GORO_FIELD_g_m_id, 0x300);
 	fake_set(f, 7, GORO_FIELD_g_stack_peak, UINT16_MAX + 1);
 	whole = fake_look(scope);
 	assert_int_equal(whole->ng, FAKE_NG);

@@ -79,7 +79,8 @@ static void set(struct world *w, unsigned i, enum goro_field_id field, uint64_t 
 
 static void set_status(struct world *w, unsigned i, unsigned state, unsigned reason, unsigned flags)
 {
-	set(w, i, GORO_FIELD_g_status, state | reason << 8 | flags << 16);
+	set(w, i, GORO_FIELD_g_status, state | reason << 8);
+	set(w, i, GORO_FIELD_g_flags, flags);
 }
 
 static void add_segment(struct fake *f, uint64_t address, size_t size)
@@ -142,7 +143,7 @@ static void park(struct world *w, unsigned i)
 	l->nwaits = pick(4) ? 1 : 2 + pick(2);
 	set(w, i, GORO_FIELD_g_park_seq, l->seq);
 	set(w, i, GORO_FIELD_g_sp, sp);
-	set(w, i, GORO_FIELD_g_park_time, pick(8) ? 1 + pick(1000) : 0);
+	set(w, i, GORO_FIELD_g_park_time, pick(8) ? (1 + (uint64_t)pick(1000)) << 16 : 0);
 	set(w, i, GORO_FIELD_g_stack_lo, stack_of(i));
 	set(w, i, GORO_FIELD_g_stack_hi, hi);
 	if (l->nwaits > 1) {
@@ -187,9 +188,7 @@ static void fiddle(struct world *w, unsigned i)
 		set(w, i, GORO_FIELD_g_stack_peak, pick(4));
 		break;
 	case 2:
-		*(uint16_t *)fake_at(w->f,
-				     record_of(i) + w->f->fields[GORO_FIELD_g_status].offset + 2) =
-			(uint16_t)(pick(2) ? GORO_FLAG_IGNORE : GORO_FLAG_LOCKED);
+		set(w, i, GORO_FIELD_g_flags, pick(2) ? GORO_FLAG_IGNORE : GORO_FLAG_LOCKED);
 		break;
 	case 3:
 		set(w, i, GORO_FIELD_g_held_locks, 1);

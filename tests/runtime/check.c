@@ -321,7 +321,7 @@ static AS_OBSERVER bool is_parked(uint64_t id, int reason)
 	if (!g)
 		return false;
 	at = g + fields[GORO_FIELD_g_status].offset;
-	status = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+	status = __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
 	return GORO_STATUS_STATE(status) == GORO_STATE_WAITING &&
 	       GORO_STATUS_REASON(status) == (uint32_t)reason;
 }

@@ -28,8 +28,7 @@ __attribute__((no_sanitize("thread"))) uint32_t flags_seen(uint64_t id)
 		const char *g = (const char *)(uintptr_t)chunks[i / gi->g_chunk_len] +
 				(size_t)(i % gi->g_chunk_len) * gi->g_size;
 		if (*(const volatile uint64_t *)g == id)
-			return GORO_STATUS_FLAGS(*(
-				const volatile uint32_t *)(g + fields[GORO_FIELD_g_status].offset));
+			return *(const volatile uint16_t *)(g + fields[GORO_FIELD_g_flags].offset);
 	}
 	return 0;
 }

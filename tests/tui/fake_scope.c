@@ -227,7 +227,7 @@ static void add_procs(struct goro_snapshot *s, unsigned t)
 						  .tid = i < 2 ? 48214 + i : 0,
 						  .nswitch = (uint64_t)t * 41000 / (i + 1),
 						  .npark = (uint64_t)t * 40000 / (i + 1),
-						  .nready = (uint64_t)t * 39000 / (i + 1),
+						  .nyield = (uint64_t)t * 39000 / (i + 1),
 						  .nsteal = (uint64_t)t * i * 3,
 						  .nretake = i == 0 ? t / 2 : 0,
 						  .nspin = (uint64_t)t * 100,
