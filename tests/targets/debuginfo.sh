@@ -24,12 +24,13 @@ apart() {
 	exec unshare -m "$@"
 }
 
-# start COMMAND... - in the background; it ends up as the program.
+# start COMMAND... - in the background; it ends up as the program, and all of it waits.
 start() {
 	"$@" &
 	pid=$!
 	for _ in $(seq 600); do
-		! "$GORO" dump $pid 2>/dev/null | grep -q 'chan receive' || return 0
+		"$GORO" dump $pid >all 2>/dev/null || :
+		! grep -q 'chan receive' all || grep -qE '\[(new|runnable|running)' all || return 0
 		sleep 0.1
 	done
 	echo "failed: the program did not start"
