@@ -38,9 +38,12 @@ uint64_t sampler_next(void *sampler)
 	s->random ^= s->random << 17;
 	u = (double)(s->random >> 11) * 0x1p-53; /* [0, 1) */
 	ns = -log(1 - u) * mean;
+	/* A perf event repeats it until we come to draw the next. */
+	if (ns < mean / 8)
+		ns = mean / 8;
 	if (ns > 10 * mean)
 		ns = 10 * mean;
-	return ns < 1000 ? 1000 : (uint64_t)ns;
+	return (uint64_t)ns;
 }
 
 bool sampler_goes_on(struct sampler *s)

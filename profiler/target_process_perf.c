@@ -7,8 +7,13 @@
  * sample the next distance is drawn anew, so that a program with a period of its own is not always
  * caught at the same place.
  *
- * Rejected: events inherited by new threads (their rings cannot be mapped one by one), and one
- * event a processor (needs the right to look at everybody). New threads are looked for instead.
+ * To start and stop that timer at every switch of threads makes a server that mostly waits for the
+ * network several percent slower, at any rate of samples. So who may look at everybody, and finds
+ * no fewer threads than processors, takes one event a processor: a timer that always runs. What it
+ * catches of other processes is passed over.
+ *
+ * Rejected: events inherited by new threads (their rings cannot be mapped one by one). New threads
+ * are looked for instead.
  */
 #include "target_process.h"
 #include "target_sample.h"
@@ -22,32 +27,35 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#define RING_MAX    (256u << 10) /* bytes; less where we may not lock so much */
+#define RING_ALL    (1024u << 10) /* bytes of a processor's: it catches all that runs there */
+#define RING_MAX    (256u << 10)  /* of a thread's; less where we may not lock so much */
 #define RING_MIN    (64u << 10)
 #define LOOK_NS	    100000000 /* how often new threads are looked for */
 #define MAX_THREADS 16384u
 #define MAX_REGS    40u
 
-struct perf_thread {
-	uint32_t tid;
+struct perf_ring {
+	uint32_t tid; /* 0: it is a processor's */
 	int fd;
 	struct perf_event_mmap_page *ring;
 	size_t size;	  /* bytes of data, a power of two */
-	uint64_t counted; /* task clock at the last sample */
+	uint64_t counted; /* its clock at the last sample */
 	bool seen;	  /* by the look that runs */
 };
 
 struct perf_sampler {
 	struct cpu_sampler base;
 	struct process *process;
-	struct perf_thread *v;
+	struct perf_ring *v;
 	struct pollfd *polled;
 	size_t n, cap;
 	int64_t looked;
+	bool by_processor;
 	uint8_t record[65536 + 8];
 };
 
@@ -59,14 +67,15 @@ static int64_t monotonic(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* ---- threads --------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
-static int open_event(struct perf_sampler *s, uint32_t tid)
+/* Of a thread, or with tid 0 of a processor. */
+static int open_event(struct perf_sampler *s, uint32_t tid, int processor)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof attr,
-		.config = PERF_COUNT_SW_TASK_CLOCK,
+		.config = tid ? PERF_COUNT_SW_TASK_CLOCK : PERF_COUNT_SW_CPU_CLOCK,
 		.sample_period = s->base.next(s->base.next_arg),
 		.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_READ |
 			       PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,
@@ -79,26 +88,27 @@ static int open_event(struct perf_sampler *s, uint32_t tid)
 		.watermark = 0,
 		.wakeup_events = 1,
 	};
-	long fd = syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	pid_t task = tid ? (pid_t)tid : -1;
+	long fd = syscall(SYS_perf_event_open, &attr, task, processor, -1, PERF_FLAG_FD_CLOEXEC);
 
-	if (fd < 0 && (errno == EACCES || errno == EPERM) && !attr.exclude_kernel) {
+	if (fd < 0 && tid && (errno == EACCES || errno == EPERM) && !attr.exclude_kernel) {
 		attr.exclude_kernel = 1;
-		fd = syscall(SYS_perf_event_open, &attr, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+		fd = syscall(SYS_perf_event_open, &attr, task, processor, -1, PERF_FLAG_FD_CLOEXEC);
 		s->base.without_kernel = fd >= 0;
 	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* 0, or -errno. A thread that has ended meanwhile is no failure. */
-static int add_thread(struct perf_sampler *s, uint32_t tid)
+/* 0, or -errno. A thread that has ended meanwhile is no failure, nor a processor that is off. */
+static int add_ring(struct perf_sampler *s, uint32_t tid, int processor)
 {
-	struct perf_thread t = { .tid = tid, .seen = true };
+	struct perf_ring t = { .tid = tid, .seen = true };
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *ring = MAP_FAILED;
 
 	if (s->n == s->cap) {
 		size_t cap = s->cap ? s->cap * 2 : 16;
-		struct perf_thread *v = realloc(s->v, cap * sizeof *v);
+		struct perf_ring *v = realloc(s->v, cap * sizeof *v);
 		struct pollfd *polled = v ? realloc(s->polled, cap * sizeof *polled) : NULL;
 
 		if (v)
@@ -109,10 +119,11 @@ static int add_thread(struct perf_sampler *s, uint32_t tid)
 			return -ENOMEM;
 		s->cap = cap;
 	}
-	t.fd = open_event(s, tid);
+	t.fd = open_event(s, tid, processor);
 	if (t.fd < 0)
-		return t.fd == -ESRCH ? 0 : t.fd;
-	for (t.size = RING_MAX; t.size >= RING_MIN && ring == MAP_FAILED; t.size /= 2)
+		return t.fd == (tid ? -ESRCH : -ENODEV) ? 0 : t.fd;
+	for (t.size = tid ? RING_MAX : RING_ALL; t.size >= RING_MIN && ring == MAP_FAILED;
+	     t.size /= 2)
 		ring = mmap(NULL, page + t.size, PROT_READ | PROT_WRITE, MAP_SHARED, t.fd, 0);
 	t.size *= 2;
 	if (ring == MAP_FAILED) {
@@ -127,7 +138,7 @@ static int add_thread(struct perf_sampler *s, uint32_t tid)
 	return 0;
 }
 
-static void drop_thread(struct perf_sampler *s, size_t i)
+static void drop_ring(struct perf_sampler *s, size_t i)
 {
 	munmap(s->v[i].ring, (size_t)sysconf(_SC_PAGESIZE) + s->v[i].size);
 	close(s->v[i].fd);
@@ -136,7 +147,7 @@ static void drop_thread(struct perf_sampler *s, size_t i)
 	s->polled[i] = s->polled[s->n];
 }
 
-static struct perf_thread *find_thread(struct perf_sampler *s, uint32_t tid)
+static struct perf_ring *find_thread(struct perf_sampler *s, uint32_t tid)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		if (s->v[i].tid == tid)
@@ -162,21 +173,38 @@ static int look_for_threads(struct perf_sampler *s)
 		s->v[i].seen = false;
 	while ((entry = readdir(dir)) && s->n < MAX_THREADS) {
 		uint32_t tid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-		struct perf_thread *t = tid ? find_thread(s, tid) : NULL;
+		struct perf_ring *t = tid ? find_thread(s, tid) : NULL;
 
 		if (t)
 			t->seen = true;
 		else if (tid && !error)
-			error = add_thread(s, tid);
+			error = add_ring(s, tid, -1);
 	}
 	closedir(dir);
 	return error;
 }
 
+/* If that is permitted, and there are as many threads. */
+static void take_processors(struct perf_sampler *s)
+{
+	long n = sysconf(_SC_NPROCESSORS_CONF);
+	struct stat task;
+	int error = 0;
+
+	/* Besides the directories that each has. */
+	if (fstatat(s->process->dir, "task", &task, 0) || n <= 0 || task.st_nlink < (nlink_t)n + 2)
+		return;
+	for (int i = 0; i < n && !error; i++)
+		error = add_ring(s, 0, i);
+	s->by_processor = !error && s->n;
+	while (!s->by_processor && s->n)
+		drop_ring(s, s->n - 1);
+}
+
 /* ---- samples --------------------------------------------------------------------------------- */
 
 /* The record at `tail`, in one piece: in the ring it may go over the end. */
-static const struct perf_event_header *take_record(struct perf_sampler *s, struct perf_thread *t,
+static const struct perf_event_header *take_record(struct perf_sampler *s, struct perf_ring *t,
 						   uint64_t tail, uint64_t head)
 {
 	const uint8_t *data = (const uint8_t *)t->ring + t->ring->data_offset;
@@ -195,8 +223,8 @@ static const struct perf_event_header *take_record(struct perf_sampler *s, struc
 	return h;
 }
 
-static void hand_over(struct perf_thread *t, const struct perf_event_header *h, sample_fn *fn,
-		      void *arg)
+static void hand_over(struct perf_sampler *s, struct perf_ring *t,
+		      const struct perf_event_header *h, sample_fn *fn, void *arg)
 {
 	/* See perf_event_open(2): what was asked for, in this order. */
 	const struct {
@@ -208,9 +236,16 @@ static void hand_over(struct perf_thread *t, const struct perf_event_header *h, 
 	const size_t nregs = (size_t)__builtin_popcountll(perf_registers);
 	const size_t words = h->size / 8;
 	size_t at = sizeof *r / 8 + nregs;
-	struct thread_sample sample = { .tid = t->tid };
+	struct thread_sample sample = { .tid = r->tid };
 	uint64_t size, used;
 
+	if (words < at - nregs)
+		return;
+	/* A processor's time was somebody else's, or nobody's. */
+	if (!t->tid && r->pid != (uint32_t)s->process->target.pid) {
+		t->counted = r->counted;
+		return;
+	}
 	if (words < at + 2 || r->abi != PERF_SAMPLE_REGS_ABI_64)
 		return;
 	size = ((const uint64_t *)h)[at++];
@@ -227,7 +262,7 @@ static void hand_over(struct perf_thread *t, const struct perf_event_header *h, 
 	fn(&sample, arg);
 }
 
-static void drain(struct perf_sampler *s, struct perf_thread *t, sample_fn *fn, void *arg)
+static void drain(struct perf_sampler *s, struct perf_ring *t, sample_fn *fn, void *arg)
 {
 	uint64_t tail = t->ring->data_tail;
 	uint64_t head = __atomic_load_n(&t->ring->data_head, __ATOMIC_ACQUIRE);
@@ -236,7 +271,7 @@ static void drain(struct perf_sampler *s, struct perf_thread *t, sample_fn *fn, 
 
 	while (tail < head && (h = take_record(s, t, tail, head))) {
 		if (h->type == PERF_RECORD_SAMPLE) {
-			hand_over(t, h, fn, arg);
+			hand_over(s, t, h, fn, arg);
 			any = true;
 		} else if (h->type == PERF_RECORD_LOST && h->size >= 24) {
 			s->base.missed += ((const uint64_t *)h)[2];
@@ -276,12 +311,16 @@ static struct goro_error *perf_run(struct cpu_sampler *base, int64_t until, samp
 		return NULL;
 	if (process_ended(s->process))
 		return process_gone(s->process);
+	if (s->by_processor) {
+		s->looked = monotonic();
+		return NULL;
+	}
 	look_for_threads(s);
 	for (size_t i = s->n; i-- > 0;) {
 		if (s->v[i].seen)
 			continue;
 		drain(s, &s->v[i], fn, arg);
-		drop_thread(s, i);
+		drop_ring(s, i);
 	}
 	return NULL;
 }
@@ -291,7 +330,7 @@ static void perf_close(struct cpu_sampler *base)
 	struct perf_sampler *s = (struct perf_sampler *)base;
 
 	while (s->n)
-		drop_thread(s, s->n - 1);
+		drop_ring(s, s->n - 1);
 	free(s->v);
 	free(s->polled);
 	free(s);
@@ -312,7 +351,8 @@ struct goro_error *target_sample_perf(struct target *t, uint64_t (*next)(void *)
 		.ops = &perf_ops, .how = "perf events", .next = next, .next_arg = next_arg
 	};
 	s->process = (struct process *)t;
-	error = look_for_threads(s);
+	take_processors(s);
+	error = s->by_processor ? 0 : look_for_threads(s);
 	if (!error && s->n) {
 		*ret = &s->base;
 		return NULL;

@@ -8,7 +8,9 @@
  * long as it takes to read them.
  *
  * Each sample weighs the processor time that its thread used since the sample before, so the sum is
- * what the threads really used, also when samples come late.
+ * what the threads really used, also when samples come late. Where processors are watched instead
+ * of threads it weighs the time since the processor's sample before, of whatever, and the sum is
+ * what the threads used as far as chance will have it.
  */
 #ifndef GORO_TARGET_SAMPLE_H
 #define GORO_TARGET_SAMPLE_H
