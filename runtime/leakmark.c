@@ -49,17 +49,17 @@ static void *must(void *p)
 __attribute__((no_sanitize("thread"))) static bool read_record(const struct g *gp, struct seen *s)
 {
 	const volatile struct g *v = gp;
-	uint32_t state;
+	uint32_t state, flags;
 
 	s->status = atomic_load_explicit(&v->state, memory_order_acquire);
 	s->id = v->id;
 	s->entry = v->entry;
 	s->spawn_pc = v->spawn_pc;
+	flags = atomic_load_explicit(&v->flags, memory_order_relaxed);
 	state = GORO_STATUS_STATE(s->status);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return s->id && state != GORO_STATE_FREE && state != GORO_STATE_DEAD && s->id == v->id &&
-	       !(atomic_load_explicit(&v->flags, memory_order_relaxed) &
-		 (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
+	       !(flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN | GORO_FLAG_SYSTEM));
 }
 
 static int by_id(const void *a, const void *b)

@@ -99,6 +99,27 @@ cpu_without_perf() {
 	same "$(wc -l <"$err")" 1
 }
 
+is_read() {
+	"$GORO" dump "$pid" >"$out" 2>"$err"
+}
+
+# What others compute is none of its time, also where processors are watched.
+cpu_of_others() {
+	local taken
+	start
+	start_program "$ABBA"
+	eventually is_read
+	"$GORO" profile --how perf -r 200 -d 2 -f folded "$pid" >"$out" 2>"$err" </dev/null
+	case $? in
+	0) ;;
+	4) skip "$(cat "$err")" ;;
+	*) fail "status $?" ;;
+	esac
+	! grep -qE 'heavy|light|crunch' "$out" || fail "it has what another program computed"
+	taken=$(sed -nE 's/.* ([0-9]+) samples? .*/\1/p' "$err")
+	[ "$taken" -lt 20 ] || fail "$taken samples of a program that waits"
+}
+
 # Threads that the program made: one is none of the runtime's, one is a goroutine, and one becomes
 # one while we look.
 threads_by() { # threads_by WAY
