@@ -98,7 +98,11 @@ static void draw_identity(const struct model *m, struct screen *s, int y)
 	if (snap->lost)
 		add(&l, 2, ROLE_SUSPECT, "not in the file %s", fmt_count(&t, snap->lost));
 	if (snap->bad_records)
-		add(&l, 2, ROLE_ALARM, "bad records %s", fmt_count(&t, snap->bad_records));
+		add(&l, 0, ROLE_ALARM, "bad records %s", fmt_count(&t, snap->bad_records));
+	if (snap->cut)
+		add(&l, 0, ROLE_ALARM, "cut short by %s", fmt_size(&t, snap->cut));
+	if (snap->damaged)
+		add(&l, 0, ROLE_ALARM, "damaged, %s lost", fmt_size(&t, snap->damaged));
 	screen_segments(s, y, 0, s->w, l.seg, l.n);
 }
 

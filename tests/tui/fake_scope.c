@@ -287,6 +287,10 @@ struct goro_error *goro_scope_snapshot(struct goro_scope *scope, struct goro_sna
 	s->reread = 3;
 	s->torn = 1;
 	s->cost_ns = 3800000;
+	if (fake.damaged) {
+		s->cut = 3u << 20;
+		s->damaged = 1234;
+	}
 	fake.ticks = t + 1;
 	*ret = s;
 	return NULL;

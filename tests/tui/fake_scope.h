@@ -14,8 +14,9 @@
 
 struct fake {
 	unsigned leaks, leaks_per_tick;
-	bool heap;   /* it runs with goro run --heap: goroutine g holds g KiB */
-	bool proved; /* somebody asked for a proof by reachability: all leaks are LEAKED since */
+	bool heap;    /* it runs with goro run --heap: goroutine g holds g KiB */
+	bool damaged; /* what it is read from, in two ways */
+	bool proved;  /* somebody asked for a proof by reachability: all leaks are LEAKED since */
 	atomic_uint ticks;	/* snapshots taken */
 	atomic_uint end_after;	/* snapshots, then the target has ended; 0: never */
 	atomic_uint fail;	/* every snapshot fails, but the target is still there */

@@ -369,6 +369,17 @@ static void moods(void)
 	tear_down(&r);
 }
 
+static void damaged(void)
+{
+	struct rig r;
+
+	set_up(&r, 0);
+	fake.damaged = true;
+	tick(&r);
+	shoot_all(&r, "damaged");
+	tear_down(&r);
+}
+
 static void help_and_input(void)
 {
 	struct rig r;
@@ -403,6 +414,7 @@ int main(int argc, char **argv)
 	heap();
 	picker();
 	moods();
+	damaged();
 	help_and_input();
 	printf("%d screens, %d wrong\n", compared, failures);
 	return failures != 0;
