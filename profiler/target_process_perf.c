@@ -32,10 +32,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RING_ALL    (1024u << 10) /* bytes of a processor's: it catches all that runs there */
-#define RING_MAX    (256u << 10)  /* of a thread's; less where we may not lock so much */
+#define RING_MAX    (256u << 10) /* bytes; less where we may not lock so much */
 #define RING_MIN    (64u << 10)
-#define LOOK_NS	    100000000 /* how often new threads are looked for */
+#define RING_ALL    (1024u << 10) /* of a processor's, which catches all that runs there */
+#define RINGS_ALL   (64u << 20)	  /* of these together */
+#define LOOK_NS	    100000000	  /* how often new threads are looked for */
 #define MAX_THREADS 16384u
 #define MAX_REGS    40u
 
@@ -56,6 +57,7 @@ struct perf_sampler {
 	size_t n, cap;
 	int64_t looked;
 	bool by_processor;
+	size_t ring_size;
 	uint8_t record[65536 + 8];
 };
 
@@ -122,8 +124,7 @@ static int add_ring(struct perf_sampler *s, uint32_t tid, int processor)
 	t.fd = open_event(s, tid, processor);
 	if (t.fd < 0)
 		return t.fd == (tid ? -ESRCH : -ENODEV) ? 0 : t.fd;
-	for (t.size = tid ? RING_MAX : RING_ALL; t.size >= RING_MIN && ring == MAP_FAILED;
-	     t.size /= 2)
+	for (t.size = s->ring_size; t.size >= RING_MIN && ring == MAP_FAILED; t.size /= 2)
 		ring = mmap(NULL, page + t.size, PROT_READ | PROT_WRITE, MAP_SHARED, t.fd, 0);
 	t.size *= 2;
 	if (ring == MAP_FAILED) {
@@ -185,7 +186,7 @@ static int look_for_threads(struct perf_sampler *s)
 }
 
 /* If that is permitted, and there are as many threads. */
-static void take_processors(struct perf_sampler *s)
+static bool take_processors(struct perf_sampler *s)
 {
 	long n = sysconf(_SC_NPROCESSORS_CONF);
 	struct stat task;
@@ -193,12 +194,15 @@ static void take_processors(struct perf_sampler *s)
 
 	/* Besides the directories that each has. */
 	if (fstatat(s->process->dir, "task", &task, 0) || n <= 0 || task.st_nlink < (nlink_t)n + 2)
-		return;
+		return false;
+	s->ring_size = RING_ALL;
+	while (s->ring_size > RING_MIN && s->ring_size * (size_t)n > RINGS_ALL)
+		s->ring_size /= 2;
 	for (int i = 0; i < n && !error; i++)
 		error = add_ring(s, 0, i);
-	s->by_processor = !error && s->n;
-	while (!s->by_processor && s->n)
+	while (error && s->n)
 		drop_ring(s, s->n - 1);
+	return s->n != 0;
 }
 
 /* ---- samples --------------------------------------------------------------------------------- */
@@ -343,7 +347,7 @@ struct goro_error *target_sample_perf(struct target *t, uint64_t (*next)(void *)
 {
 	struct perf_sampler *s = calloc(1, sizeof *s);
 	struct goro_error *err;
-	int error;
+	int error = 0;
 
 	if (!s)
 		return &goro_enomem;
@@ -351,8 +355,11 @@ struct goro_error *target_sample_perf(struct target *t, uint64_t (*next)(void *)
 		.ops = &perf_ops, .how = "perf events", .next = next, .next_arg = next_arg
 	};
 	s->process = (struct process *)t;
-	take_processors(s);
-	error = s->by_processor ? 0 : look_for_threads(s);
+	s->by_processor = take_processors(s);
+	if (!s->by_processor) {
+		s->ring_size = RING_MAX;
+		error = look_for_threads(s);
+	}
 	if (!error && s->n) {
 		*ret = &s->base;
 		return NULL;
