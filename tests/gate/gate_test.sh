@@ -678,7 +678,7 @@ no_proc() {
 # around them, ^Z stops the job, or does nothing where nobody could continue it.
 terminal() {
 	command -v tmux >/dev/null || skip "no tmux"
-	local socket=goro-gate-$$
+	socket=goro-gate-$$ # for the trap, too
 	unset TMUX
 	t() { tmux -L "$socket" -f /dev/null "$@"; }
 	screen() { t capture-pane -p; }
