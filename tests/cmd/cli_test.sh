@@ -206,6 +206,25 @@ named_are_parked() {
 }
 
 # What goroutines carry with them is shown everywhere, and cannot break what it stands in.
+# Of goroutines that run between any two reads each stack is whole, and that of its wait.
+dump_of_moving() {
+	start swing
+	eventually waits_are_seen
+	for _ in $(seq 20); do
+		run 0 "$GORO" dump --format go "$pid"
+		awk -v RS= '
+			/^goroutine [0-9]+ \[chan receive/ && (!/\ncatch_ball\(/ || /\nthrow_ball\(/) ||
+			/^goroutine [0-9]+ \[chan send/ && (!/\nthrow_ball\(/ || /\ncatch_ball\(/)
+		' "$out" >"$scratch/torn"
+		[ ! -s "$scratch/torn" ] || fail "$(cat "$scratch/torn")"
+	done
+}
+
+waits_are_seen() {
+	"$GORO" dump --format go "$pid" >"$out" 2>"$err" && grep -q '\[chan receive' "$out" &&
+		grep -q '\[chan send' "$out"
+}
+
 dump_filter() {
 	start abba
 	eventually leaked_is 2
