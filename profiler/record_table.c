@@ -66,8 +66,9 @@ static const struct column proc_columns[] = {
 	COLUMN(goro_proc, 5, runq_len), COLUMN(goro_proc, 6, running),
 	COLUMN(goro_proc, 7, nswitch),	COLUMN(goro_proc, 8, nspawn),
 	COLUMN(goro_proc, 9, nexit),	COLUMN(goro_proc, 10, npark),
-	COLUMN(goro_proc, 11, nyield),	COLUMN(goro_proc, 12, nsteal),
-	COLUMN(goro_proc, 13, nretake), COLUMN(goro_proc, 14, nspin),
+	COLUMN(goro_proc, 12, nsteal),	COLUMN(goro_proc, 13, nretake),
+	COLUMN(goro_proc, 14, nspin),	COLUMN(goro_proc, 15, nyield),
+	/* 11 was how many were made runnable, in recordings of before */
 };
 
 static const struct column tomb_columns[] = {
