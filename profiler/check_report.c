@@ -110,9 +110,10 @@ static void report_json(FILE *out, const struct check_options *opt, const struct
 				      site_json(s));
 	}
 	all = json_pack("{s:i, s:o, s:I, s:i, s:i, s:i, s:b, s:i, s:o, s:o, s:o, s:o}",
-			"schema_version", 1, "command", command, "runs", (json_int_t)f->sites.run,
-			"checked", (int)f->checked, "missed", (int)f->missed, "command_status",
-			status, "timed_out", f->timed_out, "killed_by", f->killed_by, "unknown",
+			"schema_version", REPORT_JSON_VERSION, "command", command, "runs",
+			(json_int_t)f->sites.run, "checked", (int)f->checked, "missed",
+			(int)f->missed, "command_status", status, "timed_out", f->timed_out,
+			"killed_by", f->killed_by, "unknown",
 			f->unknown[0] ? report_json_string(f->unknown) : json_null(), "findings",
 			groups, "suppressed", suppressed, "known", known);
 	json_dumpf(all, out, JSON_INDENT(2));

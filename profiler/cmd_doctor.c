@@ -109,8 +109,8 @@ static void put_json(const struct doctor *d)
 				  m->has_unwind, "addresses", (json_int_t)m->addresses, "functions",
 				  (json_int_t)m->functions, "lines", (json_int_t)m->lines));
 	}
-	all = json_pack("{s:i, s:i, s:o, s:o}", "schema_version", 1, "status", (int)d->status,
-			"checks", checks, "modules", modules);
+	all = json_pack("{s:i, s:i, s:o, s:o}", "schema_version", REPORT_JSON_VERSION, "status",
+			(int)d->status, "checks", checks, "modules", modules);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);

@@ -51,6 +51,9 @@ void report_heading(const struct report *r, const struct goro_info *g);
 
 /* ---- report_json.c --------------------------------------------------------------------------- */
 
+/* Another one when a member goes away or means something else: see goro-json(5). */
+#define REPORT_JSON_VERSION 2
+
 json_t *report_json_string(const char *text); /* null for NULL */
 const char *report_json_verdict_name(unsigned verdict);
 json_t *report_json_verdict(unsigned verdict);

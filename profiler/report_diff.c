@@ -262,7 +262,7 @@ void report_diff_json(const struct report *r, const struct diff *d)
 
 	for (size_t i = 0; i < d->n; i++)
 		json_array_append_new(sites, site_json(&d->sites[i]));
-	all = json_pack("{s:i, s:o, s:o, s:o}", "schema_version", 1, "before",
+	all = json_pack("{s:i, s:o, s:o, s:o}", "schema_version", REPORT_JSON_VERSION, "before",
 			moment_json(r, d->before), "after", moment_json(r, d->after), "sites",
 			sites);
 	json_dumpf(all, r->out, JSON_INDENT(2));

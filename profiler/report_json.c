@@ -115,13 +115,14 @@ json_t *report_json_head(const struct report *r)
 	json_t *head = json_pack(
 		"{s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:b, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, "
 		"s:I}}",
-		"schema_version", 1, "pid", s->pid, "name", report_json_string(s->name), "runtime",
-		report_json_string(s->runtime), "time_ns", (json_int_t)s->wall_time, "uptime_ns",
-		(json_int_t)s->uptime_ns, "rss", (json_int_t)s->rss, "stopped", s->stopped,
-		"reclaimed", (json_int_t)s->reclaimed, "trust", "cost_ns", (json_int_t)s->cost_ns,
-		"bytes_read", (json_int_t)s->bytes_read, "reread", (json_int_t)s->reread, "torn",
-		(json_int_t)s->torn, "truncated", (json_int_t)s->truncated, "lost",
-		(json_int_t)s->lost, "bad_records", (json_int_t)s->bad_records);
+		"schema_version", REPORT_JSON_VERSION, "pid", s->pid, "name",
+		report_json_string(s->name), "runtime", report_json_string(s->runtime), "time_ns",
+		(json_int_t)s->wall_time, "uptime_ns", (json_int_t)s->uptime_ns, "rss",
+		(json_int_t)s->rss, "stopped", s->stopped, "reclaimed", (json_int_t)s->reclaimed,
+		"trust", "cost_ns", (json_int_t)s->cost_ns, "bytes_read", (json_int_t)s->bytes_read,
+		"reread", (json_int_t)s->reread, "torn", (json_int_t)s->torn, "truncated",
+		(json_int_t)s->truncated, "lost", (json_int_t)s->lost, "bad_records",
+		(json_int_t)s->bad_records);
 
 	if (head)
 		add_crash(head, &s->crash);

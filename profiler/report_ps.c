@@ -45,7 +45,7 @@ void report_ps_json(FILE *out, const struct goro_candidate *c, size_t n)
 				  c[i].runtime ? json_integer(c[i].workers) : json_null(), "rss",
 				  (json_int_t)c[i].rss, "attachable", c[i].attachable, "why_not",
 				  report_json_string(c[i].why_not)));
-	all = json_pack("{s:i, s:o}", "schema_version", 1, "processes", list);
+	all = json_pack("{s:i, s:o}", "schema_version", REPORT_JSON_VERSION, "processes", list);
 	json_dumpf(all, out, JSON_INDENT(2));
 	fputc('\n', out);
 	json_decref(all);

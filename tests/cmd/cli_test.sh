@@ -298,7 +298,7 @@ dump_formats() {
 	done
 
 	run 0 "$GORO" dump --format json "$pid"
-	same "$(json schema_version)" 1
+	same "$(json schema_version)" 2
 	same "$(json pid)" "$pid"
 	same "$(json goroutines)" 3
 	same "$(json goroutines.0.id)" 1
@@ -1122,7 +1122,7 @@ check_report_forms() {
 	[ ! -s "$err" ] || fail "a report on stderr in spite of -o"
 	has "$scratch/report" "leftover: 2 goroutines left over at exit"
 	run 23 "$GORO" check --grace 2s -f json -o "$scratch/report" -- "$PROGS/leftover" 0 3
-	same "$(json schema_version "$scratch/report")" 1
+	same "$(json schema_version "$scratch/report")" 2
 	same "$(json command_status "$scratch/report")" 7
 	same "$(json findings "$scratch/report")" 1
 	same "$(json findings.0.kind "$scratch/report")" leftover

@@ -238,7 +238,7 @@ static void dump_as_json(void **state)
 	f.g[0].stack_lo = 4096;
 	f.g[0].stack_used = 512;
 	expect(&f, dump_json,
-	       "{\"schema_version\":1,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
+	       "{\"schema_version\":2,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
 	       "\"time_ns\":1700000000000000000,\"uptime_ns\":95000000000,\"rss\":3145728,"
 	       "\"stopped\":false,\"reclaimed\":0,"
 	       "\"trust\":{\"cost_ns\":2000000,\"bytes_read\":4096,\"reread\":0,\"torn\":0,"
