@@ -67,7 +67,7 @@ no_out 'channel'
 run 0 -b --screen leaks "$target"
 out 'VERDICTv PROOF .* SPAWN SITE$'
 run 0 -b -n 2 -d 0.1 --screen sched "$target"
-out '^   P\^ STATE    QUEUE  SWITCH/S    PARK/S .* STEAL/S  SPIN/S  RETAKE/S '
+out '^   P\^ STATE    QUEUE   SWITCH/S     PARK/S .* STEAL/S  SPIN/S  RETAKE/S '
 out '^    0 (idle|running) '
 out 'wait to run, all: p50 [0-9.]+[num]?s  p99'
 out '^. < +[0-9.]+[num]?s +[0-9,]+ █'
