@@ -10,7 +10,8 @@
 
 #include "goro_introspect.h"
 
-#define IDS_SHOWN 8
+#define IDS_SHOWN    8
+#define PLACES_SHOWN 8
 
 static void put_evidence(const struct report *r, const char *text)
 {
@@ -36,10 +37,46 @@ static void put_members(const struct report *r, const struct goro_finding *f)
 	fputc('\n', r->out);
 }
 
+static void put_place(const struct report *r, const struct goro_info *g)
+{
+	struct goro_frame site;
+
+	report_frames(r, g, "      ");
+	if (goro_scope_spawn_site(r->scope, g, &site) && g->spawn_pc) {
+		fputs("  started by ", r->out);
+		report_frame(r->out, &site);
+		fputc('\n', r->out);
+	}
+}
+
+static bool same_place(const struct report *r, const struct goro_info *a, const struct goro_info *b)
+{
+	return a->stack_id == b->stack_id &&
+	       goro_snapshot_site(r->snap, a->spawn_pc) == goro_snapshot_site(r->snap, b->spawn_pc);
+}
+
+/* Those of a cycle stand at different places; all others of a finding at one. */
+static void put_places(const struct report *r, const struct goro_finding *f)
+{
+	const struct goro_info *shown[PLACES_SHOWN];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->nmembers && n < PLACES_SHOWN; i++) {
+		const struct goro_info *g = &r->snap->g[f->members[i]];
+		size_t k = 0;
+
+		while (k < n && !same_place(r, shown[k], g))
+			k++;
+		if (k < n)
+			continue;
+		put_place(r, g);
+		shown[n++] = g;
+	}
+}
+
 static void put_finding(const struct report *r, const struct goro_finding *f)
 {
 	const struct goro_info *g = &r->snap->g[f->members[0]];
-	struct goro_frame site;
 	uint64_t oldest = 0;
 	char age[TEXT_NUMBER];
 
@@ -54,12 +91,7 @@ static void put_finding(const struct report *r, const struct goro_finding *f)
 		plural(f->n), goro_state_text(g), f->n == 1 ? "" : "up to ",
 		text_duration(age, oldest));
 	put_evidence(r, f->evidence);
-	report_frames(r, g, "      ");
-	if (goro_scope_spawn_site(r->scope, g, &site) && g->spawn_pc) {
-		fputs("  started by ", r->out);
-		report_frame(r->out, &site);
-		fputc('\n', r->out);
-	}
+	put_places(r, f);
 	put_members(r, f);
 	fputc('\n', r->out);
 }

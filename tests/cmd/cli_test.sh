@@ -888,6 +888,10 @@ proof_of_a_cycle() {
 	has "$out" "LEAKED (cycle): 2 goroutines [sync.Mutex.Lock, "
 	matches "$out" "goroutine $(gid_of first) waits in sync.Mutex.Lock at .*$(at abba FIRST) \(first\) for the lock 0x[0-9a-f]+, which goroutine $(gid_of second) holds"
 	matches "$out" "goroutine $(gid_of second) waits in sync.Mutex.Lock at .*$(at abba SECOND) \(second\) for the lock 0x[0-9a-f]+, which goroutine $(gid_of first) holds"
+	# They stand at different places, and each was started by a go statement of its own.
+	matches "$out" "^      first at .*$(at abba FIRST)$"
+	matches "$out" "^      second at .*$(at abba SECOND)$"
+	count "$out" "^  started by main at " 2
 	has "$out" "3 goroutines: 2 leaked, 0 likely, 0 suspect"
 	run 23 "$GORO" leaks --format json "$pid"
 	same "$(json findings)" 1
