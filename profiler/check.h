@@ -24,6 +24,7 @@ struct check_options {
 	uint64_t repeat;
 	unsigned fail; /* bit 1 << kind: sites of that kind are failures */
 	enum check_format { CHECK_TEXT, CHECK_JSON, CHECK_JUNIT, CHECK_SARIF, CHECK_GITHUB } format;
+	bool apart; /* the report goes to a file, not to stderr */
 	struct filter filter;
 };
 

@@ -8,6 +8,8 @@
  */
 #include "check.h"
 #include "cmd.h"
+#include "report.h"
+#include "text.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -148,8 +150,11 @@ static void take_signals(struct run *run)
 	}
 }
 
-/* Look at one process for proofs: it has not come to its end, so that what waits is no leak yet. */
-static void judge_process(struct run *run, int pid)
+/*
+ * Look at one process for proofs: it has not come to its end, so that what waits is no leak yet.
+ * But why it does not end is what its goroutines do: `show` them to who reads the log of a build.
+ */
+static void judge_process(struct run *run, int pid, bool show)
 {
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
@@ -163,13 +168,18 @@ static void judge_process(struct run *run, int pid)
 	if (!err) {
 		check_note_process(run->findings, pid);
 		err = check_find(run->findings, scope, snap, run->opt, CHECK_PROVED, 0);
+		if (show) {
+			report_dump_text(&(struct report){ stderr, scope, snap, false },
+					 GORO_BY_SPAWN, NULL);
+			fputc('\n', stderr);
+		}
 		goro_snapshot_free(snap);
 	}
 	goro_error_free(err);
 	goro_scope_close(scope);
 }
 
-static void judge_all(struct run *run)
+static void judge_all(struct run *run, bool show)
 {
 	struct goro_candidate *c = NULL;
 	size_t n = 0;
@@ -181,7 +191,7 @@ static void judge_all(struct run *run)
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (check_tree_has(run->pid, c[i].pid))
-			judge_process(run, c[i].pid);
+			judge_process(run, c[i].pid, show);
 	}
 	goro_candidates_free(c, n);
 }
@@ -200,7 +210,7 @@ static void look_again(struct run *run)
 {
 	size_t before = goroutines(&run->findings->sites), now;
 
-	judge_all(run);
+	judge_all(run, false);
 	now = goroutines(&run->findings->sites);
 	if (now > before)
 		fprintf(stderr,
@@ -213,12 +223,19 @@ static void look_again(struct run *run)
 /* First ask, then kill. */
 static void time_out(struct run *run)
 {
+	/* A document on stderr is not to be broken, and says it itself. */
+	const bool show = run->opt->format == CHECK_TEXT || run->opt->apart;
+	char limit[TEXT_NUMBER];
+
 	if (run->timed_out) {
 		check_tree_signal(run->pid, SIGKILL);
 		run->deadline = INT64_MAX;
 		return;
 	}
-	judge_all(run);
+	if (show)
+		fprintf(stderr, "goro: check: %s is killed after --timeout %s\n",
+			run->opt->command[0], text_duration(limit, run->opt->timeout_ns));
+	judge_all(run, show);
 	run->timed_out = true;
 	run->next = INT64_MAX;
 	gate_open_wide(run->gate);

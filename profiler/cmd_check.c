@@ -52,7 +52,8 @@ static const char doc[] =
 	"A finding is a goroutine that is left over when main has ended and the grace\n"
 	"period is over, one that is stuck for ever (see `goro leaks'), or a deadlock\n"
 	"of all. Every program that CMD starts is checked as well, if it has a goro\n"
-	"runtime. After --timeout only what is stuck for ever is a finding.\n"
+	"runtime. After --timeout only what is stuck for ever is a finding; what the\n"
+	"others did then is told.\n"
 	"\n"
 	"With GORO_LOCKORDER=1 in the environment, locks that CMD takes in both orders\n"
 	"are findings too, even if they caused no deadlock this time; and with\n"
@@ -230,6 +231,7 @@ int cmd_check(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &o);
+	o.check.apart = o.file;
 	if (!cmd_output_open(&out, o.file))
 		return cmd_usage("check", "cannot write %s: %s", o.file, strerror(errno));
 	status = run_all(&o.check, &findings);

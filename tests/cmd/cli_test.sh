@@ -1084,8 +1084,18 @@ gone() { # gone PID
 }
 
 check_timeout() {
-	run 124 "$GORO" check --timeout 300ms -- "$PROGS/stubborn"
+	run 124 "$GORO" check --timeout 2s -- "$PROGS/stubborn"
 	eventually gone "$(cat "$out")"
+	# What it did then is what the reader of a build's log wants to know.
+	matches "$err" "^goro: check: .*/stubborn is killed after --timeout 2.0s"
+	matches "$err" "^stubborn \(pid $(cat "$out")\), "
+	has "$err" "main at $SOURCES/$(at stubborn SLEEP)"
+	# Not so in the middle of a document.
+	run 124 "$GORO" check --timeout 500ms -f json -- "$PROGS/stubborn"
+	same "$(head -c1 "$err")" "{"
+	hasnot "$err" "main at"
+	run 124 "$GORO" check --timeout 2s -f json -o "$scratch/report" -- "$PROGS/stubborn"
+	has "$err" "main at $SOURCES/$(at stubborn SLEEP)"
 	run 23 "$GORO" check --timeout 2s -- "$PROGS/stubborn" stuck
 	eventually gone "$(cat "$out")"
 	has "$err" "stubborn: 1 goroutine stuck for ever [sync.Mutex.Lock"

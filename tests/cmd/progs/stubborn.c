@@ -30,5 +30,5 @@ int main(int argc, char **argv)
 	printf("%d\n", (int)getpid());
 	fflush(stdout);
 	for (;;)
-		goro_sleep(GORO_SECOND);
+		goro_sleep(GORO_SECOND); /* SLEEP */
 }
