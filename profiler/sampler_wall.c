@@ -175,15 +175,17 @@ static bool look(struct wall *w, const struct goro_snapshot *snap)
 {
 	struct stack_map map = { calloc(snap->nstacks + 1, sizeof *map.v) };
 	uint64_t ns = snap->time > w->last ? (uint64_t)(snap->time - w->last) : 0;
+	struct goro_walk walk = { .snap = snap };
+	const struct goro_info *g;
 
 	w->look++;
-	if (!map.v || !make_room(w, snap->ng)) {
+	if (!map.v || !make_room(w, goro_snapshot_count(snap))) {
 		free(map.v);
 		w->s->profile->no_memory = true;
 		return false;
 	}
-	for (size_t i = 0; i < snap->ng; i++)
-		add(w, &map, snap, &snap->g[i], ns);
+	while ((g = goro_snapshot_next(&walk)))
+		add(w, &map, snap, g, ns);
 	add_runs(w, snap, 0);
 	free(map.v);
 	w->last = snap->time;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_crowd.c - where members of crowds are kept, as in gotop and `goro metrics` of very many,
- * each of them is judged, counted and found as in a snapshot that has all goroutines whole.
+ * each of them is judged, counted, found and sampled as where all goroutines are whole.
+ *
+ *	test_crowd CROWDED	tests/cmd/progs/crowded.c
  */
 #include <goro_introspect.h>
 #include <setjmp.h>
@@ -16,6 +18,8 @@
 #include "scope.h"
 
 #define SECOND UINT64_C(1000000000)
+
+static const char *program;
 
 static void no_error(struct goro_error *err)
 {
@@ -231,14 +235,48 @@ static void test_order_in_place(void **state)
 	free(v);
 }
 
-int main(void)
+static bool all_wait(struct goro_scope *scope, const struct goro_snapshot *snap, void *arg)
+{
+	(void)scope, (void)arg;
+	return snap->ncrowds && goro_snapshot_count(snap) > 300;
+}
+
+/* Samples of all goroutines are of those in crowds, too. */
+static void test_profile(void **state)
+{
+	const char *argv[] = { program, NULL };
+	static const enum goro_profile_mode modes[] = { GORO_PROFILE_WALL, GORO_PROFILE_OFFCPU };
+	pid_t pid = program_start(argv);
+	struct goro_scope *scope = program_open(pid);
+
+	(void)state;
+	goro_scope_list(scope);
+	goro_snapshot_free(program_snapshot(scope, all_wait, NULL));
+	for (size_t i = 0; i < 2; i++) {
+		const struct goro_profile_options o = { .mode = modes[i],
+							.hz = 100,
+							.duration_ns = SECOND / 5 };
+		struct goro_profile_part *part;
+
+		no_error(goro_scope_profile_part(scope, &o, &part));
+		assert_true(part->taken > 0);
+		assert_true(part->root->total / 300 >= part->ns);
+		goro_profile_part_free(part);
+	}
+	goro_scope_close(scope);
+	program_stop(pid);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_age),
-		cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_order_in_place),
+		cmocka_unit_test(test_age),	cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_growth),	cmocka_unit_test(test_order_in_place),
+		cmocka_unit_test(test_profile),
 	};
 
+	if (argc != 2)
+		return 2;
+	program = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
