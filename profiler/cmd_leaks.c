@@ -212,7 +212,7 @@ static int history_status(const struct goro_snapshot *snap, size_t skipped)
 static int reach_status(const struct goro_reach *r, int status)
 {
 	if (r->unknown[0]) {
-		fprintf(stderr, "goro leaks: reachability is unknown: %s\n", r->unknown);
+		fprintf(stderr, "goro: leaks: reachability is unknown: %s\n", r->unknown);
 		return status ? status : GORO_PARTIAL;
 	}
 	return status;
@@ -273,7 +273,10 @@ int cmd_leaks(int argc, char **argv)
 		return cmd_fail("leaks", err);
 	}
 	if (o.verdict.why && !goro_snapshot_find(snap, o.verdict.why))
-		err = goro_error_new(GORO_USAGE, "there is no goroutine %" PRIu64, o.verdict.why);
+		err = goro_error_new(GORO_NO_TARGET,
+				     "there is no goroutine %" PRIu64
+				     " in %s (it may have ended); `goro dump' lists them",
+				     o.verdict.why, o.target);
 	if (!err)
 		err = look(&o, scope, &snap, &verdicts, &skipped);
 	if (!err) {

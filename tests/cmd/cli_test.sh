@@ -409,6 +409,8 @@ one_stack() {
 	matches "$out" '^stack: .* reserved, .* in memory'
 	run 3 "$GORO" stack "$pid" 777777777
 	matches "$err" '^goro: stack: there is no goroutine 777777777 in '
+	run 3 "$GORO" leaks --why 777777777 "$pid"
+	matches "$err" '^goro: leaks: there is no goroutine 777777777 in '
 	run 0 "$GORO" stack "$pid" 1
 	has "$out" "the main goroutine"
 }

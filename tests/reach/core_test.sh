@@ -68,7 +68,7 @@ for place; do
 		[ "$place" = file_readonly ] && rm hide.map
 		"$goro" leaks "$core" >"$out" 2>"$err" </dev/null
 		same "$?" 6
-		has "$err" 'reachability is unknown'
+		has "$err" 'goro: leaks: reachability is unknown'
 		hasnot "$out" unreachable
 		;;
 	mutant)
