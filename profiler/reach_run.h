@@ -217,6 +217,12 @@ void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack);
 /* And a thread's. */
 void reach_search_used_by(struct run *r, const struct target_thread *t);
 
+/* ---- reach_beside.c ----------------------------------------------------------------------------
+ */
+
+/* The words of a stack, or registers, of code that cannot be followed; `at`: as reach_visit(). */
+void reach_search_beside(struct run *r, const uint8_t *bytes, size_t size, uint64_t at);
+
 /* ---- reach_asleep.c ---------------------------------------------------------------------------
  */
 

@@ -54,6 +54,7 @@ struct used_call {
 /* Stacks whose frames are the same. */
 struct used_stack {
 	bool looked;
+	bool part; /* there are more frames, but nobody knows them */
 	struct used_word *words;
 	size_t nwords, words_cap;
 	struct used_call *calls; /* that must be there, so that the words are where they are */
@@ -61,7 +62,7 @@ struct used_stack {
 };
 
 struct reach_used {
-	struct used_stack *stacks; /* by index in the snapshot */
+	struct used_stack *stacks; /* by index in the snapshot; NULL: nobody follows this code */
 	struct point points[CACHED];
 	struct unwind_frame frames[MOST_FRAMES];
 	struct target_maps const *maps;
@@ -70,12 +71,14 @@ struct reach_used {
 
 bool reach_used_room(struct run *r, const struct target_maps *maps)
 {
-	if (r->view->facts->machine != EM_X86_64 || !r->view->unwinder || reach_skips("used"))
+	if (reach_skips("used"))
 		return true;
 	r->used = calloc(1, sizeof *r->used);
 	if (!r->used)
 		return false;
 	r->used->maps = maps;
+	if (r->view->facts->machine != EM_X86_64 || !r->view->unwinder || reach_skips("machine"))
+		return true;
 	r->used->stacks = calloc(r->view->snap->nstacks + 1, sizeof *r->used->stacks);
 	return r->used->stacks;
 }
@@ -187,7 +190,7 @@ static bool add_word(struct used_stack *s, uint64_t at, int32_t beside)
 
 /* The frames of a goroutine that was left at sp, of which [sp, sp + len) is there. */
 static unsigned find_frames(struct run *r, const struct goro_info *info, const uint8_t *bytes,
-			    size_t len)
+			    size_t len, bool *all)
 {
 	const struct unwind_stack stack = {
 		.layout = r->view->layout,
@@ -196,19 +199,29 @@ static unsigned find_frames(struct run *r, const struct goro_info *info, const u
 		.bytes = bytes,
 		.len = len,
 		.still = r->view->nthreads,
+		.main = info->flags & (GORO_FLAG_MAIN | GORO_FLAG_FOREIGN),
 	};
 
-	return unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES);
+	return unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES, all);
+}
+
+/* In the look without a stop it may only have gone on meanwhile, and then that shows nothing. */
+static bool is_of_code(const struct run *r, const struct goro_info *info)
+{
+	const struct goro_stack *s = &r->view->snap->stacks[info->stack_id];
+
+	return r->view->nthreads || !s->complete || s->n > MOST_FRAMES;
 }
 
 static void look_through(struct run *r, struct used_stack *s, const struct goro_info *info,
 			 const uint8_t *bytes, size_t len)
 {
 	const struct unwind_frame *frames = r->used->frames;
-	const unsigned n = find_frames(r, info, bytes, len);
-	bool ok = true;
+	bool ok = true, all;
+	const unsigned n = find_frames(r, info, bytes, len, &all);
 
 	s->looked = true;
+	s->part = !all && is_of_code(r, info);
 	s->calls = calloc(n + 1, sizeof *s->calls);
 	for (unsigned i = 0; i < n && s->calls && ok; i++) {
 		const struct point *p = point_of(r, &frames[i], info->stack_hi);
@@ -258,44 +271,82 @@ static void visit_all(struct run *r, const struct used_stack *s, const struct go
 	}
 }
 
+static bool has_frames(const struct run *r, const struct goro_info *info)
+{
+	return info->stack_id < r->view->snap->nstacks && info->sp >= info->stack_lo &&
+	       info->sp < info->stack_hi;
+}
+
+/* Else it is a thread's, or has not begun. */
 static bool stands(const struct run *r, const struct goro_info *info)
 {
 	return (info->state == GORO_STATE_WAITING || info->state == GORO_STATE_RUNNABLE) &&
-	       info->stack_id < r->view->snap->nstacks && info->sp >= info->stack_lo &&
-	       info->sp < info->stack_hi && !r->view->snap->stacks[info->stack_id].caught;
+	       !(has_frames(r, info) && r->view->snap->stacks[info->stack_id].caught);
 }
 
-void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack)
+/* All words of a stack from `from` on, where its code cannot be followed. stack: these, or NULL. */
+static void search_around(struct run *r, const struct goro_info *info, uint64_t from,
+			  const uint8_t *stack)
 {
-	const struct goro_info *info = &r->view->snap->g[g];
-	struct used_stack *s, own = { 0 };
+	if (stack) {
+		reach_search_beside(r, stack, info->stack_hi - from, from);
+		return;
+	}
+	for (uint64_t at = from, len; at < info->stack_hi; at += len) {
+		bool ok = false;
+
+		len = info->stack_hi - at < MOST_STACK ? info->stack_hi - at : MOST_STACK;
+		goro_error_free(target_read_at(r->view->t, at, r->used->room, len, &ok));
+		if (ok)
+			reach_search_beside(r, r->used->room, len, at);
+	}
+}
+
+/* stack: as of reach_search_used(). True: its frames are not all known. */
+static bool follow(struct run *r, const struct goro_info *info, uint64_t from, const uint8_t *stack)
+{
+	struct used_stack *s = &r->used->stacks[info->stack_id], own = { 0 };
 	const uint8_t *bytes = stack;
 	size_t len = info->stack_hi - info->sp;
 	bool ok = true;
 
-	/* To read a big stack of one that runs would give it pages that it has not. */
-	if (!r->used || !stands(r, info) || (!stack && !r->view->nthreads))
-		return;
-	s = &r->used->stacks[info->stack_id];
 	if (s->looked && !s->nwords)
-		return;
-	if (!stack || r->from[g] != info->sp) {
+		return s->part;
+	if (!stack || from != info->sp) {
 		len = len < MOST_STACK ? len : MOST_STACK;
 		goro_error_free(target_read_at(r->view->t, info->sp, r->used->room, len, &ok));
 		bytes = r->used->room;
 	}
 	if (!ok)
-		return;
+		return true;
 	if (!s->looked)
 		look_through(r, s, info, bytes, len);
 	if (is_like(s, bytes, len)) {
 		visit_all(r, s, info, bytes, len);
-		return;
+		return s->part;
 	}
 	look_through(r, &own, info, bytes, len);
 	visit_all(r, &own, info, bytes, len);
 	free(own.words);
 	free(own.calls);
+	return own.part;
+}
+
+void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack)
+{
+	const struct goro_info *info = &r->view->snap->g[g];
+	const uint64_t from = r->from[g];
+	bool around = true;
+
+	/* To read a big stack of one that runs would give it pages that it has not. */
+	if (!r->used || (!stack && !r->view->nthreads))
+		return;
+	if (r->used->stacks && !stands(r, info))
+		return;
+	if (r->used->stacks)
+		around = has_frames(r, info) ? follow(r, info, from, stack) : r->view->nthreads;
+	if (around)
+		search_around(r, info, from, stack);
 }
 
 /* ---- threads -----------------------------------------------------------------------------------
@@ -317,36 +368,71 @@ static size_t read_stack(struct run *r, uint64_t sp)
 	return 0;
 }
 
-void reach_search_used_by(struct run *r, const struct target_thread *t)
+/* Where a thread stands in code that cannot be followed: registers, and what is above. */
+static void search_around_thread(struct run *r, const struct target_thread *t)
+{
+	const struct zone *z = zones_find(&r->zones, t->sp);
+
+	reach_search_beside(r, (const uint8_t *)t->regs, t->nregs * sizeof *t->regs, 0);
+	if (!z)
+		reach_search_beside(r, r->used->room, read_stack(r, t->sp), t->sp);
+	else if (z->kind == ZONE_STACK)
+		search_around(r, &r->view->snap->g[z->index], t->sp, NULL);
+}
+
+static void visit_uses(struct run *r, const struct unwind_stack *stack,
+		       const struct unwind_frame *f)
+{
+	const struct point *p = point_of(r, f, stack->hi);
+
+	for (size_t k = 0; k < p->n; k++) {
+		const struct code_use *use = &p->uses[k];
+		const uint64_t at = place_of(f, use) - stack->sp;
+		uint64_t v = 0;
+
+		if (use->in < UNWIND_REGISTERS && f->have >> use->in & 1)
+			v = f->value[use->in];
+		else if (use->in >= CODE_USE_FRAME && at < stack->len)
+			v = word_at(stack->bytes, stack->len, (uint32_t)at);
+		if (v)
+			reach_visit(r, v + (uint64_t)(int64_t)use->beside, 0);
+	}
+}
+
+/* It has not run yet: in the call that made it, and nobody has called anything on its stack. */
+static bool is_newborn(const struct target_thread *t, const struct target_registers *registers)
+{
+	enum { X86_CLONE = 56, X86_CLONE3 = 435, X86_RAX = 0 /* as DWARF counts */ };
+
+	return (t->syscall == X86_CLONE || t->syscall == X86_CLONE3) && !registers->reg[X86_RAX];
+}
+
+/* False: these are not all of its frames. */
+static bool follow_thread(struct run *r, const struct target_thread *t)
 {
 	struct target_registers registers;
 	struct unwind_stack stack = { .registers = &registers, .still = true, .main = true };
+	bool all = false;
 	unsigned n;
 
-	if (!r->used || !t->sp || t->nregs * sizeof *t->regs < sizeof(struct user_regs_struct))
-		return;
 	registers_from_user((const struct user_regs_struct *)t->regs, &registers);
 	stack.layout = r->view->layout;
 	stack.sp = registers.sp;
 	stack.bytes = r->used->room;
 	stack.len = read_stack(r, stack.sp);
 	stack.hi = stack.sp + stack.len;
-	n = stack.len ? unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES) : 0;
-	for (unsigned i = 0; i < n; i++) {
-		const struct unwind_frame *f = &r->used->frames[i];
-		const struct point *p = point_of(r, f, stack.hi);
+	n = stack.len ? unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES, &all)
+		      : 0;
+	for (unsigned i = 0; i < n; i++)
+		visit_uses(r, &stack, &r->used->frames[i]);
+	return all || is_newborn(t, &registers);
+}
 
-		for (size_t k = 0; k < p->n; k++) {
-			const struct code_use *use = &p->uses[k];
-			const uint64_t at = place_of(f, use) - stack.sp;
-			uint64_t v = 0;
-
-			if (use->in < UNWIND_REGISTERS && f->have >> use->in & 1)
-				v = f->value[use->in];
-			else if (use->in >= CODE_USE_FRAME && at < stack.len)
-				v = word_at(stack.bytes, stack.len, (uint32_t)at);
-			if (v)
-				reach_visit(r, v + (uint64_t)(int64_t)use->beside, 0);
-		}
-	}
+void reach_search_used_by(struct run *r, const struct target_thread *t)
+{
+	if (!r->used || !t->sp)
+		return;
+	if (!r->used->stacks || t->nregs * sizeof *t->regs < sizeof(struct user_regs_struct) ||
+	    !follow_thread(r, t))
+		search_around_thread(r, t);
 }

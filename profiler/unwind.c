@@ -272,13 +272,15 @@ static enum unwind_status by_libunwind(struct unwinder *u, const struct unwind_s
 }
 
 unsigned unwind_frames(struct unwinder *u, const struct unwind_stack *s,
-		       struct unwind_frame *frames, unsigned most)
+		       struct unwind_frame *frames, unsigned most, bool *all)
 {
+	*all = false;
 	if (!u->reference)
 		u->reference = unwind_reference_new(u->target, u->modules);
 	if (!u->reference)
 		return 0;
 	unwind_by_libunwind(u->reference, s, &u->other, frames, most);
+	*all = u->other.complete && u->other.n <= most;
 	return u->other.n < most ? u->other.n : most;
 }
 

@@ -107,9 +107,10 @@ enum unwind_status unwind(struct unwinder *u, const struct unwind_stack *s,
 enum unwind_status unwind_by_rows(struct unwinder *u, const struct unwind_stack *s, bool guess,
 				  struct unwind_result *r);
 
-/* The frames of a stack that is there as a whole, at most that many, by libunwind: how many. */
+/* The frames of a stack that is there as a whole, at most that many, by libunwind: how many. *all:
+ * these are all that there are. */
 unsigned unwind_frames(struct unwinder *u, const struct unwind_stack *s,
-		       struct unwind_frame *frames, unsigned most);
+		       struct unwind_frame *frames, unsigned most, bool *all);
 
 /* Return addresses seen in no executable map since the last unwinder_modules_changed(). */
 size_t unwinder_unknown(const struct unwinder *u);

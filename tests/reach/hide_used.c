@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "hide.h"
+#include "hide_used.h"
 
 enum { WORDS = 149 }; /* whole granules of the heap: what lies behind it is the next object */
 
@@ -30,27 +30,6 @@ static void **new_array(bool last)
 	array[last ? WORDS - 1 : 0] = new_chan();
 	return array + (last ? WORDS - 1 : 0);
 }
-
-/* Nobody but what follows knows where it came from. */
-#define HIDE(p) __asm__ volatile("" : "+r"(p))
-
-/* All registers that a call preserves: who calls has them in its own frame, or finds them here. */
-static inline void take_registers(void)
-{
-	__asm__ volatile("" ::: "memory", "rbx", "rbp", "r12", "r13", "r14", "r15");
-}
-
-/*
- * What a goroutine is started with stays known: so this is where it finds its pointer. The word
- * lies so many bytes beside what it leads to.
- */
-#define TAKE(beside)                        \
-	char *p = *(char **)arg + (beside); \
-                                            \
-	*(void **)arg = NULL;               \
-	HIDE(p)
-
-#define CLOSE(beside) goro_chan_close(*(goro_chan **)(p - (beside)))
 
 static void behind(void *arg)
 {
@@ -189,6 +168,23 @@ static void by_switch(void *arg)
 	cases(1);
 }
 
+static __attribute__((noinline)) void sleeps_below(int n)
+{
+	if (n)
+		sleeps_below(n - 1);
+	else
+		sleeps_with_all();
+	__asm__ volatile("" ::: "memory");
+}
+
+/* More is called than anybody looks through. */
+static void below_many(void *arg)
+{
+	TAKE(24);
+	sleeps_below(400);
+	CLOSE(24);
+}
+
 static void by(goro_fn *fn, bool last)
 {
 	static void *slots[NCHANS];
@@ -288,6 +284,27 @@ static void used_by_threads(void)
 	}
 }
 
+static void used_below_many(void)
+{
+	by(below_many, true);
+}
+
+static void used_bare(void)
+{
+	by(hide_bare, true);
+}
+
+static void used_bare_thread(void)
+{
+	static void *slots[NCHANS];
+	pthread_t t;
+
+	for (int i = 0; i < NCHANS; i++) {
+		slots[i] = new_array(true);
+		pthread_create(&t, NULL, hide_bare_thread, &slots[i]);
+	}
+}
+
 static void used_by_runner(void)
 {
 	static void *slot;
@@ -311,5 +328,8 @@ const struct place places_used[] = {
 	{ "used_uneven_spilled", used_uneven_spilled },
 	{ "used_by_threads", used_by_threads },
 	{ "used_by_runner", used_by_runner },
+	{ "used_below_many", used_below_many },
+	{ "used_bare", used_bare },
+	{ "used_bare_thread", used_bare_thread },
 	{ NULL, NULL },
 };
