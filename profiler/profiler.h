@@ -121,8 +121,8 @@ struct goro_info {
 	uint32_t m_id; /* worker that runs it or ran it last */
 
 	uint64_t stack_lo, stack_hi; /* its stack; 0 before the first run */
-	uint64_t stack_peak;  /* the most of its stack that was in RAM: its high-water mark, by page
-			       */
+	/* The most of it that was in RAM before it was trimmed; 0: it was not. */
+	uint64_t stack_peak;
 	uint64_t stack_used;  /* stack_hi - sp while parked, else 0 */
 	uint64_t parent;      /* 0: none */
 	uint64_t spawn_pc;    /* return address of the go statement; 0 for main */

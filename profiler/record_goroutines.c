@@ -56,7 +56,6 @@ static void blank(struct goro_info *row)
 	row->finding = row->waits_first = row->crowd = row->rlocks_first = 0;
 	row->verdict = row->proof = 0;
 	row->member = false;
-	row->stack_peak = 0;
 }
 
 /*

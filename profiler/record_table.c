@@ -49,6 +49,7 @@ static const struct column g_columns[RECORD_G_COLUMNS] = {
 	COLUMN(goro_info, 27, ext),
 	COLUMN(goro_info, 28, name),
 	COLUMN(goro_info, 29, labels),
+	COLUMN(goro_info, 30, stack_peak),
 };
 
 static const struct column object_columns[] = {

@@ -38,7 +38,7 @@ struct table {
 enum { COLUMN_END = 0, COLUMN_WAITS = 100, COLUMN_RLOCKS = 101 };
 
 /* Of goroutines. */
-#define RECORD_G_COLUMNS 29
+#define RECORD_G_COLUMNS 30
 
 extern const struct table record_g_table;
 extern const struct table record_object_table;

@@ -99,7 +99,8 @@ static void put_memory(struct writer *w, const struct goro_info *g)
 	put_number(w, ",\"memory\":{\"stack_reserved\":", g->stack_hi - g->stack_lo);
 	put_number(w, ",\"stack_resident\":", g->stack_resident);
 	put_number(w, ",\"stack_used\":", g->stack_used);
-	put_number(w, ",\"stack_peak\":", g->stack_peak);
+	put_number(w, ",\"stack_peak\":",
+		   g->stack_peak > g->stack_resident ? g->stack_peak : g->stack_resident);
 	if (s->heap) {
 		const struct goro_heap *h = &s->heap[g - s->g];
 

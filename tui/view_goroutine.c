@@ -71,8 +71,9 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 			int h)
 {
 	struct segment seg[8] = { 0 };
-	struct text t, t2, t3;
-	char spawn[200], labels[256], heap[64] = "";
+	struct text t, t2;
+	char spawn[200], labels[256], most[64], heap[64] = "";
+	const char *reserved;
 	size_t n = 0;
 	int used;
 
@@ -101,11 +102,16 @@ static int draw_summary(const struct model *m, const struct goro_info *g, struct
 	if (m->frame->snap->heap)
 		snprintf(heap, sizeof(heap), "   heap %s",
 			 fmt_size(&t, goro_field_number(m->frame->names, g, GORO_F_HEAP)));
+	reserved = fmt_size(&t, g->stack_hi > g->stack_lo ? g->stack_hi - g->stack_lo : 0);
+	if (g->stack_peak > g->stack_resident)
+		snprintf(most, sizeof(most), "once %s, of %s", fmt_size(&t2, g->stack_peak),
+			 reserved);
+	else
+		snprintf(most, sizeof(most), "%s reserved", reserved);
 	screen_printf(s, y + 1, 0, s->w, ROLE_TEXT,
-		      "stack %s used, %s in RAM, %s reserved   holds %u lock%s   worker %u%s",
-		      fmt_size(&t, g->stack_used), fmt_size(&t2, g->stack_resident),
-		      fmt_size(&t3, g->stack_hi > g->stack_lo ? g->stack_hi - g->stack_lo : 0),
-		      g->held_locks, g->held_locks == 1 ? "" : "s", g->m_id, heap);
+		      "stack %s used, %s in RAM, %s   holds %u lock%s%s   worker %u",
+		      fmt_size(&t, g->stack_used), fmt_size(&t2, g->stack_resident), most,
+		      g->held_locks, g->held_locks == 1 ? "" : "s", heap, g->m_id);
 	return 2;
 }
 

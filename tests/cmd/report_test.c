@@ -237,6 +237,7 @@ static void dump_as_json(void **state)
 	f.g[0].stack_hi = 8192;
 	f.g[0].stack_lo = 4096;
 	f.g[0].stack_used = 512;
+	f.g[0].stack_resident = 4096;
 	expect(&f, dump_json,
 	       "{\"schema_version\":2,\"pid\":4711,\"name\":\"fake\",\"runtime\":\"goro 0.1.0\","
 	       "\"time_ns\":1700000000000000000,\"uptime_ns\":95000000000,\"rss\":3145728,"
@@ -247,8 +248,9 @@ static void dump_as_json(void **state)
 	       "{\"id\":2,\"state\":\"waiting\",\"wait_reason\":\"chan receive\","
 	       "\"wait_ns\":89998000000,\"wait_object\":\"0xa000\",\"spawn\":{\"function\":"
 	       "\"main\",\"file\":\"/src/a.c\",\"line\":30},\"parent\":1,\"stack_id\":0,"
-	       "\"memory\":{\"stack_reserved\":4096,\"stack_resident\":0,\"stack_used\":512,"
-	       "\"stack_peak\":0},\"verdict\":\"ok\",\"proof\":null,\"name\":null,\"labels\":{}}],"
+	       "\"memory\":{\"stack_reserved\":4096,\"stack_resident\":4096,\"stack_used\":512,"
+	       "\"stack_peak\":4096},\"verdict\":\"ok\",\"proof\":null,\"name\":null,\"labels\":{}}"
+	       "],"
 	       "\n"
 	       "\"stacks\":[\n"
 	       "{\"id\":0,\"complete\":true,\"frames\":[{\"function\":\"goro_chan_recv\","

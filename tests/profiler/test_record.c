@@ -99,6 +99,7 @@ static void same_goroutine(const struct goro_snapshot *a, const struct goro_info
 	SAME(stack_lo);
 	SAME(stack_hi);
 	SAME(stack_resident);
+	SAME(stack_peak);
 	SAME(stack_used);
 	SAME(held_locks);
 	SAME(rlocks_more);
@@ -320,6 +321,7 @@ static void test_order(void **state)
 				.id = ticks[t].ids[i],
 				.letter = 'w',
 				.park_seq = (uint32_t)(ticks[t].ids[i] % 3 ? t : 1),
+				.stack_peak = 4096 * (t / 2), /* trimmed, without a park */
 				.stack_id = GORO_NO_STACK,
 			};
 		random = 1;
@@ -345,6 +347,7 @@ static void test_order(void **state)
 		for (size_t i = 0; i < ticks[t].n; i++) {
 			assert_int_equal(snap->g[i].id, ticks[t].ids[i]);
 			assert_int_equal(snap->g[i].park_seq, ticks[t].ids[i] % 3 ? t : 1);
+			assert_int_equal(snap->g[i].stack_peak, 4096 * (t / 2));
 		}
 		goro_snapshot_free(snap);
 	}

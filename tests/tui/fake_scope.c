@@ -124,6 +124,7 @@ static void add_leaks(struct goro_snapshot *s, unsigned t)
 		g->wait_ns = (fake.reverse ? i + 1 : n - i) * 2 * SECOND;
 		g->wait_object = OBJ_DONE + (uint64_t)i * 0x40;
 		g->stack_resident = 8192;
+		g->stack_peak = 16384;
 	}
 }
 
