@@ -94,12 +94,14 @@ static void examine_unwinding(struct doctor *d, const struct goro_snapshot *s,
 			" are cut short",
 			cmp->without_reference, s->truncated);
 	} else {
-		c = add(d, "unwinding", s->truncated ? DOCTOR_WARNING : DOCTOR_OK,
+		c = add(d, "unwinding",
+			s->truncated || cmp->by_frame_pointer ? DOCTOR_WARNING : DOCTOR_OK,
 			"our unwinder and libunwind agree on %zu stacks; %zu needed libunwind, "
-			"%" PRIu32 " are cut short",
-			cmp->compared, cmp->only_libunwind, s->truncated);
+			"%zu frame pointers, %" PRIu32 " are cut short",
+			cmp->compared, cmp->only_libunwind - cmp->by_frame_pointer,
+			cmp->by_frame_pointer, s->truncated);
 	}
-	if (!c->fix && s->truncated > s->lost)
+	if (!c->fix && (s->truncated > s->lost || cmp->by_frame_pointer))
 		c->fix = strdup("compile with -fasynchronous-unwind-tables and do not strip "
 				".eh_frame");
 }

@@ -156,8 +156,9 @@ json_t *report_json_stack(const struct report *r, uint32_t stack_id)
 	for (size_t i = 0; frames && i < n; i++)
 		json_array_append_new(list, report_json_frame(&frames[i]));
 	free(frames);
-	return json_pack("{s:i, s:b, s:o}", "id", (int)stack_id, "complete",
-			 r->snap->stacks[stack_id].complete, "frames", list);
+	return json_pack("{s:i, s:b, s:b, s:o}", "id", (int)stack_id, "complete",
+			 r->snap->stacks[stack_id].complete, "by_frame_pointer",
+			 r->snap->stacks[stack_id].by_frame_pointer, "frames", list);
 }
 
 bool report_json_begin(const struct report *r)

@@ -186,6 +186,10 @@ void report_frames(const struct report *r, const struct goro_info *g, const char
 		fputc('\n', r->out);
 	}
 	free(frames);
+	if (r->snap->stacks[g->stack_id].by_frame_pointer)
+		fprintf(r->out,
+			"%s(some frames are by frame pointers: their code has no unwind data)\n",
+			indent);
 	if (!r->snap->stacks[g->stack_id].complete)
 		fprintf(r->out, "%s(the rest of the stack could not be unwound)\n", indent);
 }

@@ -325,6 +325,8 @@ static enum unwind_status unwind_described(struct unwinder *u, const struct unwi
 		return status;
 	if (u->other.complete || u->other.n > r->n)
 		*r = u->other;
+	if (u->comparison && r->by_frame_pointer)
+		u->comparison->by_frame_pointer++;
 	return UNWIND_DONE;
 }
 

@@ -70,6 +70,7 @@ enum unwind_status {
 struct unwind_comparison {
 	size_t compared, different;
 	size_t only_libunwind;		      /* stacks that the rows could not do */
+	size_t by_frame_pointer;	      /* nor libunwind: of those, in part */
 	size_t without_reference;	      /* code that libunwind has no table for */
 	struct unwind_result rows, libunwind; /* of the last difference */
 };

@@ -146,18 +146,22 @@ static void draw_stack(const struct model *m, const struct goro_info *g, struct 
 	size_t hidden, n = goroutine_frames(m, frames, MAX_FRAMES, &hidden), top = 0;
 	const struct goro_stack *st = NULL;
 	size_t rows = h > 2 ? (size_t)h - 2 : 0;
+	const char *guess;
 	char title[96];
 
 	if (g->stack_id < m->frame->snap->nstacks)
 		st = &m->frame->snap->stacks[g->stack_id];
+	guess = st && st->by_frame_pointer ? ", by frame pointer" : "";
 	if (hidden)
-		snprintf(title, sizeof(title), "STACK %zu frame%s%s, %zu hidden (H)", n,
-			 n == 1 ? "" : "s", st && !st->complete ? ", truncated" : "", hidden);
+		snprintf(title, sizeof(title), "STACK %zu frame%s%s, %zu hidden (H)%s", n,
+			 n == 1 ? "" : "s", st && !st->complete ? ", truncated" : "", hidden,
+			 guess);
 	else
-		snprintf(title, sizeof(title), "STACK %zu frame%s%s", n, n == 1 ? "" : "s",
+		snprintf(title, sizeof(title), "STACK %zu frame%s%s%s", n, n == 1 ? "" : "s",
 			 !st		? ""
 			 : st->complete ? ", complete"
-					: ", truncated");
+					: ", truncated",
+			 guess);
 	screen_box(s, y, 0, h, w, title);
 	if (!n)
 		screen_put(s, y + 1, 2, w - 4, ROLE_DIM,

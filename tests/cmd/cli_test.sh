@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What a user sees of goro: each function here is a test of its own (see CMakeLists.txt).
 #
-#   cli_test.sh CASE     with GORO, JSON_GET, PROGS (their directory), SOURCES (theirs) set
+#   cli_test.sh CASE     with GORO, JSON_GET, NO_TABLES (a program without unwind data), PROGS (the
+#                        others' directory), SOURCES (theirs) set
 # shellcheck source=tests/check.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../check.sh"
 [ -x "$GORO" ] || fail "no program $GORO"
@@ -879,6 +880,29 @@ doctor_is_content() {
 	same "$(json status)" 0
 	same "$(json checks.0.name)" process
 	same "$(json checks.0.state)" ok
+}
+
+# What no unwind data describes is less sure, and says so.
+frame_pointers_are_said() {
+	local note="(some frames are by frame pointers: their code has no unwind data)"
+	are_said() {
+		"$GORO" dump "$pid" >"$out" 2>"$err" && [ "$(grep -cF "$note" "$out")" = 8 ]
+	}
+	start_program "$NO_TABLES"
+	eventually are_said
+	run 0 "$GORO" stack "$pid" 1
+	has "$out" "$note"
+	run 0 "$GORO" dump -f json "$pid"
+	has "$out" '"by_frame_pointer":true'
+	run 0 "$GORO" doctor "$pid"
+	matches "$out" '^warning +unwinding .*; [0-9]+ needed libunwind, [1-9][0-9]* frame pointers, 0 are cut short$'
+	has "$out" "-fasynchronous-unwind-tables"
+	start abba
+	eventually leaked_is 2
+	run 0 "$GORO" dump "$pid"
+	hasnot "$out" "$note"
+	run 0 "$GORO" dump -f json "$pid"
+	hasnot "$out" '"by_frame_pointer":true'
 }
 
 # ---- verdicts ------------------------------------------------------------------------------------

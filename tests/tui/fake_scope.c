@@ -40,6 +40,7 @@ static void add_stacks(struct goro_snapshot *s)
 
 		st->first = (uint32_t)s->npcs;
 		st->complete = i != ST_PLUGIN;
+		st->by_frame_pointer = i == ST_PLUGIN;
 		for (int k = 0; k < 8 && stack_pcs[i][k]; k++, st->n++)
 			s->pcs[s->npcs++] = stack_pcs[i][k];
 	}
