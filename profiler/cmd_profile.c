@@ -252,6 +252,8 @@ static int run(struct options *o, struct cmd_output *out)
 
 	if (err)
 		return cmd_fail("profile", err);
+	if (o->sampler.kind == PROFILE_CPU)
+		goro_scope_summarize(scope); /* who runs is told by their stacks */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	o->sampler.stop = &stop;

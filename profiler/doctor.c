@@ -73,7 +73,8 @@ static void examine_goroutines(struct doctor *d, const struct goro_snapshot *s)
 
 	add(d, "goroutines", bad ? DOCTOR_WARNING : DOCTOR_OK,
 	    "%zu read in %s; %" PRIu32 " ran while they were read, %" PRIu32 " records unreadable",
-	    s->ng, text_duration(cost, (uint64_t)s->cost_ns), s->torn, s->bad_records);
+	    goro_snapshot_count(s), text_duration(cost, (uint64_t)s->cost_ns), s->torn,
+	    s->bad_records);
 }
 
 static void examine_unwinding(struct doctor *d, const struct goro_snapshot *s,
@@ -252,6 +253,7 @@ static void examine_snapshot(struct doctor *d, struct goro_scope *scope)
 	if (!cmp)
 		return;
 	unwinder_compare(scope->unwinder, cmp);
+	goro_scope_summarize(scope); /* nobody is told of any one of them */
 	err = goro_scope_snapshot(scope, &snap);
 	unwinder_compare(scope->unwinder, NULL);
 	if (err) {

@@ -42,6 +42,8 @@ static const struct row of_many[] = {
 	{ 40, { "goro", "dump", "PID" } },
 	{ 60, { "goro", "stack", "PID", "777" } },
 	{ 60, { "goro", "sched", "PID" } },
+	{ 60, { "goro", "doctor", "PID" } },
+	{ 60, { "goro", "profile", "-d", "100ms", "-f", "folded", "PID" } },
 	{ 80, { "goro", "diff", "PID", "PID" } },
 	{ 75, { "goro", "dump", "-f", "json", "PID" } },
 	{ 75, { "goro", "dump", "-f", "go", "PID" } },
