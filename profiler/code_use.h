@@ -12,8 +12,8 @@
  * which one it is, and what else is done with it says nothing new.) Only uses beside what the word
  * says are of interest.
  *
- * What is not followed: pointers in registers that are not general ones, and ways that are longer
- * than functions are.
+ * What is not followed: pointers in registers that are not general ones. Where there are more ways
+ * than anybody has the time for, that is said.
  */
 #ifndef GORO_CODE_USE_H
 #define GORO_CODE_USE_H
@@ -45,7 +45,8 @@ struct code_point {
 	void *arg;
 };
 
-/* How many of them there are. */
-size_t code_uses_x86_64(const struct code_point *point, struct code_use ret[CODE_USES_MAX]);
+/* How many of them there are. *all: and there are no others. */
+size_t code_uses_x86_64(const struct code_point *point, struct code_use ret[CODE_USES_MAX],
+			bool *all);
 
 #endif /* GORO_CODE_USE_H */

@@ -14,16 +14,16 @@
 #include <Zydis/Zydis.h>
 #include <stdlib.h>
 
+#include "code_ways.h"
+
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NREGS = 16 };
 
 enum {
-	MOST_STEPS = 4000,  /* instructions */
+	MOST_STEPS = 8000,  /* instructions */
 	MOST_BEHIND = 1000, /* of them behind a jump by a table */
-	MOST_WAYS = 256,    /* that wait to be followed */
-	MOST_STATES = 3,    /* in which one instruction is looked at */
+	MOST_WAYS = 1024,   /* that wait to be followed */
 	MOST_WORDS = 48,    /* registers, and words of the frame */
-	MOST_STORED = 8,
-	SEEN = 1 << 12,
+	MOST_STORED = 24,
 	TEXT = 512, /* bytes of code read at a time */
 	LONGEST = ZYDIS_MAX_INSTRUCTION_LENGTH,
 	NOTHING = -1,
@@ -54,12 +54,6 @@ struct way {
 	uint64_t used; /* bits of words */
 };
 
-struct seen {
-	uint64_t pc; /* 0: none */
-	unsigned n;
-	uint64_t states[MOST_STATES];
-};
-
 struct walk {
 	const struct code_point *point;
 	struct code_use *ret;
@@ -71,7 +65,8 @@ struct walk {
 	int16_t nwords;
 	struct way todo[MOST_WAYS];
 	unsigned ntodo, steps;
-	struct seen seen[SEEN];
+	struct code_facts facts;
+	bool more; /* there are ways, or words, that were not followed */
 	uint8_t text[TEXT];
 	uint64_t text_at;
 	size_t text_size;
@@ -111,19 +106,25 @@ static void clobber(struct way *w, ZydisRegister reg)
 /* ---- words ------------------------------------------------------------------------------------
  */
 
+static bool is_at(const struct stored *s, struct slot slot)
+{
+	return s->slot.in == slot.in && s->slot.at == slot.at;
+}
+
 /* The word of the frame there. */
 static struct value load(struct walk *k, const struct way *w, struct slot slot)
 {
 	int16_t i;
 
-	for (unsigned s = 0; s < w->nstored && s < MOST_STORED; s++) {
-		if (w->stored[s].slot.in == slot.in && w->stored[s].slot.at == slot.at)
+	for (unsigned s = 0; s < w->nstored; s++) {
+		if (is_at(&w->stored[s], slot))
 			return w->stored[s].value;
 	}
 	for (i = NREGS; i < k->nwords; i++) {
 		if (k->slots[i].in == slot.in && k->slots[i].at == slot.at)
 			break;
 	}
+	k->more |= i == MOST_WORDS;
 	if (i == MOST_WORDS || w->used >> i & 1)
 		return nothing;
 	k->slots[i] = slot;
@@ -131,17 +132,28 @@ static struct value load(struct walk *k, const struct way *w, struct slot slot)
 	return (struct value){ .word = i };
 }
 
-static void store(struct way *w, struct slot slot, struct value value)
+/* Where it is stored, or can be: rather forget that something was overwritten than a word. */
+static unsigned place_for(struct walk *k, const struct way *w, struct slot slot)
 {
-	unsigned s;
+	unsigned forget = MOST_STORED;
 
-	for (s = 0; s < w->nstored && s < MOST_STORED; s++) {
-		if (w->stored[s].slot.in == slot.in && w->stored[s].slot.at == slot.at)
-			break;
+	for (unsigned s = 0; s < w->nstored; s++) {
+		if (is_at(&w->stored[s], slot))
+			return s;
+		if (w->stored[s].value.word == NOTHING)
+			forget = s;
 	}
-	/* More than these: the oldest is thought to be what it was. */
-	if (s == w->nstored || s == MOST_STORED)
-		s = w->nstored++ % MOST_STORED;
+	if (w->nstored < MOST_STORED)
+		return w->nstored;
+	k->more |= forget == MOST_STORED;
+	return forget % MOST_STORED;
+}
+
+static void store(struct walk *k, struct way *w, struct slot slot, struct value value)
+{
+	const unsigned s = place_for(k, w, slot);
+
+	w->nstored += s == w->nstored;
 	w->stored[s] = (struct stored){ slot, value };
 }
 
@@ -158,7 +170,7 @@ static void use(struct walk *k, struct way *w, struct value v)
 		if (w->reg[r].word == v.word)
 			w->reg[r] = nothing;
 	}
-	for (unsigned s = 0; s < w->nstored && s < MOST_STORED; s++) {
+	for (unsigned s = 0; s < w->nstored; s++) {
 		if (w->stored[s].value.word == v.word)
 			w->stored[s].value = nothing;
 	}
@@ -174,6 +186,7 @@ static void use(struct walk *k, struct way *w, struct value v)
 		    k->ret[i].beside == found.beside)
 			return;
 	}
+	k->more |= k->n == CODE_USES_MAX;
 	if (k->n < CODE_USES_MAX)
 		k->ret[k->n++] = found;
 }
@@ -264,47 +277,57 @@ static void touch(struct walk *k, struct way *w, const ZydisDecodedOperand *op)
 /* ---- ways -------------------------------------------------------------------------------------
  */
 
-static uint64_t mix(uint64_t h, uint64_t v)
+/* A place that has a word: so that no two are the same, and none is 0. */
+static uint64_t place_of(unsigned in, int64_t at)
 {
-	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
-	return h ^ h >> 29;
+	return code_mix(in + 1, (uint64_t)at);
 }
 
-static uint64_t state_of(const struct way *w)
+/* Nobody has used the word of the frame, and it is where it was. */
+static bool is_untouched(const struct walk *k, const struct way *w, int word)
 {
-	uint64_t h = mix(w->used, (uint64_t)w->sp);
-
-	for (unsigned r = 0; r < NREGS; r++)
-		h = mix(mix(h, (uint16_t)w->reg[r].word), (uint64_t)w->reg[r].beside);
-	return h;
+	if (w->used >> word & 1)
+		return false;
+	for (unsigned s = 0; s < w->nstored; s++) {
+		if (is_at(&w->stored[s], k->slots[word]))
+			return false;
+	}
+	return true;
 }
 
-/* It was not there yet in this state, and not in too many others. */
+/* Something is there that was not there yet. */
 static bool is_new(struct walk *k, const struct way *w)
 {
-	const uint64_t state = state_of(w);
-	size_t i = mix(1, w->pc) % SEEN;
+	const uint64_t here = code_mix(w->pc, (uint64_t)w->sp);
+	bool any = code_facts_add(&k->facts, here, 0);
 
-	for (size_t tries = 0; tries < SEEN; tries++, i = (i + 1) % SEEN) {
-		struct seen *s = &k->seen[i];
-
-		if (s->pc && s->pc != w->pc)
-			continue;
-		s->pc = w->pc;
-		for (unsigned j = 0; j < s->n; j++) {
-			if (s->states[j] == state)
-				return false;
-		}
-		if (s->n == MOST_STATES)
-			return false;
-		s->states[s->n++] = state;
-		return true;
+	for (unsigned r = 0; r < NREGS; r++) {
+		if (w->reg[r].word != NOTHING)
+			any |= code_facts_add(
+				&k->facts,
+				code_mix(code_mix(here, place_of(r, 0)), (uint64_t)w->reg[r].word),
+				w->reg[r].beside);
 	}
-	return false;
+	for (unsigned s = 0; s < w->nstored; s++) {
+		const struct stored *v = &w->stored[s];
+
+		if (v->value.word != NOTHING)
+			any |= code_facts_add(
+				&k->facts,
+				code_mix(code_mix(here, place_of(v->slot.in, v->slot.at)),
+					 (uint64_t)v->value.word),
+				v->value.beside);
+	}
+	for (int i = NREGS; i < k->nwords; i++) {
+		if (is_untouched(k, w, i))
+			any |= code_facts_add(&k->facts, code_mix(here, place_of(NREGS, i)), 0);
+	}
+	return any;
 }
 
 static void fork_to(struct walk *k, const struct way *w, uint64_t pc)
 {
+	k->more |= k->ntodo == MOST_WAYS;
 	if (k->ntodo == MOST_WAYS)
 		return;
 	k->todo[k->ntodo] = *w;
@@ -358,7 +381,7 @@ static void other(struct walk *k, struct way *w)
 		if (is_memory(op) && !is_slot(k, w, op, &slot))
 			touch(k, w, op);
 		else if (is_memory(op) && op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
-			store(w, slot, nothing);
+			store(k, w, slot, nothing);
 	}
 	for (unsigned i = 0; i < k->insn.operand_count; i++) {
 		if (is_register(&k->ops[i]) && k->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
@@ -389,7 +412,7 @@ static void move(struct walk *k, struct way *w)
 		if (whole(to->reg.value) != RSP)
 			w->reg[whole(to->reg.value)] = v;
 	} else if (is_memory(to) && is_slot(k, w, to, &slot)) {
-		store(w, slot, v);
+		store(k, w, slot, v);
 	} else if (is_memory(to)) {
 		touch(k, w, to);
 		/* Somebody else may have it now. */
@@ -410,7 +433,7 @@ static void step(struct walk *k, struct way *w, int sign)
 	struct slot slot;
 
 	if (is_memory(to) && to->size == 64 && constant && is_slot(k, w, to, &slot)) {
-		store(w, slot, beside(load(k, w, slot), n));
+		store(k, w, slot, beside(load(k, w, slot), n));
 	} else if (r == RSP && constant) {
 		w->sp += n;
 	} else if (r >= 0 && r != RSP && constant) {
@@ -460,7 +483,7 @@ static void push(struct walk *k, struct way *w)
 	else if (is_memory(op))
 		touch(k, w, op);
 	w->sp -= 8;
-	store(w, (struct slot){ CODE_USE_FRAME, (int32_t)w->sp }, v);
+	store(k, w, (struct slot){ CODE_USE_FRAME, (int32_t)w->sp }, v);
 }
 
 /* Either of two. */
@@ -484,15 +507,16 @@ static void scatter(struct walk *k, const struct way *w)
 {
 	bool falls = false;
 	unsigned n = 0;
+	uint64_t pc;
 
-	for (uint64_t pc = w->pc; pc < k->point->end && n++ < MOST_BEHIND;) {
+	for (pc = w->pc; pc < k->point->end && n++ < MOST_BEHIND; pc += k->insn.length) {
 		if (!falls)
 			fork_to(k, w, pc);
 		if (!decode(k, pc))
 			break;
 		falls = falls_through(k);
-		pc += k->insn.length;
 	}
+	k->more |= pc < k->point->end || !k->point->end;
 }
 
 /* False: the way ends there. */
@@ -594,8 +618,14 @@ static bool execute(struct walk *k, struct way *w)
 
 static void follow(struct walk *k, struct way *w)
 {
-	while (k->steps++ < MOST_STEPS && is_new(k, w) && decode(k, w->pc) && execute(k, w))
-		;
+	while (is_new(k, w)) {
+		if (k->steps++ == MOST_STEPS || !decode(k, w->pc)) {
+			k->more = true;
+			return;
+		}
+		if (!execute(k, w))
+			return;
+	}
 }
 
 static void walk(struct walk *k)
@@ -613,24 +643,33 @@ static void walk(struct walk *k)
 	}
 	k->nwords = NREGS;
 	fork_to(k, &w, w.pc);
-	while (k->ntodo) {
+	while (k->ntodo && k->steps <= MOST_STEPS) {
 		w = k->todo[--k->ntodo];
 		follow(k, &w);
 	}
 }
 
-size_t code_uses_x86_64(const struct code_point *point, struct code_use ret[CODE_USES_MAX])
+size_t code_uses_x86_64(const struct code_point *point, struct code_use ret[CODE_USES_MAX],
+			bool *all)
 {
-	struct walk *k = calloc(1, sizeof *k);
+	struct walk *k = malloc(sizeof *k);
 	size_t n = 0;
 
+	*all = false;
 	if (!k)
 		return 0;
+	/* Most of it is room, and is not touched. */
 	k->point = point;
 	k->ret = ret;
+	k->n = k->text_at = k->text_size = 0;
+	k->ntodo = k->steps = 0;
+	k->more = false;
+	code_facts_clear(&k->facts);
 	if (ZYAN_SUCCESS(ZydisDecoderInit(&k->decoder, ZYDIS_MACHINE_MODE_LONG_64,
-					  ZYDIS_STACK_WIDTH_64)))
+					  ZYDIS_STACK_WIDTH_64))) {
 		walk(k);
+		*all = !k->more && !k->facts.full;
+	}
 	n = k->n;
 	free(k);
 	return n;

@@ -36,6 +36,7 @@ enum {
 struct point {
 	uint64_t pc; /* 0: none */
 	bool frame_pointer;
+	bool all; /* there are no others */
 	size_t n;
 	struct code_use *uses;
 };
@@ -54,7 +55,7 @@ struct used_call {
 /* Stacks whose frames are the same. */
 struct used_stack {
 	bool looked;
-	bool part; /* there are more frames, but nobody knows them */
+	bool part; /* what some of it uses is not known */
 	struct used_word *words;
 	size_t nwords, words_cap;
 	struct used_call *calls; /* that must be there, so that the words are where they are */
@@ -130,7 +131,7 @@ static struct point look_at(struct run *r, const struct unwind_frame *f, bool fr
 	};
 	struct point p = { .pc = f->pc, .frame_pointer = frame_pointer };
 
-	p.n = code_uses_x86_64(&code, uses);
+	p.n = code_uses_x86_64(&code, uses, &p.all);
 	p.uses = malloc(p.n * sizeof *p.uses + 1);
 	if (!p.uses) {
 		r->no_memory = true;
@@ -226,6 +227,7 @@ static void look_through(struct run *r, struct used_stack *s, const struct goro_
 	for (unsigned i = 0; i < n && s->calls && ok; i++) {
 		const struct point *p = point_of(r, &frames[i], info->stack_hi);
 
+		s->part |= !p->all;
 		for (size_t k = 0; k < p->n && ok; k++) {
 			const uint64_t at = place_of(&frames[i], &p->uses[k]);
 
@@ -380,7 +382,8 @@ static void search_around_thread(struct run *r, const struct target_thread *t)
 		search_around(r, &r->view->snap->g[z->index], t->sp, NULL);
 }
 
-static void visit_uses(struct run *r, const struct unwind_stack *stack,
+/* False: there may be others. */
+static bool visit_uses(struct run *r, const struct unwind_stack *stack,
 		       const struct unwind_frame *f)
 {
 	const struct point *p = point_of(r, f, stack->hi);
@@ -397,6 +400,7 @@ static void visit_uses(struct run *r, const struct unwind_stack *stack,
 		if (v)
 			reach_visit(r, v + (uint64_t)(int64_t)use->beside, 0);
 	}
+	return p->all;
 }
 
 /* It has not run yet: in the call that made it, and nobody has called anything on its stack. */
@@ -407,7 +411,7 @@ static bool is_newborn(const struct target_thread *t, const struct target_regist
 	return (t->syscall == X86_CLONE || t->syscall == X86_CLONE3) && !registers->reg[X86_RAX];
 }
 
-/* False: these are not all of its frames. */
+/* False: what some of it uses is not known. */
 static bool follow_thread(struct run *r, const struct target_thread *t)
 {
 	struct target_registers registers;
@@ -423,9 +427,10 @@ static bool follow_thread(struct run *r, const struct target_thread *t)
 	stack.hi = stack.sp + stack.len;
 	n = stack.len ? unwind_frames(r->view->unwinder, &stack, r->used->frames, MOST_FRAMES, &all)
 		      : 0;
+	all |= is_newborn(t, &registers);
 	for (unsigned i = 0; i < n; i++)
-		visit_uses(r, &stack, &r->used->frames[i]);
-	return all || is_newborn(t, &registers);
+		all &= visit_uses(r, &stack, &r->used->frames[i]);
+	return all;
 }
 
 void reach_search_used_by(struct run *r, const struct target_thread *t)

@@ -322,7 +322,7 @@ static enum unwind_status result(const struct unwind_reference *ref)
 	return ref->more ? UNWIND_MORE : UNWIND_DONE;
 }
 
-static void note_frame(unw_cursor_t *cursor, struct unwind_frame *f)
+static void note_frame(const struct unwind_stack *s, unw_cursor_t *cursor, struct unwind_frame *f)
 {
 	unw_proc_info_t function;
 
@@ -337,8 +337,13 @@ static void note_frame(unw_cursor_t *cursor, struct unwind_frame *f)
 			continue;
 		f->value[reg] = value;
 		f->have |= 1u << reg;
-		if (unw_get_save_loc(cursor, (int)reg, &where) == 0 && where.type == UNW_SLT_MEMORY)
+		if (unw_get_save_loc(cursor, (int)reg, &where) < 0)
+			continue;
+		if (where.type == UNW_SLT_MEMORY)
 			f->at[reg] = where.u.addr;
+		else if (where.type == UNW_SLT_REG && !s->registers &&
+			 s->layout->saved_reg[reg] != 0xffff)
+			f->at[reg] = s->sp + s->layout->saved_reg[reg]; /* the switch saved it */
 	}
 }
 
@@ -385,8 +390,11 @@ enum unwind_status unwind_by_libunwind(struct unwind_reference *ref, const struc
 		/* A call has pushed something, but who goes on with a jump has not. */
 		last_sp = sp + !exact;
 		if (frames && r->n < most) {
-			frames[r->n] = (struct unwind_frame){ .pc = pc, .sp = sp, .exact = exact };
-			note_frame(&cursor, &frames[r->n]);
+			/* Who has switched goes on behind it, as behind a call. */
+			frames[r->n] = (struct unwind_frame){
+				.pc = pc, .sp = sp, .exact = exact && (r->n || s->registers)
+			};
+			note_frame(s, &cursor, &frames[r->n]);
 		}
 		r->pcs[r->n++] = pc;
 		if (pc >= layout->entry_lo && pc < layout->entry_hi) {

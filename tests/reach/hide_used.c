@@ -168,6 +168,91 @@ static void by_switch(void *arg)
 	cases(1);
 }
 
+enum { PRESERVED = 6 };
+
+#define CLOSE_AT(p) goro_chan_close(*(goro_chan **)((p)-24))
+
+/* One in each register that a call preserves. */
+static void in_all_registers(void *arg)
+{
+	char **slots = arg;
+	char *a = slots[0] + 24, *b = slots[1] + 24, *c = slots[2] + 24;
+	char *d = slots[3] + 24, *e = slots[4] + 24, *f = slots[5] + 24;
+
+	for (int i = 0; i < PRESERVED; i++)
+		*(char *volatile *)&slots[i] = NULL;
+	__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
+	goro_sleep(100000 * GORO_SECOND);
+	CLOSE_AT(a);
+	CLOSE_AT(b);
+	CLOSE_AT(c);
+	CLOSE_AT(d);
+	CLOSE_AT(e);
+	CLOSE_AT(f);
+}
+
+/* A jump, and no conditional move. */
+#define STEP(p, n) __asm__ volatile("add %1, %0" : "+r"(p) : "i"(n))
+
+/* Before it is used there are many ways, on each of which something else is somewhere else. */
+#define MANY_WAYS(q)                 \
+	do {                         \
+		if (which == 5)      \
+			STEP(q, 8);  \
+		if (which == 6)      \
+			STEP(q, 16); \
+		if (which == 7)      \
+			STEP(q, 32); \
+		chosen = *(q);       \
+	} while (0)
+
+static void by_many_ways(void *arg)
+{
+	char *q = before_it;
+	TAKE(24);
+	goro_sleep(100000 * GORO_SECOND);
+	if (which)
+		STEP(p, -16);
+	MANY_WAYS(q);
+	CLOSE(24);
+}
+
+static void by_many_other_ways(void *arg)
+{
+	char *q = before_it;
+	TAKE(40);
+	goro_sleep(100000 * GORO_SECOND);
+	if (!which)
+		STEP(p, -16);
+	MANY_WAYS(q);
+	CLOSE(24);
+}
+
+/* The same of a word that is in memory all the time. */
+static void by_ways_of_memory(void *arg)
+{
+	TAKE(24);
+	char *volatile place = p;
+
+	p = NULL;
+	goro_sleep(100000 * GORO_SECOND);
+	if (which)
+		__asm__ volatile("addq $-16, %0" : "+m"(place));
+	goro_chan_close(*(goro_chan **)(place - 24));
+}
+
+static void by_other_ways_of_memory(void *arg)
+{
+	TAKE(40);
+	char *volatile place = p;
+
+	p = NULL;
+	goro_sleep(100000 * GORO_SECOND);
+	if (!which)
+		__asm__ volatile("addq $-16, %0" : "+m"(place));
+	goro_chan_close(*(goro_chan **)(place - 24));
+}
+
 static __attribute__((noinline)) void sleeps_below(int n)
 {
 	if (n)
@@ -284,6 +369,37 @@ static void used_by_threads(void)
 	}
 }
 
+static void used_in_all_registers(void)
+{
+	static void *slots[NCHANS][PRESERVED];
+
+	for (int i = 0; i < NCHANS; i++) {
+		for (int k = 0; k < PRESERVED; k++)
+			slots[i][k] = new_array(true);
+		go(in_all_registers, slots[i]);
+	}
+}
+
+static void used_by_many_ways(void)
+{
+	by(by_many_ways, true);
+}
+
+static void used_by_many_other_ways(void)
+{
+	by(by_many_other_ways, true);
+}
+
+static void used_by_ways_of_memory(void)
+{
+	by(by_ways_of_memory, true);
+}
+
+static void used_by_other_ways_of_memory(void)
+{
+	by(by_other_ways_of_memory, true);
+}
+
 static void used_below_many(void)
 {
 	by(below_many, true);
@@ -328,6 +444,11 @@ const struct place places_used[] = {
 	{ "used_uneven_spilled", used_uneven_spilled },
 	{ "used_by_threads", used_by_threads },
 	{ "used_by_runner", used_by_runner },
+	{ "used_in_all_registers", used_in_all_registers },
+	{ "used_by_many_ways", used_by_many_ways },
+	{ "used_by_many_other_ways", used_by_many_other_ways },
+	{ "used_by_ways_of_memory", used_by_ways_of_memory },
+	{ "used_by_other_ways_of_memory", used_by_other_ways_of_memory },
 	{ "used_below_many", used_below_many },
 	{ "used_bare", used_bare },
 	{ "used_bare_thread", used_bare_thread },
