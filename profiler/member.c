@@ -101,6 +101,11 @@ struct goro_member member_of(const struct goro_info *g, const struct goro_crowd 
 	};
 }
 
+uint64_t member_wait_object(const struct goro_snapshot *snap, const struct goro_member *m)
+{
+	return from(snap->crowds[m->crowd - 1].wait_object, m->wait_object, WORD);
+}
+
 static uint64_t id_of(const struct goro_snapshot *snap, const struct goro_member *m)
 {
 	return from(snap->crowds[m->crowd - 1].id, m->id, 1);
@@ -128,7 +133,7 @@ static void tell(const struct goro_snapshot *snap, const struct goro_member *m,
 	ret->id = id_of(snap, m);
 	ret->parent = m->parent ? from(ret->id, m->parent, 1) : 0;
 	ret->wait_ns = m->wait_ns;
-	ret->wait_object = from(crowd->wait_object, m->wait_object, WORD);
+	ret->wait_object = member_wait_object(snap, m);
 	ret->record = from(crowd->record, m->record, WORD);
 	ret->park_seq = m->park_seq;
 	ret->m_id = (like->m_id & ~0xffu) | m->m_id;

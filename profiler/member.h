@@ -22,6 +22,9 @@ struct goro_member member_of(const struct goro_info *g, const struct goro_crowd 
 const struct goro_info *member_like(const struct goro_snapshot *snap, uint32_t place);
 uint64_t member_id_at(const struct goro_snapshot *snap, uint32_t place);
 
+/* What it waits for, if it waits for one object. */
+uint64_t member_wait_object(const struct goro_snapshot *snap, const struct goro_member *m);
+
 /* For order_in_place(). */
 uint64_t member_id(const void *snapshot, const void *member);
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <goro_introspect.h>
+#include "member.h"
 #include "order.h"
 
 bool snapshot_is_object(const struct goro_wait *w)
@@ -104,7 +105,7 @@ static bool count_members(struct snapshot_builder *b, struct collection *c)
 		if (!like->nwaits)
 			continue;
 		w = s->waits[like->waits_first];
-		w.object = s->members[i].wait_object;
+		w.object = member_wait_object(s, &s->members[i]);
 		if (snapshot_is_object(&w) && !count_waiter(b, c, &w))
 			return false;
 	}

@@ -241,6 +241,38 @@ static bool all_wait(struct goro_scope *scope, const struct goro_snapshot *snap,
 	return snap->ncrowds && goro_snapshot_count(snap) > 300;
 }
 
+/* What members wait for is known of as much as of others. */
+static void test_objects(void **state)
+{
+	const char *argv[] = { program, NULL };
+	pid_t pid = program_start(argv);
+	struct goro_scope *scope = program_open(pid);
+	struct goro_walk walk = { 0 };
+	const struct goro_info *g;
+	struct goro_snapshot *snap;
+	size_t n = 0;
+
+	(void)state;
+	goro_scope_list_objects(scope);
+	snap = program_snapshot(scope, all_wait, NULL);
+	walk.snap = snap;
+	while ((g = goro_snapshot_next(&walk))) {
+		const struct goro_object *o = goro_snapshot_object(walk.snap, g->wait_object);
+
+		if (!g->member || !g->wait_object)
+			continue;
+		assert_non_null(o);
+		assert_true(o->valid);
+		assert_int_equal(o->wait_class, GORO_CLASS_CHAN);
+		assert_true(o->make_pc != 0);
+		n++;
+	}
+	assert_true(n > 200);
+	goro_snapshot_free(snap);
+	goro_scope_close(scope);
+	program_stop(pid);
+}
+
 /* Samples of all goroutines are of those in crowds, too. */
 static void test_profile(void **state)
 {
@@ -272,7 +304,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_age),	cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_growth),	cmocka_unit_test(test_order_in_place),
-		cmocka_unit_test(test_profile),
+		cmocka_unit_test(test_objects), cmocka_unit_test(test_profile),
 	};
 
 	if (argc != 2)
