@@ -12,6 +12,23 @@
 
 #include "runtime.h"
 
+/* Who looks from outside is to see the program's function and go statement, not ours around it. */
+static void call_it(uintptr_t fn)
+{
+	struct m *mp = enter();
+
+	mp->curg->entry = fn;
+	leave(mp);
+}
+
+static void go_from(goro_fn *fn, void *arg, uintptr_t pc)
+{
+	struct m *mp = enter();
+
+	goro_spawn(mp, fn, arg, pc, mp->curg->id);
+	leave(mp);
+}
+
 /* ---- errgroup ----------------------------------------------------------------------------------
  */
 
@@ -50,6 +67,7 @@ static void goro_group_part(void *arg)
 	struct goro_deferred end;
 	int none = 0, err;
 
+	call_it((uintptr_t)part->fn);
 	goro_deferred_begin_(&end, part_ended, part);
 	err = part->fn(part->arg);
 	if (err && atomic_compare_exchange_strong(&g->err, &none, err) && g->ctx)
@@ -89,7 +107,6 @@ void goro_group_set_limit(goro_group *g, int n)
 static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, uintptr_t pc)
 {
 	struct part *part = malloc(sizeof(*part));
-	struct m *mp;
 
 	if (!fn)
 		goro_throw("go of nil func value");
@@ -98,9 +115,7 @@ static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, uintptr
 	*part = (struct part){ g, fn, arg };
 	atomic_fetch_add(&g->active, 1);
 	goro_waitgroup_add(&g->wg, 1);
-	mp = enter();
-	goro_spawn(mp, goro_group_part, part, pc, mp->curg->id);
-	leave(mp);
+	go_from(goro_group_part, part, pc);
 }
 
 void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg)
@@ -347,6 +362,7 @@ static void go_for_it(void *arg)
 	struct goro_flight_ticket *t = arg;
 	struct goro_deferred end;
 
+	call_it((uintptr_t)t->fn);
 	goro_deferred_begin_(&end, answered, t);
 	if (t->theirs) {
 		t->shared = true;
@@ -384,7 +400,7 @@ goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flig
 	t->done = goro_chan_make(0, 0);
 	/* Now, not when the goroutine runs: who asks while a call is under way shares it. */
 	t->theirs = goro_flight_join(&t->mine);
-	goro_go(go_for_it, t);
+	go_from(go_for_it, t, (uintptr_t)__builtin_return_address(0));
 	return t;
 }
 

@@ -1039,6 +1039,16 @@ check_grace() {
 	no_litter
 }
 
+# What the runtime puts around a function is not what was started, nor where.
+check_names_tasks() {
+	run 23 "$GORO" check --grace 0 -- "$PROGS/tasks"
+	has "$err" "  started by main at $SOURCES/$(at tasks TASK)"
+	has "$err" "  started by main at $SOURCES/$(at tasks FETCH)"
+	run 23 "$GORO" check --grace 0 --allow-leftover task -- "$PROGS/tasks"
+	has "$err" "goro: check: 1 goroutine in 1 group"
+	run 0 "$GORO" check --grace 0 --allow-leftover task --allow-leftover fetch -- "$PROGS/tasks"
+}
+
 check_allowed() {
 	run 7 "$GORO" check --grace 0 --allow-leftover 'wait_for_*' --allow-leftover end_soon \
 		-- "$PROGS/leftover"
