@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * group.c - goroutines that do parts of one task (errgroup), and calls that many share
- * (singleflight); both as in golang.org/x/sync.
+ * group.c - goroutines that do parts of one task (errgroup, and WaitGroup.Go), and calls that many
+ * share (singleflight). What is not in Go's own library is as in golang.org/x/sync.
  *
  * What must happen when a part or a shared call has ended is deferred, so that it happens too when
  * one ends by goro_exit() or in a panic. Not by goro_defer(): its cleanup attribute would need the
@@ -29,6 +29,22 @@ static void go_from(goro_fn *fn, void *arg, uintptr_t pc)
 	leave(mp);
 }
 
+/* For a record, and behind it what goro_..._go_copy() was given. */
+static void *room_for(size_t record, const void *args, size_t copied, const char *of)
+{
+	size_t size;
+	void *room = NULL;
+
+	if (copied && !args)
+		goro_throw("goro_%s_go_copy of NULL", of);
+
+	if (!__builtin_add_overflow(record, copied, &size))
+		room = malloc(size);
+	if (!room)
+		goro_throw("out of memory: a part of a %s", of);
+	return room;
+}
+
 /* ---- errgroup ----------------------------------------------------------------------------------
  */
 
@@ -45,6 +61,7 @@ struct part {
 	goro_group *group;
 	goro_task_fn *fn;
 	void *arg;
+	unsigned char copy[] __attribute__((aligned(16)));
 };
 
 static void part_ended(void *arg)
@@ -104,15 +121,14 @@ void goro_group_set_limit(goro_group *g, int n)
 	g->limit.size_ = n;
 }
 
-static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, uintptr_t pc)
+static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, size_t copied,
+			     uintptr_t pc)
 {
-	struct part *part = malloc(sizeof(*part));
+	struct part *part = room_for(sizeof(*part), arg, copied, "group");
 
 	if (!fn)
 		goro_throw("go of nil func value");
-	if (!part)
-		goro_throw("out of memory: a part of a group");
-	*part = (struct part){ g, fn, arg };
+	*part = (struct part){ g, fn, copied ? memcpy(part->copy, arg, copied) : arg };
 	atomic_fetch_add(&g->active, 1);
 	goro_waitgroup_add(&g->wg, 1);
 	go_from(goro_group_part, part, pc);
@@ -122,14 +138,21 @@ void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg)
 {
 	if (g->limited)
 		goro_sema_acquire(&g->limit, 1);
-	goro_group_start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+	goro_group_start(g, fn, arg, 0, (uintptr_t)__builtin_return_address(0));
+}
+
+void goro_group_go_copy(goro_group *g, goro_task_fn *fn, const void *args, size_t size)
+{
+	if (g->limited)
+		goro_sema_acquire(&g->limit, 1);
+	goro_group_start(g, fn, (void *)args, size, (uintptr_t)__builtin_return_address(0));
 }
 
 bool goro_group_try_go(goro_group *g, goro_task_fn *fn, void *arg)
 {
 	if (g->limited && !goro_sema_try_acquire(&g->limit, 1))
 		return false;
-	goro_group_start(g, fn, arg, (uintptr_t)__builtin_return_address(0));
+	goro_group_start(g, fn, arg, 0, (uintptr_t)__builtin_return_address(0));
 	return true;
 }
 
@@ -155,6 +178,58 @@ void goro_group_free(goro_group *g)
 	goro_waitgroup_wait(&g->wg);
 	goro_context_release(g->ctx);
 	free(g);
+}
+
+/* ---- WaitGroup.Go ------------------------------------------------------------------------------
+ */
+
+struct counted {
+	goro_waitgroup *wg;
+	goro_fn *fn;
+	void *arg;
+	unsigned char copy[] __attribute__((aligned(16)));
+};
+
+static void counted_ended(void *arg)
+{
+	struct counted *counted = arg;
+	goro_waitgroup *wg = counted->wg;
+
+	free(counted);
+	goro_waitgroup_done(wg);
+}
+
+static void goro_waitgroup_part(void *arg)
+{
+	struct counted *counted = arg;
+	struct goro_deferred end;
+
+	call_it((uintptr_t)counted->fn);
+	goro_deferred_begin_(&end, counted_ended, counted);
+	counted->fn(counted->arg);
+	goro_deferred_end_(&end);
+}
+
+static void goro_waitgroup_start(goro_waitgroup *wg, goro_fn *fn, void *arg, size_t copied,
+				 uintptr_t pc)
+{
+	struct counted *counted = room_for(sizeof(*counted), arg, copied, "waitgroup");
+
+	if (!fn)
+		goro_throw("go of nil func value");
+	*counted = (struct counted){ wg, fn, copied ? memcpy(counted->copy, arg, copied) : arg };
+	goro_waitgroup_add(wg, 1);
+	go_from(goro_waitgroup_part, counted, pc);
+}
+
+void goro_waitgroup_go(goro_waitgroup *wg, goro_fn *fn, void *arg)
+{
+	goro_waitgroup_start(wg, fn, arg, 0, (uintptr_t)__builtin_return_address(0));
+}
+
+void goro_waitgroup_go_copy(goro_waitgroup *wg, goro_fn *fn, const void *args, size_t size)
+{
+	goro_waitgroup_start(wg, fn, (void *)args, size, (uintptr_t)__builtin_return_address(0));
 }
 
 /* ---- singleflight ------------------------------------------------------------------------------

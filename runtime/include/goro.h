@@ -520,6 +520,13 @@ GORO_API void goro_waitgroup_add(goro_waitgroup *wg, int delta);
 GORO_API void goro_waitgroup_done(goro_waitgroup *wg);
 GORO_API void goro_waitgroup_wait(goro_waitgroup *wg);
 
+/* Start fn(arg) in a goroutine of its own that counts until it ends, by return or by goro_exit():
+ * add, go and done in one (WaitGroup.Go). The second one copies its arguments, as goro_go_copy().
+ */
+GORO_API void goro_waitgroup_go(goro_waitgroup *wg, goro_fn *fn, void *arg);
+GORO_API void goro_waitgroup_go_copy(goro_waitgroup *wg, goro_fn *fn, const void *args,
+				     size_t size);
+
 /* Run fn(arg) the first time only; every caller returns after that first run has ended, be it by a
  * panic or by goro_exit(). */
 typedef struct goro_once {
@@ -677,7 +684,10 @@ GORO_API void goro_group_set_limit(goro_group *g, int n);
 /* Start fn(arg) in a goroutine of its own; waits while there are as many as the limit allows. */
 GORO_API void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg);
 
-/* The same, but false instead of waiting. */
+/* The same with arguments by value, as goro_go_copy(). */
+GORO_API void goro_group_go_copy(goro_group *g, goro_task_fn *fn, const void *args, size_t size);
+
+/* The first one, but false instead of waiting. */
 GORO_API bool goro_group_try_go(goro_group *g, goro_task_fn *fn, void *arg);
 
 /* Wait until all have ended, cancel the context, and return the first error, or 0. */

@@ -1044,9 +1044,11 @@ check_names_tasks() {
 	run 23 "$GORO" check --grace 0 -- "$PROGS/tasks"
 	has "$err" "  started by main at $SOURCES/$(at tasks TASK)"
 	has "$err" "  started by main at $SOURCES/$(at tasks FETCH)"
+	has "$err" "  started by main at $SOURCES/$(at tasks PART)"
 	run 23 "$GORO" check --grace 0 --allow-leftover task -- "$PROGS/tasks"
-	has "$err" "goro: check: 1 goroutine in 1 group"
-	run 0 "$GORO" check --grace 0 --allow-leftover task --allow-leftover fetch -- "$PROGS/tasks"
+	has "$err" "goro: check: 2 goroutines in 2 groups"
+	run 0 "$GORO" check --grace 0 --allow-leftover task --allow-leftover fetch \
+		--allow-leftover part -- "$PROGS/tasks"
 }
 
 check_allowed() {

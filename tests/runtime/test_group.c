@@ -110,6 +110,74 @@ static void exit_counts_as_end(void)
 	goro_group_free(g);
 }
 
+/* ---- waitgroup: add, go and done in one -------------------------------------------------------
+ */
+
+struct addend {
+	char odd; /* so that a copy which is not aligned would be seen */
+	long double value;
+	atomic_long *sum;
+};
+
+static void add_up(void *arg)
+{
+	struct addend *a = arg;
+
+	check_eq((uintptr_t)a % 16, 0);
+	check_eq(a->odd, 'x');
+	goro_yield();
+	*a->sum += (long)a->value;
+}
+
+static int add_up_task(void *arg)
+{
+	add_up(arg);
+	return 0;
+}
+
+static void just_work(void *arg)
+{
+	work(arg);
+}
+
+static void exit_in_it(void *arg)
+{
+	work(arg);
+	goro_exit();
+}
+
+static void go_counts(void)
+{
+	goro_waitgroup wg = { 0 };
+
+	for (int i = 0; i < 500; i++) {
+		goro_waitgroup_go(&wg, exit_in_it, NULL);
+		goro_waitgroup_go(&wg, just_work, NULL);
+	}
+	goro_waitgroup_wait(&wg);
+	check_eq(ran, 1000);
+}
+
+static void copies_are_its_own(void)
+{
+	goro_group *g = goro_group_new(NULL);
+	goro_waitgroup wg = { 0 };
+	atomic_long sum = 0;
+
+	goro_group_set_limit(g, 10);
+	for (int i = 1; i <= 100; i++) {
+		struct addend a = { 'x', i, &sum };
+
+		goro_waitgroup_go_copy(&wg, add_up, &a, sizeof(a));
+		goro_group_go_copy(g, add_up_task, &a, sizeof(a));
+		memset(&a, 0, sizeof(a));
+	}
+	goro_waitgroup_wait(&wg);
+	check_eq(goro_group_wait(g), 0);
+	check_eq(sum, 2 * 5050);
+	goro_group_free(g);
+}
+
 static int wait_for(void *arg)
 {
 	goro_chan_recv(arg, NULL);
@@ -546,6 +614,8 @@ static const struct check_case cases[] = {
 	{ .name = "wait_cancels", .run = wait_cancels },
 	{ .name = "limit_holds", .run = limit_holds },
 	{ .name = "exit_counts_as_end", .run = exit_counts_as_end },
+	{ .name = "go_counts", .run = go_counts },
+	{ .name = "copies_are_its_own", .run = copies_are_its_own },
 	{ .name = "limit_while_active",
 	  .run = limit_while_active,
 	  DIES = { "^panic: errgroup: modify limit while 1 goroutines in the group are still "

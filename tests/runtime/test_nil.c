@@ -11,6 +11,7 @@ static void *volatile nil;
 static goro_mutex mu;
 __attribute__((unused)) static goro_cond cond;
 static goro_flight flight;
+static goro_waitgroup wg;
 static goro_once once;
 
 __attribute__((unused)) static void nothing(void *arg)
@@ -68,6 +69,7 @@ __attribute__((unused)) static void select_sends(void)
 	X(goro_waitgroup_add, goro_waitgroup_add(nil, 1))                     \
 	X(goro_waitgroup_done, goro_waitgroup_done(nil))                      \
 	X(goro_waitgroup_wait, goro_waitgroup_wait(nil))                      \
+	X(goro_waitgroup_go, goro_waitgroup_go(nil, nothing, NULL))           \
 	X(goro_once_do, goro_once_do(nil, nothing, NULL))                     \
 	X(goro_sema_acquire, goro_sema_acquire(nil, 1))                       \
 	X(goro_sema_acquire_context, goro_sema_acquire_context(nil, goro_background(), 1)) \
@@ -77,6 +79,7 @@ __attribute__((unused)) static void select_sends(void)
 	X(goro_group_context, goro_group_context(nil))                        \
 	X(goro_group_set_limit, goro_group_set_limit(nil, 1))                 \
 	X(goro_group_go, goro_group_go(nil, task, NULL))                      \
+	X(goro_group_go_copy, goro_group_go_copy(nil, task, "", 1))           \
 	X(goro_group_try_go, goro_group_try_go(nil, task, NULL))              \
 	X(goro_group_wait, goro_group_wait(nil))                              \
 	X(goro_flight_do, goro_flight_do(nil, "key", answer, NULL, NULL, 0, NULL)) \
@@ -123,6 +126,9 @@ __attribute__((unused)) static void select_sends(void)
 	X(once_nothing, "fatal error: once of nil func value", goro_once_do(&once, NULL, NULL)) \
 	X(group_nothing, "fatal error: go of nil func value",                                \
 	  goro_group_go(goro_group_new(NULL), NULL, NULL))                                   \
+	X(waitgroup_nothing, "fatal error: go of nil func value", goro_waitgroup_go(&wg, NULL, NULL)) \
+	X(waitgroup_copy, "fatal error: goro_waitgroup_go_copy of NULL",                      \
+	  goro_waitgroup_go_copy(&wg, nothing, nil, 8))                                      \
 	X(flight_nothing, "panic: singleflight: no function",                                \
 	  goro_flight_do(&flight, "key", NULL, NULL, NULL, 0, NULL))                         \
 	X(flight_no_key, "panic: singleflight: no key",                                      \

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tasks - main returns while goroutines wait that a group and a flight have started for it.
+ * tasks - main returns while goroutines wait that a group, a flight and a waitgroup have started
+ * for it.
  */
 #include "goro.h"
 
-static goro_waitgroup begun;
+static goro_waitgroup begun, counted;
 
 static int task(void *arg)
 {
@@ -19,6 +20,11 @@ static int fetch(void *arg, void *result)
 	return 0;
 }
 
+static void part(void *arg)
+{
+	task(arg);
+}
+
 int main(void)
 {
 	static goro_flight flight;
@@ -26,9 +32,10 @@ int main(void)
 	goro_group *group = goro_group_new(NULL);
 
 	c = goro_chan_of(int, 0);
-	goro_waitgroup_add(&begun, 2);
+	goro_waitgroup_add(&begun, 3);
 	goro_group_go(group, task, c);				  /* TASK */
 	goro_flight_start(&flight, "key", fetch, c, sizeof(int)); /* FETCH */
+	goro_waitgroup_go(&counted, part, c);			  /* PART */
 	goro_waitgroup_wait(&begun);
 	return 0;
 }
