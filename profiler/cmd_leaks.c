@@ -208,6 +208,18 @@ static int history_status(const struct goro_snapshot *snap, size_t skipped)
 	return GORO_PARTIAL;
 }
 
+/* "0 leaked" of a recording is no more than was looked for. */
+static void say_what_is_missing(const struct goro_snapshot *snap)
+{
+	if (snap->source != GORO_RECORDING)
+		return;
+	fputs("goro: leaks: a recording has no memory in it: nothing is proved to be unreachable",
+	      stderr);
+	if (snap->tick < LOOKS)
+		fprintf(stderr, "; and growth shows only over %d ticks", LOOKS);
+	fputc('\n', stderr);
+}
+
 /* Say once what the proof by reachability could not do. */
 static int reach_status(const struct goro_reach *r, int status)
 {
@@ -290,6 +302,8 @@ int cmd_leaks(int argc, char **argv)
 		status = reach_status(&verdicts->reach, history_status(snap, skipped));
 		if (verdict_status(verdicts, o.level))
 			status = GORO_FINDINGS;
+		if (status == GORO_OK)
+			say_what_is_missing(snap);
 		status = cmd_finish("leaks", status);
 		if (!filter_write(&o.filter, &sites) && status == GORO_OK)
 			status = GORO_PARTIAL;

@@ -593,6 +593,9 @@ recordings() {
 	run 0 "$GORO" dump --at 00:00:00 "$scratch/r"
 	run 0 "$GORO" stack "$scratch/r" 1
 	run 0 "$GORO" waits "$scratch/r"
+	run 0 "$GORO" leaks "$scratch/r@2"
+	has "$out" " 0 leaked"
+	has "$err" "nothing is proved to be unreachable; and growth shows only over 11 ticks"
 	run 0 "$GORO" dump --format folded "$scratch/r"
 	same "$(awk '{ n += $NF } END { print n }' "$out")" "$last"
 	for mode in goroutine stack; do # a moment is enough for these
