@@ -13,7 +13,7 @@
 #include "runtime.h"
 
 /* Who looks from outside is to see the program's function and go statement, not ours around it. */
-static void call_it(uintptr_t fn)
+static void goro_part_is(uintptr_t fn)
 {
 	struct m *mp = enter();
 
@@ -21,7 +21,7 @@ static void call_it(uintptr_t fn)
 	leave(mp);
 }
 
-static void go_from(goro_fn *fn, void *arg, uintptr_t pc)
+static void goro_part_go(goro_fn *fn, void *arg, uintptr_t pc)
 {
 	struct m *mp = enter();
 
@@ -30,7 +30,7 @@ static void go_from(goro_fn *fn, void *arg, uintptr_t pc)
 }
 
 /* For a record, and behind it what goro_..._go_copy() was given. */
-static void *room_for(size_t record, const void *args, size_t copied, const char *of)
+static void *goro_part_room(size_t record, const void *args, size_t copied, const char *of)
 {
 	size_t size;
 	void *room = NULL;
@@ -84,7 +84,7 @@ static void goro_group_part(void *arg)
 	struct goro_deferred end;
 	int none = 0, err;
 
-	call_it((uintptr_t)part->fn);
+	goro_part_is((uintptr_t)part->fn);
 	goro_deferred_begin_(&end, part_ended, part);
 	err = part->fn(part->arg);
 	if (err && atomic_compare_exchange_strong(&g->err, &none, err) && g->ctx)
@@ -124,14 +124,14 @@ void goro_group_set_limit(goro_group *g, int n)
 static void goro_group_start(goro_group *g, goro_task_fn *fn, void *arg, size_t copied,
 			     uintptr_t pc)
 {
-	struct part *part = room_for(sizeof(*part), arg, copied, "group");
+	struct part *part = goro_part_room(sizeof(*part), arg, copied, "group");
 
 	if (!fn)
 		goro_throw("go of nil func value");
 	*part = (struct part){ g, fn, copied ? memcpy(part->copy, arg, copied) : arg };
 	atomic_fetch_add(&g->active, 1);
 	goro_waitgroup_add(&g->wg, 1);
-	go_from(goro_group_part, part, pc);
+	goro_part_go(goro_group_part, part, pc);
 }
 
 void goro_group_go(goro_group *g, goro_task_fn *fn, void *arg)
@@ -204,7 +204,7 @@ static void goro_waitgroup_part(void *arg)
 	struct counted *counted = arg;
 	struct goro_deferred end;
 
-	call_it((uintptr_t)counted->fn);
+	goro_part_is((uintptr_t)counted->fn);
 	goro_deferred_begin_(&end, counted_ended, counted);
 	counted->fn(counted->arg);
 	goro_deferred_end_(&end);
@@ -213,13 +213,13 @@ static void goro_waitgroup_part(void *arg)
 static void goro_waitgroup_start(goro_waitgroup *wg, goro_fn *fn, void *arg, size_t copied,
 				 uintptr_t pc)
 {
-	struct counted *counted = room_for(sizeof(*counted), arg, copied, "waitgroup");
+	struct counted *counted = goro_part_room(sizeof(*counted), arg, copied, "waitgroup");
 
 	if (!fn)
 		goro_throw("go of nil func value");
 	*counted = (struct counted){ wg, fn, copied ? memcpy(counted->copy, arg, copied) : arg };
 	goro_waitgroup_add(wg, 1);
-	go_from(goro_waitgroup_part, counted, pc);
+	goro_part_go(goro_waitgroup_part, counted, pc);
 }
 
 void goro_waitgroup_go(goro_waitgroup *wg, goro_fn *fn, void *arg)
@@ -437,7 +437,7 @@ static void go_for_it(void *arg)
 	struct goro_flight_ticket *t = arg;
 	struct goro_deferred end;
 
-	call_it((uintptr_t)t->fn);
+	goro_part_is((uintptr_t)t->fn);
 	goro_deferred_begin_(&end, answered, t);
 	if (t->theirs) {
 		t->shared = true;
@@ -475,7 +475,7 @@ goro_flight_ticket *goro_flight_start(goro_flight *f, const char *key, goro_flig
 	t->done = goro_chan_make(0, 0);
 	/* Now, not when the goroutine runs: who asks while a call is under way shares it. */
 	t->theirs = goro_flight_join(&t->mine);
-	go_from(go_for_it, t, (uintptr_t)__builtin_return_address(0));
+	goro_part_go(go_for_it, t, (uintptr_t)__builtin_return_address(0));
 	return t;
 }
 
