@@ -810,6 +810,8 @@ GORO_API void goro_pool_clear(goro_pool *pool);
  *     the other side has closed is -EPIPE, and no SIGPIPE.
  *   - Pipes, terminals and the like are waited for in the same way if O_NONBLOCK is set.
  *   - All else (files, a terminal in its usual state) goes through goro_blocking().
+ *   - A signal can be waited for as well (Go's signal.Notify): main blocks it with sigprocmask(2)
+ *     before the first goroutine, and one reads it from a signalfd(2) with SFD_NONBLOCK.
  *
  * What was used here is closed by goro_close(), not by close(): the runtime must know.
  */
