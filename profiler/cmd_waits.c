@@ -43,7 +43,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int cmd_waits(int argc, char **argv)
 {
 	static const struct argp argp = { options, parse, "TARGET", doc, NULL, NULL, NULL };
+	static const struct goro_verdict_options proofs_only = { 0 };
 	struct options o = { 0 };
+	struct goro_verdicts *verdicts = NULL;
 	struct goro_scope *scope;
 	struct goro_snapshot *snap;
 	struct goro_error *err;
@@ -59,6 +61,9 @@ int cmd_waits(int argc, char **argv)
 	}
 	if (err)
 		return cmd_fail("waits", err);
+	/* The picture is worth showing, also when the target ends before a second look. */
+	if (o.format == 0)
+		goro_error_free(goro_scope_judge(scope, snap, &proofs_only, &verdicts));
 	const struct report r = { stdout, scope, snap, o.format == 0 && cmd_colour(stdout) };
 
 	if (o.format == 1)
@@ -68,6 +73,7 @@ int cmd_waits(int argc, char **argv)
 	else
 		report_waits_text(&r);
 	status = cmd_finish("waits", cmd_completeness("waits", snap));
+	goro_verdicts_free(verdicts);
 	goro_snapshot_free(snap);
 	goro_scope_close(scope);
 	return status;

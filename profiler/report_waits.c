@@ -31,10 +31,13 @@ static void put_bunch_text(const struct report *r, const struct goro_waiter *fir
 	struct goro_info room;
 	struct goro_frame blocked;
 	uint64_t oldest = 0;
+	size_t nleaked = 0;
 	char age[TEXT_NUMBER];
 
 	for (size_t i = 0; i < n; i++) {
 		g = goro_snapshot_at(r->snap, first[i].place, &room);
+		/* A verdict is of the one that stands for a crowd. */
+		nleaked += first[i].place < r->snap->ng && g->verdict == GORO_VERDICT_LEAKED;
 		if (g->wait_ns > oldest)
 			oldest = g->wait_ns;
 	}
@@ -49,6 +52,8 @@ static void put_bunch_text(const struct report *r, const struct goro_waiter *fir
 		fputc(' ', r->out);
 		report_frame(r->out, &blocked);
 	}
+	if (nleaked == n)
+		fprintf(r->out, ", LEAKED (%s)", report_proof_name(g->proof));
 	fputc('\n', r->out);
 }
 

@@ -421,7 +421,8 @@ waits_formats() {
 	eventually leaked_is 2
 	run 0 "$GORO" waits "$pid"
 	matches "$out" "^mutex 0x[0-9a-f]+, held by goroutine $(gid_of second)$"
-	matches "$out" "^  goroutine $(gid_of first) \[sync\.Mutex\.Lock, .*\] first at .*abba\.c:[0-9]+$"
+	matches "$out" "^  goroutine $(gid_of first) \[sync\.Mutex\.Lock, .*\] first at .*abba\.c:[0-9]+, LEAKED \(cycle\)$"
+	count "$out" LEAKED 2
 	run 0 "$GORO" waits --format dot "$pid"
 	matches "$out" '^digraph waits \{$'
 	matches "$out" "	g$(gid_of first) -> o[0-9a-f]+ \[label=\"sync\.Mutex\.Lock\"\];$"
