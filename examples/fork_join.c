@@ -4,7 +4,7 @@
  *
  * Add before go, never inside the goroutine: else wait may look before anybody has added. Each
  * goroutine writes a result of its own, so they need no lock; the WaitGroup orders what they wrote
- * before what main reads.
+ * before what main reads. (goro_waitgroup_go_copy() does add, go and done in one.)
  */
 #include <stdio.h>
 
