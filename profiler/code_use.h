@@ -10,7 +10,8 @@
  * From a point in the code all ways are followed, until each register and each word of the frame
  * was used once as an address. (C's pointers do not leave their object. So what is used first tells
  * which one it is, and what else is done with it says nothing new.) Only uses beside what the word
- * says are of interest.
+ * says are of interest: so many bytes, and so many times what another word says, as in a loop that
+ * uses a[i - n], of which a - n was made before it.
  *
  * What is not followed: pointers in registers that are not general ones. Where there are more ways
  * than anybody has the time for, that is said.
@@ -28,13 +29,20 @@ enum {
 	CODE_USE_FP,	     /* and from the frame pointer */
 };
 
-struct code_use {
+struct code_place {
 	uint8_t in;
 	int32_t slot;
-	int32_t beside; /* the address that is used is the word and this; never 0 */
 };
 
-enum { CODE_USES_MAX = 64 };
+/* The address that is used is the word, `factor` times the index, if that is not 0, and `beside`.
+ */
+struct code_use {
+	struct code_place word, index;
+	int32_t factor;
+	int32_t beside;
+};
+
+enum { CODE_USES_MAX = 96 };
 
 struct code_point {
 	uint64_t pc, end;   /* end: of the function's code; 0: not known */

@@ -2,9 +2,9 @@
 /*
  * code_use_x86_64.c - see code_use.h.
  *
- * A way is a state: for each register which word it was made of, if of one, and how far beside it
- * it is now. Instructions that are not known here may do what they like with the registers that
- * they write, which are nothing's then; and memory that they take is used.
+ * A way is a state: for each register of which words it was made, if it was. Instructions that are
+ * not known here may do what they like with the registers that they write, which are nothing's
+ * then; and memory that they take is used.
  *
  * Rejected: a decoder of our own, as sleep_loop_x86_64.c has one. That knows a handful of
  * instructions and gives up at others; here every one has to be gone past.
@@ -14,6 +14,7 @@
 #include <Zydis/Zydis.h>
 #include <stdlib.h>
 
+#include "code_value.h"
 #include "code_ways.h"
 
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NREGS = 16 };
@@ -26,29 +27,18 @@ enum {
 	MOST_STORED = 24,
 	TEXT = 512, /* bytes of code read at a time */
 	LONGEST = ZYDIS_MAX_INSTRUCTION_LENGTH,
-	NOTHING = -1,
-};
-
-/* What a register has: one of the walk's words, and so many bytes. */
-struct value {
-	int16_t word; /* or NOTHING */
-	int64_t beside;
-};
-
-struct slot {
-	uint8_t in; /* CODE_USE_FRAME, CODE_USE_FP */
-	int32_t at;
+	NOTHING = CODE_NOTHING,
 };
 
 struct stored {
-	struct slot slot;
-	struct value value;
+	struct code_place slot;
+	struct code_value value;
 };
 
 struct way {
 	uint64_t pc;
 	int64_t sp; /* from where it was at first */
-	struct value reg[NREGS];
+	struct code_value reg[NREGS];
 	struct stored stored[MOST_STORED]; /* what it put into its frame, the last ones */
 	unsigned nstored;
 	uint64_t used; /* bits of words */
@@ -61,7 +51,7 @@ struct walk {
 	ZydisDecoder decoder;
 	ZydisDecodedInstruction insn;
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-	struct slot slots[MOST_WORDS]; /* of the words that are no registers */
+	struct code_place slots[MOST_WORDS]; /* of the words that are no registers */
 	int16_t nwords;
 	struct way todo[MOST_WAYS];
 	unsigned ntodo, steps;
@@ -71,8 +61,6 @@ struct walk {
 	uint64_t text_at;
 	size_t text_size;
 };
-
-static const struct value nothing = { .word = NOTHING };
 
 /* ---- registers --------------------------------------------------------------------------------
  */
@@ -100,19 +88,19 @@ static void clobber(struct way *w, ZydisRegister reg)
 	const int r = number(reg);
 
 	if (r >= 0 && r != RSP)
-		w->reg[r] = nothing;
+		w->reg[r] = code_nothing;
 }
 
 /* ---- words ------------------------------------------------------------------------------------
  */
 
-static bool is_at(const struct stored *s, struct slot slot)
+static bool is_at(const struct stored *s, struct code_place slot)
 {
-	return s->slot.in == slot.in && s->slot.at == slot.at;
+	return s->slot.in == slot.in && s->slot.slot == slot.slot;
 }
 
 /* The word of the frame there. */
-static struct value load(struct walk *k, const struct way *w, struct slot slot)
+static struct code_value load(struct walk *k, const struct way *w, struct code_place slot)
 {
 	int16_t i;
 
@@ -121,19 +109,19 @@ static struct value load(struct walk *k, const struct way *w, struct slot slot)
 			return w->stored[s].value;
 	}
 	for (i = NREGS; i < k->nwords; i++) {
-		if (k->slots[i].in == slot.in && k->slots[i].at == slot.at)
+		if (k->slots[i].in == slot.in && k->slots[i].slot == slot.slot)
 			break;
 	}
 	k->more |= i == MOST_WORDS;
 	if (i == MOST_WORDS || w->used >> i & 1)
-		return nothing;
+		return code_nothing;
 	k->slots[i] = slot;
 	k->nwords += i == k->nwords;
-	return (struct value){ .word = i };
+	return code_word(i);
 }
 
 /* Where it is stored, or can be: rather forget that something was overwritten than a word. */
-static unsigned place_for(struct walk *k, const struct way *w, struct slot slot)
+static unsigned place_for(struct walk *k, const struct way *w, struct code_place slot)
 {
 	unsigned forget = MOST_STORED;
 
@@ -149,7 +137,7 @@ static unsigned place_for(struct walk *k, const struct way *w, struct slot slot)
 	return forget % MOST_STORED;
 }
 
-static void store(struct walk *k, struct way *w, struct slot slot, struct value value)
+static void store(struct walk *k, struct way *w, struct code_place slot, struct code_value value)
 {
 	const unsigned s = place_for(k, w, slot);
 
@@ -157,37 +145,47 @@ static void store(struct walk *k, struct way *w, struct slot slot, struct value 
 	w->stored[s] = (struct stored){ slot, value };
 }
 
-/* It is used, so nothing else has to be known of its word. */
-static void use(struct walk *k, struct way *w, struct value v)
+static const struct code_place nowhere;
+
+static bool is_same_place(const struct code_place *a, const struct code_place *b)
 {
-	struct code_use found = { .beside = (int32_t)v.beside };
-	size_t i;
+	return a->in == b->in && a->slot == b->slot;
+}
+
+static bool is_same(const struct code_use *a, const struct code_use *b)
+{
+	return is_same_place(&a->word, &b->word) && is_same_place(&a->index, &b->index) &&
+	       a->factor == b->factor && a->beside == b->beside;
+}
+
+/* It is used, so nothing else has to be known of its word. */
+static void use(struct walk *k, struct way *w, struct code_value v)
+{
+	const bool beside = code_is_beside(v) && v.beside == (int32_t)v.beside;
+	const struct code_use found = {
+		.word = v.word == NOTHING ? nowhere : k->slots[v.word],
+		.index = v.index == NOTHING ? nowhere : k->slots[v.index],
+		.factor = v.index == NOTHING ? 0 : v.factor,
+		.beside = (int32_t)v.beside,
+	};
 
 	if (v.word == NOTHING)
 		return;
 	w->used |= UINT64_C(1) << v.word;
 	for (unsigned r = 0; r < NREGS; r++) {
 		if (w->reg[r].word == v.word)
-			w->reg[r] = nothing;
+			w->reg[r] = code_nothing;
 	}
 	for (unsigned s = 0; s < w->nstored; s++) {
 		if (w->stored[s].value.word == v.word)
-			w->stored[s].value = nothing;
+			w->stored[s].value = code_nothing;
 	}
-	if (!v.beside || v.beside != found.beside)
-		return;
-	found.in = (uint8_t)v.word;
-	if (v.word >= NREGS) {
-		found.in = k->slots[v.word].in;
-		found.slot = k->slots[v.word].at;
-	}
-	for (i = 0; i < k->n; i++) {
-		if (k->ret[i].in == found.in && k->ret[i].slot == found.slot &&
-		    k->ret[i].beside == found.beside)
+	for (size_t i = 0; i < k->n && beside; i++) {
+		if (is_same(&k->ret[i], &found))
 			return;
 	}
-	k->more |= k->n == CODE_USES_MAX;
-	if (k->n < CODE_USES_MAX)
+	k->more |= beside && k->n == CODE_USES_MAX;
+	if (beside && k->n < CODE_USES_MAX)
 		k->ret[k->n++] = found;
 }
 
@@ -210,24 +208,24 @@ static bool has_segment(const ZydisDecodedOperand *op)
 	return op->mem.segment == ZYDIS_REGISTER_FS || op->mem.segment == ZYDIS_REGISTER_GS;
 }
 
-static struct value value_of(const struct way *w, ZydisRegister reg)
+static struct code_value value_of(const struct way *w, ZydisRegister reg)
 {
 	const int r = whole(reg);
 
-	return r < 0 || r == RSP ? nothing : w->reg[r];
+	return r < 0 || r == RSP ? code_nothing : w->reg[r];
 }
 
 /* Is it a word of the frame, by itself? */
 static bool is_slot(const struct walk *k, const struct way *w, const ZydisDecodedOperand *op,
-		    struct slot *ret)
+		    struct code_place *ret)
 {
 	const int base = is_memory(op) ? whole(op->mem.base) : NOTHING;
 	const bool by_fp = base == RBP && k->point->frame_pointer;
 
 	if ((base != RSP && !by_fp) || op->mem.index != ZYDIS_REGISTER_NONE)
 		return false;
-	*ret = (struct slot){ by_fp ? CODE_USE_FP : CODE_USE_FRAME,
-			      (int32_t)(op->mem.disp.value + (by_fp ? 0 : w->sp)) };
+	*ret = (struct code_place){ by_fp ? CODE_USE_FP : CODE_USE_FRAME,
+				    (int32_t)(op->mem.disp.value + (by_fp ? 0 : w->sp)) };
 	return true;
 }
 
@@ -238,40 +236,36 @@ static bool is_frame(const struct walk *k, ZydisRegister reg)
 	return r == RSP || (r == RBP && k->point->frame_pointer);
 }
 
-static struct value beside(struct value v, int64_t n)
+static struct code_value base_of(const struct walk *k, const struct way *w,
+				 const ZydisDecodedOperand *op)
 {
-	if (v.word != NOTHING)
-		v.beside += n;
-	return v;
+	return is_frame(k, op->mem.base) ? code_nothing : value_of(w, op->mem.base);
 }
 
-/* What the address is made of; without an index that nobody knows. */
-static struct value address_of(const struct walk *k, const struct way *w,
-			       const ZydisDecodedOperand *op)
+static struct code_value index_of(const struct way *w, const ZydisDecodedOperand *op)
 {
-	struct value v;
+	return code_times(value_of(w, op->mem.index), op->mem.scale);
+}
 
+static struct code_value address_of(const struct walk *k, const struct way *w,
+				    const ZydisDecodedOperand *op)
+{
 	if (is_frame(k, op->mem.base) || has_segment(op))
-		return nothing;
-	v = value_of(w, op->mem.base);
-	if (v.word == NOTHING && op->mem.scale == 1)
-		v = value_of(w, op->mem.index);
-	return beside(v, op->mem.disp.value);
+		return code_nothing;
+	return code_add(code_sum(base_of(k, w, op), index_of(w, op)), op->mem.disp.value);
 }
 
 /* Memory that is read or written. */
 static void touch(struct walk *k, struct way *w, const ZydisDecodedOperand *op)
 {
-	const struct value index = value_of(w, op->mem.index);
-	struct value base;
+	const struct code_value base = base_of(k, w, op), index = index_of(w, op);
 
 	if (has_segment(op))
 		return;
-	base = is_frame(k, op->mem.base) ? nothing : value_of(w, op->mem.base);
-	use(k, w, beside(base, op->mem.disp.value));
+	use(k, w, code_add(code_sum(base, index), op->mem.disp.value));
 	/* Either of two may be the pointer. */
-	if (op->mem.scale == 1 && index.word != base.word)
-		use(k, w, beside(index, op->mem.disp.value));
+	if (base.word != NOTHING && index.word != NOTHING && index.index == NOTHING)
+		use(k, w, code_add(code_sum(index, base), op->mem.disp.value));
 }
 
 /* ---- ways -------------------------------------------------------------------------------------
@@ -295,28 +289,28 @@ static bool is_untouched(const struct walk *k, const struct way *w, int word)
 	return true;
 }
 
+static bool add_fact(struct walk *k, uint64_t where, struct code_value v)
+{
+	const uint64_t words = (uint64_t)(uint16_t)v.word << 16 | (uint16_t)v.index;
+
+	/* In a loop the factor may grow as the bytes do. */
+	return code_is_known(v) &&
+	       code_facts_add(&k->facts, code_mix(where, words),
+			      v.beside ^ (int64_t)((uint64_t)(uint32_t)v.factor << 32));
+}
+
 /* Something is there that was not there yet. */
 static bool is_new(struct walk *k, const struct way *w)
 {
 	const uint64_t here = code_mix(w->pc, (uint64_t)w->sp);
 	bool any = code_facts_add(&k->facts, here, 0);
 
-	for (unsigned r = 0; r < NREGS; r++) {
-		if (w->reg[r].word != NOTHING)
-			any |= code_facts_add(
-				&k->facts,
-				code_mix(code_mix(here, place_of(r, 0)), (uint64_t)w->reg[r].word),
-				w->reg[r].beside);
-	}
+	for (unsigned r = 0; r < NREGS; r++)
+		any |= add_fact(k, code_mix(here, place_of(r, 0)), w->reg[r]);
 	for (unsigned s = 0; s < w->nstored; s++) {
-		const struct stored *v = &w->stored[s];
+		const struct code_place *p = &w->stored[s].slot;
 
-		if (v->value.word != NOTHING)
-			any |= code_facts_add(
-				&k->facts,
-				code_mix(code_mix(here, place_of(v->slot.in, v->slot.at)),
-					 (uint64_t)v->value.word),
-				v->value.beside);
+		any |= add_fact(k, code_mix(here, place_of(p->in, p->slot)), w->stored[s].value);
 	}
 	for (int i = NREGS; i < k->nwords; i++) {
 		if (is_untouched(k, w, i))
@@ -354,7 +348,7 @@ static void give(struct walk *k, struct way *w)
 	static const uint8_t given[] = { RDI, RSI, RDX, RCX, 8, 9 };
 
 	for (size_t i = 0; i < sizeof given; i++) {
-		if (w->reg[given[i]].beside)
+		if (code_is_beside(w->reg[given[i]]))
 			use(k, w, w->reg[given[i]]);
 	}
 }
@@ -364,7 +358,7 @@ static void called(struct way *w)
 	static const uint8_t lost[] = { RAX, RDX, RCX, RSI, RDI, 8, 9, 10, 11 };
 
 	for (size_t i = 0; i < sizeof lost; i++)
-		w->reg[lost[i]] = nothing;
+		w->reg[lost[i]] = code_nothing;
 }
 
 /* ---- instructions -----------------------------------------------------------------------------
@@ -373,7 +367,7 @@ static void called(struct way *w)
 /* All that is not known better. */
 static void other(struct walk *k, struct way *w)
 {
-	struct slot slot;
+	struct code_place slot;
 
 	for (unsigned i = 0; i < k->insn.operand_count; i++) {
 		const ZydisDecodedOperand *op = &k->ops[i];
@@ -381,7 +375,7 @@ static void other(struct walk *k, struct way *w)
 		if (is_memory(op) && !is_slot(k, w, op, &slot))
 			touch(k, w, op);
 		else if (is_memory(op) && op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
-			store(k, w, slot, nothing);
+			store(k, w, slot, code_nothing);
 	}
 	for (unsigned i = 0; i < k->insn.operand_count; i++) {
 		if (is_register(&k->ops[i]) && k->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
@@ -392,8 +386,8 @@ static void other(struct walk *k, struct way *w)
 static void move(struct walk *k, struct way *w)
 {
 	const ZydisDecodedOperand *to = &k->ops[0], *from = &k->ops[1];
-	struct value v = nothing;
-	struct slot slot;
+	struct code_value v = code_nothing;
+	struct code_place slot;
 
 	if (to->size != 64) {
 		other(k, w);
@@ -416,9 +410,24 @@ static void move(struct walk *k, struct way *w)
 	} else if (is_memory(to)) {
 		touch(k, w, to);
 		/* Somebody else may have it now. */
-		if (v.beside)
+		if (code_is_beside(v))
 			use(k, w, v);
 	}
+}
+
+/* A register's, or a word of the frame's. */
+static bool operand_value(struct walk *k, struct way *w, const ZydisDecodedOperand *op,
+			  struct code_value *ret)
+{
+	struct code_place slot;
+
+	if (is_register(op))
+		*ret = value_of(w, op->reg.value);
+	else if (is_memory(op) && op->size == 64 && is_slot(k, w, op, &slot))
+		*ret = load(k, w, slot);
+	else
+		return false;
+	return true;
 }
 
 /* add, sub, inc, dec */
@@ -429,33 +438,40 @@ static void step(struct walk *k, struct way *w, int sign)
 	const bool constant = one || by->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 	const int64_t n = sign * (constant && !one ? by->imm.value.s : 1);
 	const int r = is_register(to) ? whole(to->reg.value) : NOTHING;
-	struct value with;
-	struct slot slot;
+	struct code_value with;
+	struct code_place slot;
 
 	if (is_memory(to) && to->size == 64 && constant && is_slot(k, w, to, &slot)) {
-		store(k, w, slot, beside(load(k, w, slot), n));
+		store(k, w, slot, code_add(load(k, w, slot), n));
 	} else if (r == RSP && constant) {
 		w->sp += n;
 	} else if (r >= 0 && r != RSP && constant) {
-		w->reg[r] = beside(w->reg[r], n);
-	} else if (r >= 0 && r != RSP && is_register(by)) {
-		/* Who is the pointer, and who the distance? */
-		with = value_of(w, by->reg.value);
-		if (sign < 0 && with.word != NOTHING) {
-			w->reg[r] = nothing;
-			return;
-		}
-		if (with.word != NOTHING && w->reg[r].word != NOTHING) {
-			struct way both = *w;
-
-			both.reg[r] = with;
-			fork_to(k, &both, w->pc);
-		} else if (with.word != NOTHING) {
-			w->reg[r] = with;
-		}
+		w->reg[r] = code_add(w->reg[r], n);
+	} else if (r >= 0 && r != RSP && operand_value(k, w, by, &with)) {
+		/* Between two pointers, probably. */
+		if (sign < 0 && with.word != NOTHING)
+			w->reg[r] = code_nothing;
+		else
+			w->reg[r] = code_sum(w->reg[r], code_times(with, sign));
 	} else {
 		other(k, w);
 	}
+}
+
+/* shl and imul, by a constant */
+static void multiply(struct walk *k, struct way *w)
+{
+	const bool shift = k->insn.mnemonic != ZYDIS_MNEMONIC_IMUL;
+	const ZydisDecodedOperand *to = &k->ops[0], *by = &k->ops[shift ? 1 : 2];
+	const int r = is_register(to) ? whole(to->reg.value) : NOTHING;
+	struct code_value v;
+
+	if (r < 0 || r == RSP || k->insn.operand_count_visible != (shift ? 2 : 3) ||
+	    by->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || (shift && by->imm.value.u > 30) ||
+	    !operand_value(k, w, &k->ops[shift ? 0 : 1], &v))
+		other(k, w);
+	else
+		w->reg[r] = code_times(v, shift ? INT64_C(1) << by->imm.value.u : by->imm.value.s);
 }
 
 static void compute_address(struct walk *k, struct way *w)
@@ -473,8 +489,8 @@ static void compute_address(struct walk *k, struct way *w)
 static void push(struct walk *k, struct way *w)
 {
 	const ZydisDecodedOperand *op = &k->ops[0];
-	struct slot slot;
-	struct value v = nothing;
+	struct code_place slot;
+	struct code_value v = code_nothing;
 
 	if (is_register(op))
 		v = value_of(w, op->reg.value);
@@ -483,7 +499,7 @@ static void push(struct walk *k, struct way *w)
 	else if (is_memory(op))
 		touch(k, w, op);
 	w->sp -= 8;
-	store(k, w, (struct slot){ CODE_USE_FRAME, (int32_t)w->sp }, v);
+	store(k, w, (struct code_place){ CODE_USE_FRAME, (int32_t)w->sp }, v);
 }
 
 /* Either of two. */
@@ -555,7 +571,7 @@ static bool execute_kind(struct walk *k, struct way *w, bool *ends)
 		call(k, w);
 		return true;
 	case ZYDIS_CATEGORY_RET:
-		if (w->reg[RAX].beside)
+		if (code_is_beside(w->reg[RAX]))
 			use(k, w, w->reg[RAX]);
 		*ends = true;
 		return true;
@@ -599,6 +615,10 @@ static bool execute(struct walk *k, struct way *w)
 	case ZYDIS_MNEMONIC_DEC:
 		step(k, w, -1);
 		break;
+	case ZYDIS_MNEMONIC_SHL:
+	case ZYDIS_MNEMONIC_IMUL:
+		multiply(k, w);
+		break;
 	case ZYDIS_MNEMONIC_PUSH:
 		push(k, w);
 		break;
@@ -636,10 +656,11 @@ static void walk(struct walk *k)
 	struct way w = { .pc = k->point->pc };
 
 	for (int r = 0; r < NREGS; r++) {
-		w.reg[r] = nothing;
+		k->slots[r] = (struct code_place){ .in = (uint8_t)r };
+		w.reg[r] = code_nothing;
 		if (r != RSP && (preserved[r] || !k->point->returned) &&
 		    !(r == RBP && k->point->frame_pointer))
-			w.reg[r].word = (int16_t)r;
+			w.reg[r] = code_word(r);
 	}
 	k->nwords = NREGS;
 	fork_to(k, &w, w.pc);

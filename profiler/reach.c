@@ -185,6 +185,8 @@ static struct goro_error *mark(struct run *r, const struct target_maps *maps,
 	}
 	if (!err && r->view->guess && somebody_is_left(r))
 		err = reach_search_unaligned(r);
+	if (!err)
+		err = reach_used_error(r);
 	reach_sweep_free(r);
 	if (!err && !reach_guess_make(r))
 		err = &goro_enomem;

@@ -214,6 +214,8 @@ bool reach_used_room(struct run *r, const struct target_maps *maps);
 void reach_used_free(struct run *r);
 /* What goroutine g's frames use beside what they have; its stack from r->from[g] on, or NULL. */
 void reach_search_used(struct run *r, uint32_t g, const uint8_t *stack);
+/* Whether it could read what it wanted, in the end; the caller's. */
+struct goro_error *reach_used_error(struct run *r);
 /* And a thread's. */
 void reach_search_used_by(struct run *r, const struct target_thread *t);
 

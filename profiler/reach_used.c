@@ -41,10 +41,10 @@ struct point {
 	struct code_use *uses;
 };
 
-/* A word of a stack, counted from where the stack was left. */
+/* A word of a stack, and its index, counted from where the stack was left. */
 struct used_word {
-	uint32_t at;
-	int32_t beside;
+	uint32_t at, index_at;
+	int32_t factor, beside;
 };
 
 struct used_call {
@@ -67,6 +67,7 @@ struct reach_used {
 	struct point points[CACHED];
 	struct unwind_frame frames[MOST_FRAMES];
 	struct target_maps const *maps;
+	struct goro_error *err; /* nothing can be read any more */
 	uint8_t room[MOST_STACK];
 };
 
@@ -90,6 +91,7 @@ void reach_used_free(struct run *r)
 
 	if (!u)
 		return;
+	goro_error_free(u->err);
 	for (size_t i = 0; u->stacks && i < r->view->snap->nstacks; i++) {
 		free(u->stacks[i].words);
 		free(u->stacks[i].calls);
@@ -103,19 +105,39 @@ void reach_used_free(struct run *r)
 /* ---- code --------------------------------------------------------------------------------------
  */
 
+/* True: all of it. */
+static bool read_at(struct run *r, uint64_t address, void *to, size_t size)
+{
+	bool ok = false;
+	struct goro_error *err = target_read_at(r->view->t, address, to, size, &ok);
+
+	if (r->used->err)
+		goro_error_free(err);
+	else
+		r->used->err = err;
+	return ok;
+}
+
+struct goro_error *reach_used_error(struct run *r)
+{
+	struct goro_error *err = r->used ? r->used->err : NULL;
+
+	if (err)
+		r->used->err = NULL;
+	return err;
+}
+
 /* Only what is of a file, or the kernel's: what is written at run time may be anything. */
 static size_t read_code(void *arg, uint64_t address, void *to, size_t size)
 {
-	const struct run *r = arg;
+	struct run *r = arg;
 	const struct target_map *m = target_maps_find(r->used->maps, address);
-	bool ok = false;
 
 	if (!m || !m->executable || m->writable)
 		return 0;
 	if (size > m->hi - address)
 		size = m->hi - address;
-	goro_error_free(target_read_at(r->view->t, address, to, size, &ok));
-	return ok ? size : 0;
+	return read_at(r, address, to, size) ? size : 0;
 }
 
 static struct point look_at(struct run *r, const struct unwind_frame *f, bool frame_pointer)
@@ -165,16 +187,22 @@ static const struct point *point_of(struct run *r, const struct unwind_frame *f,
  */
 
 /* Where the word lies; 0: in no memory. */
-static uint64_t place_of(const struct unwind_frame *f, const struct code_use *use)
+static uint64_t place_of(const struct unwind_frame *f, const struct code_place *p)
 {
-	if (use->in == CODE_USE_FRAME)
-		return f->sp + (uint64_t)(int64_t)use->slot;
-	if (use->in == CODE_USE_FP)
-		return f->value[FRAME_POINTER] + (uint64_t)(int64_t)use->slot;
-	return f->at[use->in];
+	if (p->in == CODE_USE_FRAME)
+		return f->sp + (uint64_t)(int64_t)p->slot;
+	if (p->in == CODE_USE_FP)
+		return f->value[FRAME_POINTER] + (uint64_t)(int64_t)p->slot;
+	return f->at[p->in];
 }
 
-static bool add_word(struct used_stack *s, uint64_t at, int32_t beside)
+/* What the code makes of them. */
+static uint64_t address_of(uint64_t word, uint64_t index, int32_t factor, int32_t beside)
+{
+	return word + index * (uint64_t)(int64_t)factor + (uint64_t)(int64_t)beside;
+}
+
+static bool add_word(struct used_stack *s, struct used_word word)
 {
 	if (s->nwords == s->words_cap) {
 		size_t cap = s->words_cap ? s->words_cap * 2 : 16;
@@ -185,7 +213,7 @@ static bool add_word(struct used_stack *s, uint64_t at, int32_t beside)
 		s->words = bigger;
 		s->words_cap = cap;
 	}
-	s->words[s->nwords++] = (struct used_word){ (uint32_t)at, beside };
+	s->words[s->nwords++] = word;
 	return true;
 }
 
@@ -229,10 +257,14 @@ static void look_through(struct run *r, struct used_stack *s, const struct goro_
 
 		s->part |= !p->all;
 		for (size_t k = 0; k < p->n && ok; k++) {
-			const uint64_t at = place_of(&frames[i], &p->uses[k]);
+			const struct code_use *use = &p->uses[k];
+			const uint64_t at = place_of(&frames[i], &use->word) - info->sp;
+			const uint64_t index =
+				use->factor ? place_of(&frames[i], &use->index) - info->sp : at;
 
-			if (at - info->sp < len)
-				ok = add_word(s, at - info->sp, p->uses[k].beside);
+			if (at < len && index < len)
+				ok = add_word(s, (struct used_word){ (uint32_t)at, (uint32_t)index,
+								     use->factor, use->beside });
 		}
 		if (i)
 			s->calls[s->ncalls++] =
@@ -264,12 +296,14 @@ static void visit_all(struct run *r, const struct used_stack *s, const struct go
 		      const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < s->nwords; i++) {
-		const uint64_t v = word_at(bytes, len, s->words[i].at);
+		const struct used_word *w = &s->words[i];
+		const uint64_t v = word_at(bytes, len, w->at);
+		const uint64_t index = word_at(bytes, len, w->index_at);
 
 		/* Below are frames that are out of use: see reach_asleep.c. */
-		if (v && info->sp + s->words[i].at >= r->from[info - r->view->snap->g])
-			reach_visit(r, v + (uint64_t)(int64_t)s->words[i].beside,
-				    info->sp + s->words[i].at);
+		if (v && info->sp + w->at >= r->from[info - r->view->snap->g])
+			reach_visit(r, address_of(v, index, w->factor, w->beside),
+				    info->sp + w->at);
 	}
 }
 
@@ -295,11 +329,8 @@ static void search_around(struct run *r, const struct goro_info *info, uint64_t 
 		return;
 	}
 	for (uint64_t at = from, len; at < info->stack_hi; at += len) {
-		bool ok = false;
-
 		len = info->stack_hi - at < MOST_STACK ? info->stack_hi - at : MOST_STACK;
-		goro_error_free(target_read_at(r->view->t, at, r->used->room, len, &ok));
-		if (ok)
+		if (read_at(r, at, r->used->room, len))
 			reach_search_beside(r, r->used->room, len, at);
 	}
 }
@@ -310,17 +341,15 @@ static bool follow(struct run *r, const struct goro_info *info, uint64_t from, c
 	struct used_stack *s = &r->used->stacks[info->stack_id], own = { 0 };
 	const uint8_t *bytes = stack;
 	size_t len = info->stack_hi - info->sp;
-	bool ok = true;
 
 	if (s->looked && !s->nwords)
 		return s->part;
 	if (!stack || from != info->sp) {
 		len = len < MOST_STACK ? len : MOST_STACK;
-		goro_error_free(target_read_at(r->view->t, info->sp, r->used->room, len, &ok));
+		if (!read_at(r, info->sp, r->used->room, len))
+			return true;
 		bytes = r->used->room;
 	}
-	if (!ok)
-		return true;
 	if (!s->looked)
 		look_through(r, s, info, bytes, len);
 	if (is_like(s, bytes, len)) {
@@ -361,10 +390,7 @@ static size_t read_stack(struct run *r, uint64_t sp)
 	size_t want = m && m->hi - sp < MOST_STACK ? m->hi - sp : MOST_STACK;
 
 	for (; m && want >= 8; want /= 2) {
-		bool ok = false;
-
-		goro_error_free(target_read_at(r->view->t, sp, r->used->room, want, &ok));
-		if (ok)
+		if (read_at(r, sp, r->used->room, want))
 			return want;
 	}
 	return 0;
@@ -382,6 +408,16 @@ static void search_around_thread(struct run *r, const struct target_thread *t)
 		search_around(r, &r->view->snap->g[z->index], t->sp, NULL);
 }
 
+static uint64_t value_of(const struct unwind_stack *stack, const struct unwind_frame *f,
+			 const struct code_place *p)
+{
+	const uint64_t at = place_of(f, p) - stack->sp;
+
+	if (p->in < UNWIND_REGISTERS)
+		return f->have >> p->in & 1 ? f->value[p->in] : 0;
+	return at < stack->len ? word_at(stack->bytes, stack->len, (uint32_t)at) : 0;
+}
+
 /* False: there may be others. */
 static bool visit_uses(struct run *r, const struct unwind_stack *stack,
 		       const struct unwind_frame *f)
@@ -390,15 +426,11 @@ static bool visit_uses(struct run *r, const struct unwind_stack *stack,
 
 	for (size_t k = 0; k < p->n; k++) {
 		const struct code_use *use = &p->uses[k];
-		const uint64_t at = place_of(f, use) - stack->sp;
-		uint64_t v = 0;
+		const uint64_t v = value_of(stack, f, &use->word);
+		const uint64_t index = use->factor ? value_of(stack, f, &use->index) : 0;
 
-		if (use->in < UNWIND_REGISTERS && f->have >> use->in & 1)
-			v = f->value[use->in];
-		else if (use->in >= CODE_USE_FRAME && at < stack->len)
-			v = word_at(stack->bytes, stack->len, (uint32_t)at);
 		if (v)
-			reach_visit(r, v + (uint64_t)(int64_t)use->beside, 0);
+			reach_visit(r, address_of(v, index, use->factor, use->beside), 0);
 	}
 	return p->all;
 }

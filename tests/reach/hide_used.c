@@ -168,6 +168,48 @@ static void by_switch(void *arg)
 	cases(1);
 }
 
+enum { FIRST = 1000 };
+
+/* As compilers make it of a[i - FIRST]: what lies so far before the array, and i. */
+static void by_index(void *arg)
+{
+	char *p = *(char **)arg - FIRST * sizeof(void *);
+	long i = FIRST;
+
+	*(void **)arg = NULL;
+	__asm__ volatile("" : "+r"(p), "+r"(i));
+	goro_sleep(100000 * GORO_SECOND);
+	goro_chan_close(((goro_chan **)p)[i]);
+}
+
+/* In structs of a size that no address has as a factor. */
+static void by_far_index(void *arg)
+{
+	struct {
+		void *x[3];
+	} *p = (void *)(*(char **)arg - FIRST * sizeof(*p));
+	long i = FIRST;
+
+	*(void **)arg = NULL;
+	__asm__ volatile("" : "+r"(p), "+r"(i));
+	goro_sleep(100000 * GORO_SECOND);
+	goro_chan_close(p[i].x[0]);
+}
+
+/* Both are spilled. */
+static void by_spilled_index(void *arg)
+{
+	char *p = *(char **)arg - FIRST * sizeof(void *);
+	long i = FIRST - 1;
+
+	*(void **)arg = NULL;
+	__asm__ volatile("" : "+r"(p), "+r"(i));
+	take_registers();
+	goro_sleep(100000 * GORO_SECOND);
+	take_registers();
+	goro_chan_close(((goro_chan **)p)[i + 1]);
+}
+
 enum { PRESERVED = 6 };
 
 #define CLOSE_AT(p) goro_chan_close(*(goro_chan **)((p)-24))
@@ -369,6 +411,21 @@ static void used_by_threads(void)
 	}
 }
 
+static void used_by_index(void)
+{
+	by(by_index, true);
+}
+
+static void used_by_far_index(void)
+{
+	by(by_far_index, true);
+}
+
+static void used_by_spilled_index(void)
+{
+	by(by_spilled_index, true);
+}
+
 static void used_in_all_registers(void)
 {
 	static void *slots[NCHANS][PRESERVED];
@@ -444,6 +501,9 @@ const struct place places_used[] = {
 	{ "used_uneven_spilled", used_uneven_spilled },
 	{ "used_by_threads", used_by_threads },
 	{ "used_by_runner", used_by_runner },
+	{ "used_by_index", used_by_index },
+	{ "used_by_far_index", used_by_far_index },
+	{ "used_by_spilled_index", used_by_spilled_index },
 	{ "used_in_all_registers", used_in_all_registers },
 	{ "used_by_many_ways", used_by_many_ways },
 	{ "used_by_many_other_ways", used_by_many_other_ways },
