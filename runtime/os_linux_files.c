@@ -185,8 +185,11 @@ ssize_t os_pwrite(int fd, const void *buf, size_t n, int64_t offset)
 /* ---- sockets -----------------------------------------------------------------------------------
  */
 
+/* To the C library a file of names that it cannot open for want of a descriptor has no names. */
 static int resolve_error(int err, int saved_errno)
 {
+	if (errno == EMFILE || errno == ENFILE)
+		return (int)result(-1, saved_errno);
 	switch (err) {
 	case EAI_SYSTEM:
 		return (int)result(-1, saved_errno);
@@ -211,6 +214,7 @@ int os_resolve(const char *host, int port, bool passive, bool numeric, struct os
 	hints.ai_flags |= passive ? AI_PASSIVE : 0;
 	hints.ai_flags |= numeric ? AI_NUMERICHOST : 0;
 	snprintf(service, sizeof(service), "%d", port);
+	errno = 0;
 	err = getaddrinfo(host, service, &hints, &list);
 	if (err)
 		return resolve_error(err, saved);

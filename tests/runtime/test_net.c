@@ -343,6 +343,7 @@ static void out_of_descriptors(void)
 	check_eq(held[n], -EMFILE);
 	check_eq(goro_accept(listener), -EMFILE);
 	check_eq(goro_dial_tcp(LOCAL, goro_port(listener)), -EMFILE);
+	check_eq(goro_dial_tcp("localhost", goro_port(listener)), -EMFILE); /* not -ENOENT */
 	check_eq(goro_listen_tcp(LOCAL, 0, 1), -EMFILE);
 	check_eq(goro_close(held[--n]), 0);
 	conn = goro_accept(listener);
