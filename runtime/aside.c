@@ -44,6 +44,7 @@ bool goro_aside(void (*fn)(void *), void *arg)
 	struct aside *a = os_reserve_aligned(SIZE, SIZE);
 	struct m *mp = getm();
 	struct g *there;
+	unsigned known;
 
 	if (!a)
 		return false;
@@ -52,6 +53,7 @@ bool goro_aside(void (*fn)(void *), void *arg)
 	a->arg = arg;
 	there->stack_lo = (uintptr_t)(a + 1);
 	there->stack_hi = (uintptr_t)a + SIZE;
+	known = san_stack_new(there->stack_lo, there->stack_hi);
 	san_fiber_of_thread(&a->here);
 	san_fiber_create(&there->san);
 	goro_g_prepare_stack(there, there->stack_hi, run);
@@ -63,6 +65,7 @@ bool goro_aside(void (*fn)(void *), void *arg)
 	if (mp)
 		mp->aside = false;
 	san_fiber_destroy(&there->san, there->stack_lo, there->stack_hi);
+	san_stack_end(known);
 	os_unreserve(a, SIZE);
 	return true;
 }

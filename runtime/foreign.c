@@ -31,6 +31,7 @@ static void detach(struct m *mp)
 	mp = enter();
 	goro_end_foreign(mp);
 	san_fiber_destroy(&mp->g0.san, mp->g0.stack_lo, mp->g0.stack_hi);
+	san_stack_end(mp->thread_stack_known);
 	os_thread_signal_stack_end(mp);
 	goro_tls_m = NULL;
 	lock_always(&sched.lock);
@@ -103,6 +104,7 @@ static void prepare_g(struct m *mp, struct g *gp)
 {
 	gp->id = atomic_fetch_add_explicit(&sched.next_id, 1, memory_order_relaxed);
 	os_thread_stack(&gp->stack_lo, &gp->stack_hi);
+	mp->thread_stack_known = san_stack_new(gp->stack_lo, gp->stack_hi);
 	g_set_sp(gp, gp->stack_hi);
 	gp->entry = 0;
 	gp->held_locks = 0;

@@ -117,10 +117,12 @@ void goro_m_init(struct m *mp)
 static void m_main(void *arg)
 {
 	struct m *mp = arg;
+	unsigned known;
 
 	goro_m_init(mp);
 	san_fiber_of_thread(&mp->g0.san);
 	os_thread_stack(&mp->g0.stack_lo, &mp->g0.stack_hi);
+	known = san_stack_new(mp->g0.stack_lo, mp->g0.stack_hi);
 	mp->curg = &mp->g0;
 	goro_p_acquire(mp, mp->next_p);
 	mp->next_p = NULL;
@@ -128,6 +130,7 @@ static void m_main(void *arg)
 	os_thread_watch(mp);
 	goro_schedule(mp);
 	os_thread_watch(NULL);
+	san_stack_end(known);
 	os_thread_signal_stack_end(mp);
 	goro_tls_m = NULL;
 	lock_always(&sched.lock);

@@ -314,8 +314,9 @@ struct m {
 	struct g *locked_g;	     /* runs no other; see locked.c */
 	bool stopped; /* sched.lock: waits for a P, for locked_g; whoever has one wakes it */
 	bool ending;  /* locked_g has ended, and the thread with it */
-	_Atomic bool foreign; /* the thread is the program's; see foreign.c */
-	void *own_stack;      /* g0's then, kept with the record */
+	_Atomic bool foreign;	     /* the thread is the program's; see foreign.c */
+	void *own_stack;	     /* g0's then, kept with the record */
+	unsigned thread_stack_known; /* the thread's, to Valgrind */
 } __attribute__((aligned(2 * CACHE_LINE)));
 
 /* What lies above a goroutine's outermost frame, for observers: the contract's entry_owner. */

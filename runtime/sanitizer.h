@@ -70,13 +70,17 @@ static inline void san_root_region_end(const void *addr, size_t size)
 }
 
 /*
- * Valgrind must know each stack, or it takes a switch for growth and forgets what lies between the
- * two; and that one is used anew. Some ten instructions each when no Valgrind is there.
+ * Valgrind must know each stack, a thread's own too, or it takes a switch for growth and forgets
+ * what lies between the two; and that one is used anew. (It remembers one stack as the current one,
+ * for all threads: whoever goes to one that it does not know leaves it there, and the next to come
+ * to that same stack, from a neighbour, has not switched.) Some ten instructions each when no
+ * Valgrind is there.
  */
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>
 #else
 #define VALGRIND_STACK_REGISTER(lo, hi)	      0
+#define VALGRIND_STACK_DEREGISTER(id)	      ((void)(id))
 #define VALGRIND_MAKE_MEM_UNDEFINED(at, size) 0
 #define RUNNING_ON_VALGRIND		      0
 #endif
@@ -86,9 +90,18 @@ static inline bool san_is_watched(void)
 	return RUNNING_ON_VALGRIND;
 }
 
-static inline void san_stack_new(uintptr_t lo, uintptr_t hi)
+/* Returns what san_stack_end() wants. */
+static inline unsigned san_stack_new(uintptr_t lo, uintptr_t hi)
 {
-	(void)VALGRIND_STACK_REGISTER((void *)lo, (void *)(hi - 1));
+	(void)lo, (void)hi;
+	return (unsigned)VALGRIND_STACK_REGISTER((void *)lo, (void *)(hi - 1));
+}
+
+/* Something else may be there soon. */
+static inline void san_stack_end(unsigned id)
+{
+	(void)id;
+	VALGRIND_STACK_DEREGISTER(id);
 }
 
 static inline void san_stack_reuse(uintptr_t lo, uintptr_t hi)
