@@ -82,7 +82,8 @@ static void write_to(unsigned char *p)
 
 /*
  * From the lowest one up, as many as can be had. A page that was shared with a forked child is not
- * the stack's own until it is written to.
+ * the stack's own until it is written to. And where it is to go there is one already if somebody
+ * has touched all of our memory: mlockall(), or a debugger that writes a core file.
  */
 static size_t take_pages(const struct goro_cold_stack *h)
 {
@@ -93,10 +94,12 @@ static size_t take_pages(const struct goro_cold_stack *h)
 		void *to = (void *)(uintptr_t)(h->moving + at);
 		int err = os_page_move(to, from);
 
-		if (err == -EBUSY) {
+		if (err == -EBUSY)
 			write_to(from);
+		if (err == -EEXIST)
+			os_discard(to, goro_cold.page);
+		if (err == -EBUSY || err == -EEXIST)
 			err = os_page_move(to, from);
-		}
 		if (err)
 			break;
 	}
@@ -195,9 +198,14 @@ void goro_cold_taken(void)
 /* ---- begin -----------------------------------------------------------------------------------
  */
 
+static size_t stage_size(void)
+{
+	return TRIM_BATCH * COLD_PAGES * os_page_size();
+}
+
 static bool reserve(void)
 {
-	const size_t stage = TRIM_BATCH * COLD_PAGES * os_page_size();
+	const size_t stage = stage_size();
 	unsigned char *pages;
 
 	goro_cold.page = os_page_size();
@@ -212,7 +220,7 @@ static bool reserve(void)
 	goro_cold.room = pages;
 	goro_cold.zero = pages + goro_cold.page;
 	os_no_huge_pages(goro_cold.stage, stage);
-	return !os_faults_watch(goro_cold.stage, stage);
+	return true;
 }
 
 static const char *cannot(void)
@@ -259,6 +267,10 @@ void goro_cold_init(const char *setting)
 	goro_cold.after = (int64_t)(seconds * 1e9);
 }
 
+/*
+ * Nothing is watched before there is somebody to answer: mlockall() touches all that there is, and
+ * would wait for ever.
+ */
 void goro_cold_start(void)
 {
 	static const char dropped[] = "goro: GORO_COLD is left out: not in a fork()ed child\n";
@@ -268,4 +280,6 @@ void goro_cold_start(void)
 		os_write(2, dropped, sizeof(dropped) - 1);
 	if (err)
 		goro_throw("GORO_COLD: cannot start a thread: error %d", -err);
+	if (goro_cold.after && os_faults_watch(goro_cold.stage, stage_size()))
+		goro_throw("GORO_COLD: out of memory");
 }

@@ -10,6 +10,7 @@
  *   deliver  values are handed over into stacks that are cold: channels, select
  *   fork     a forked child sees what is on stacks that are cold
  *   pinned   a page that the kernel writes to on its own is not taken
+ *   locked   the program locks all of its memory, before its first goroutine and with cold stacks
  *   storm    parks and wakes at every moment of being taken, while others add to what lies there
  *   refused  what there cannot be is said in one line, and all else works
  */
@@ -433,6 +434,31 @@ static void pinned(void)
 	end_sleepers();
 }
 
+/* ---- locked ----------------------------------------------------------------------------------
+ */
+
+static void lock_all(void)
+{
+	if (mlockall(MCL_CURRENT)) {
+		printf("skipped: memory cannot be locked here\n");
+		exit(77);
+	}
+	must(!munlockall());
+}
+
+/* Each page there is touched by it. */
+static void locked(void)
+{
+	lock_all();
+	start_sleepers();
+	lock_all();
+	for (int i = 0; i < SLEEPERS; i++)
+		add_to((uintptr_t)i, 1);
+	for (int i = 0; i < SLEEPERS; i++)
+		wait_until_cold(words[i]);
+	end_sleepers();
+}
+
 /* ---- storm -----------------------------------------------------------------------------------
  */
 
@@ -578,7 +604,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} cases[] = {
 		{ "touch", touch }, { "deliver", deliver }, { "fork", forks }, { "pinned", pinned },
-		{ "storm", storm }, { "refused", refused }, { "walk", walk },
+		{ "storm", storm }, { "refused", refused }, { "walk", walk },  { "locked", locked },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++) {
