@@ -120,6 +120,7 @@ static void m_main(void *arg)
 	unsigned known;
 
 	goro_m_init(mp);
+	os_thread_signals(true);
 	san_fiber_of_thread(&mp->g0.san);
 	os_thread_stack(&mp->g0.stack_lo, &mp->g0.stack_hi);
 	known = san_stack_new(mp->g0.stack_lo, mp->g0.stack_hi);
@@ -130,6 +131,8 @@ static void m_main(void *arg)
 	os_thread_watch(mp);
 	goro_schedule(mp);
 	os_thread_watch(NULL);
+	/* From here on it is nobody's, and whoever calls would be left behind when it is gone. */
+	os_thread_signals(false);
 	san_stack_end(known);
 	os_thread_signal_stack_end(mp);
 	goro_tls_m = NULL;

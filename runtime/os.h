@@ -60,6 +60,9 @@ bool os_membarrier(void);
 int os_cores(void);
 uint32_t os_tid(void);
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals);
+/* What a thread of ours blocks: as it was asked for, for which it has to ask; or all, as it
+ * begins. */
+void os_thread_signals(bool as_usual);
 /* only_if_none: the program may have set one for this thread */
 void os_thread_signal_stack(struct m *mp, bool only_if_none);
 void os_thread_signal_stack_end(struct m *mp); /* the thread gets back what it came with */

@@ -224,6 +224,7 @@ void os_sched_yield(void)
 /* What signals a thread blocks that is not told to block them: as the program had it. */
 static sigset_t usual_mask;
 static __thread bool blocks_all;
+static __thread sigset_t begins_with;
 
 /*
  * Never given back to malloc: libc keeps the argument of a thread for as long as it lives, and to
@@ -233,6 +234,7 @@ struct thread_start {
 	void (*fn)(void *);
 	void *arg;
 	bool block_signals;
+	sigset_t mask;
 	struct thread_start *link;
 };
 
@@ -266,6 +268,7 @@ static void *thread_main(void *arg)
 
 	start_put(arg);
 	blocks_all = start.block_signals;
+	begins_with = start.mask;
 	start.fn(start.arg);
 	return NULL;
 }
@@ -273,7 +276,9 @@ static void *thread_main(void *arg)
 /*
  * The thread's own stack runs only the scheduler and reports. Signals of the process may be handled
  * on any worker, so workers block only what the starter does; or, if that is sysmon, who blocks
- * all, what its starter did. (A fault that is blocked kills without a word.)
+ * all, what its starter did. (A fault that is blocked kills without a word.) But all of them until
+ * it says that it is one of ours: a handler that calls us before would make it one of the
+ * program's.
  */
 int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 {
@@ -285,7 +290,6 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 
 	if (!start)
 		return -ENOMEM;
-	*start = (struct thread_start){ fn, arg, block_signals, NULL };
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, GUARD_SIZE + WORKER_STACK);
@@ -293,17 +297,25 @@ int os_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 	sigfillset(&all);
 	/* Libc writes 8 of its 128 bytes: the others would be what was here before, for ever. */
 	memset(&old, 0, sizeof(old));
-	if (block_signals || blocks_all)
-		pthread_sigmask(SIG_SETMASK, block_signals ? &all : &usual_mask, &old);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (block_signals)
 		usual_mask = old;
+	*start = (struct thread_start){ fn, arg, block_signals, blocks_all ? usual_mask : old,
+					NULL };
 	err = QUIETLY(pthread_create(&thread, &attr, thread_main, start));
-	if (block_signals || blocks_all)
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (err)
 		start_put(start);
 	return -err;
+}
+
+void os_thread_signals(bool as_usual)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, as_usual ? &begins_with : &all, NULL);
 }
 
 /* Faults on a goroutine's stack are handled on a stack of the thread; libdw needs room there. */

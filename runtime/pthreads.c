@@ -343,6 +343,7 @@ void goro_pthread_say(struct m *mp)
 static void say_the_rest(void *unused)
 {
 	(void)unused;
+	os_thread_signals(true);
 	while (say_one())
 		;
 }
