@@ -210,6 +210,7 @@ static void goro_waitgroup_part(void *arg)
 	goro_deferred_end_(&end);
 }
 
+/* Counted already: where `wg` is NULL the caller's own frame must be there to be named. */
 static void goro_waitgroup_start(goro_waitgroup *wg, goro_fn *fn, void *arg, size_t copied,
 				 uintptr_t pc)
 {
@@ -218,17 +219,18 @@ static void goro_waitgroup_start(goro_waitgroup *wg, goro_fn *fn, void *arg, siz
 	if (!fn)
 		goro_throw("go of nil func value");
 	*counted = (struct counted){ wg, fn, copied ? memcpy(counted->copy, arg, copied) : arg };
-	goro_waitgroup_add(wg, 1);
 	goro_part_go(goro_waitgroup_part, counted, pc);
 }
 
 void goro_waitgroup_go(goro_waitgroup *wg, goro_fn *fn, void *arg)
 {
+	goro_waitgroup_add(wg, 1);
 	goro_waitgroup_start(wg, fn, arg, 0, (uintptr_t)__builtin_return_address(0));
 }
 
 void goro_waitgroup_go_copy(goro_waitgroup *wg, goro_fn *fn, const void *args, size_t size)
 {
+	goro_waitgroup_add(wg, 1);
 	goro_waitgroup_start(wg, fn, (void *)args, size, (uintptr_t)__builtin_return_address(0));
 }
 
