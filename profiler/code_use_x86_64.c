@@ -20,7 +20,7 @@
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NREGS = 16 };
 
 enum {
-	MOST_STEPS = 8000,  /* instructions */
+	MOST_STEPS = 16000, /* instructions */
 	MOST_BEHIND = 1000, /* of them behind a jump by a table */
 	MOST_WAYS = 1024,   /* that wait to be followed */
 	MOST_WORDS = 48,    /* registers, and words of the frame */
@@ -444,7 +444,7 @@ static void step(struct walk *k, struct way *w, int sign)
 	if (is_memory(to) && to->size == 64 && constant && is_slot(k, w, to, &slot)) {
 		store(k, w, slot, code_add(load(k, w, slot), n));
 	} else if (r == RSP && constant) {
-		w->sp += n;
+		w->sp = code_plus(w->sp, n);
 	} else if (r >= 0 && r != RSP && constant) {
 		w->reg[r] = code_add(w->reg[r], n);
 	} else if (r >= 0 && r != RSP && operand_value(k, w, by, &with)) {
@@ -479,7 +479,7 @@ static void compute_address(struct walk *k, struct way *w)
 	const int r = whole(k->ops[0].reg.value);
 
 	if (r == RSP && whole(k->ops[1].mem.base) == RSP)
-		w->sp += k->ops[1].mem.disp.value;
+		w->sp = code_plus(w->sp, k->ops[1].mem.disp.value);
 	else if (r >= 0 && r != RSP)
 		w->reg[r] = address_of(k, w, &k->ops[1]);
 	else
@@ -498,7 +498,7 @@ static void push(struct walk *k, struct way *w)
 		v = load(k, w, slot);
 	else if (is_memory(op))
 		touch(k, w, op);
-	w->sp -= 8;
+	w->sp = code_plus(w->sp, -8);
 	store(k, w, (struct code_place){ CODE_USE_FRAME, (int32_t)w->sp }, v);
 }
 
@@ -525,7 +525,8 @@ static void scatter(struct walk *k, const struct way *w)
 	unsigned n = 0;
 	uint64_t pc;
 
-	for (pc = w->pc; pc < k->point->end && n++ < MOST_BEHIND; pc += k->insn.length) {
+	for (pc = w->pc; pc < k->point->end && n++ < MOST_BEHIND && k->steps++ < MOST_STEPS;
+	     pc += k->insn.length) {
 		if (!falls)
 			fork_to(k, w, pc);
 		if (!decode(k, pc))
@@ -623,7 +624,7 @@ static bool execute(struct walk *k, struct way *w)
 		push(k, w);
 		break;
 	case ZYDIS_MNEMONIC_POP:
-		w->sp += 8;
+		w->sp = code_plus(w->sp, 8);
 		other(k, w);
 		break;
 	default:
@@ -639,7 +640,7 @@ static bool execute(struct walk *k, struct way *w)
 static void follow(struct walk *k, struct way *w)
 {
 	while (is_new(k, w)) {
-		if (k->steps++ == MOST_STEPS || !decode(k, w->pc)) {
+		if (k->steps++ >= MOST_STEPS || !decode(k, w->pc)) {
 			k->more = true;
 			return;
 		}

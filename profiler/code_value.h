@@ -41,10 +41,16 @@ static inline bool code_is_beside(struct code_value v)
 	return v.word != CODE_NOTHING && (v.index != CODE_NOTHING || v.beside);
 }
 
+/* As processors add. */
+static inline int64_t code_plus(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 static inline struct code_value code_add(struct code_value v, int64_t n)
 {
 	if (code_is_known(v))
-		v.beside += n;
+		v.beside = code_plus(v.beside, n);
 	return v;
 }
 
@@ -87,6 +93,7 @@ static inline struct code_value code_times(struct code_value v, int64_t n)
 static inline struct code_value code_sum(struct code_value a, struct code_value b)
 {
 	struct code_value i;
+	int64_t factor;
 
 	if (a.word == CODE_NOTHING || (b.word != CODE_NOTHING && b.index != CODE_NOTHING)) {
 		i = a;
@@ -99,10 +106,12 @@ static inline struct code_value code_sum(struct code_value a, struct code_value 
 	if (!code_is_known(i) || i.word != CODE_NOTHING ||
 	    (a.index != CODE_NOTHING && a.index != i.index))
 		return a.word != CODE_NOTHING ? a : code_nothing;
-	a.factor = (a.index == CODE_NOTHING ? 0 : a.factor) + i.factor;
+	factor = (a.index == CODE_NOTHING ? 0 : (int64_t)a.factor) + i.factor;
+	if (factor != (int32_t)factor)
+		return code_nothing;
+	a.factor = (int32_t)factor;
 	a.index = i.index;
-	a.beside += i.beside;
-	return code_normal(a);
+	return code_normal(code_add(a, i.beside));
 }
 
 #endif /* GORO_CODE_VALUE_H */

@@ -24,7 +24,8 @@
  * A pointer may lie outside of what it leads to. C has none of these, but compilers keep some in
  * registers and frames, for a loop over an array: they are followed to where the code uses them
  * (reach_used.c) or, in code that cannot be followed, to all that is near (reach_beside.c). What
- * is not covered is a program that stores such a pointer elsewhere.
+ * is not covered is a program that stores such a pointer elsewhere, and a stack that nobody is on,
+ * of another library's coroutine.
  *
  * Cost: each root and each marked object is read once, and each goroutine is made a root at most
  * once, when the object it waits for is marked: a chain of goroutines that keep each other alive
