@@ -36,6 +36,9 @@
  *     larger frames can reach beyond it; compile those with -fstack-clash-protection.
  *   - A stack is not executable: a GCC nested function that uses variables of the one around it
  *     cannot be passed on as a pointer.
+ *   - C++ exceptions go with their goroutine over a call that blocks if the C++ library was there
+ *     from the start. A C program that loads it later (dlopen() of something in C++ that calls
+ *     this API) must be linked with it: -Wl,--no-as-needed -lstdc++.
  *   - A program with AddressSanitizer or ThreadSanitizer needs a libgoro that was built with it
  *     (cmake --preset asan, or tsan): they must be told of every change of stacks.
  *   - Any thread may call this API. One that the program made itself (pthread_create, std::thread)
