@@ -14,9 +14,10 @@
  * idle connections are closed, requests that have begun are answered, and then main() returns. The
  * second signal ends the program at once.
  *
- * The parser is Joyent's http_parser (Debian: libhttp-parser-dev), once that of Node.js.
+ * The parser is llhttp, that of Node.js (Debian: node-llhttp). How long a request's head may be is
+ * for its callers to say.
  */
-#include <http_parser.h>
+#include <llhttp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@
 
 enum { IN_SIZE = 4096, OUT_SIZE = 4096, REPLY_MAX = 512, PATH_MAX_LEN = 256, NAME_MAX_LEN = 24 };
 
+#define HEAD_MAX ((size_t)80 << 10)
 #define BODY_MAX (UINT64_C(64) << 20)
 
 static int64_t patience = 10 * GORO_SECOND;
@@ -41,14 +43,14 @@ struct connection {
 	int fd;
 	goro_context *ctx;
 	goro_waitgroup hung_up;
-	http_parser parser;
+	llhttp_t parser;
 	atomic_bool started; /* the parser is inside a request */
 	bool close;	     /* nothing follows the answers that are in `out` */
 	unsigned answered;
 
 	/* of the request */
 	char path[PATH_MAX_LEN], name[NAME_MAX_LEN];
-	size_t path_len, name_len;
+	size_t path_len, name_len, head;
 	bool in_value, has_host, expects;
 	uint64_t body;
 
@@ -58,6 +60,29 @@ struct connection {
 
 /* ---- answers ----------------------------------------------------------------------------------
  */
+
+static const struct {
+	int status;
+	const char *reason;
+} reasons[] = {
+	{ HTTP_STATUS_OK, "OK" },
+	{ HTTP_STATUS_BAD_REQUEST, "Bad Request" },
+	{ HTTP_STATUS_NOT_FOUND, "Not Found" },
+	{ HTTP_STATUS_METHOD_NOT_ALLOWED, "Method Not Allowed" },
+	{ HTTP_STATUS_REQUEST_TIMEOUT, "Request Timeout" },
+	{ HTTP_STATUS_PAYLOAD_TOO_LARGE, "Payload Too Large" },
+	{ HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large" },
+};
+
+/* The parser has names of statuses, but they are C's. */
+static const char *reason_of(int status)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	return "";
+}
 
 static void append(struct connection *c, const char *text, int len)
 {
@@ -79,7 +104,7 @@ static void reply(struct connection *c, int status, const char *extra, const cha
 	n = snprintf(text, sizeof(text),
 		     "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
 		     "Content-Length: %zu\r\n%s%s\r\n%s",
-		     status, http_status_str((enum http_status)status), date, strlen(body), extra,
+		     status, reason_of(status), date, strlen(body), extra,
 		     c->close ? "Connection: close\r\n" : "", head ? "" : body);
 	c->answered++;
 	append(c, text, n);
@@ -91,7 +116,7 @@ static void refuse(struct connection *c, int status)
 	char text[64];
 
 	c->close = true;
-	snprintf(text, sizeof(text), "%s\n", http_status_str((enum http_status)status));
+	snprintf(text, sizeof(text), "%s\n", reason_of(status));
 	reply(c, status, "", text, false);
 }
 
@@ -136,40 +161,47 @@ static void route(struct connection *c)
 /* ---- what the parser finds --------------------------------------------------------------------
  */
 
-static int on_begin(http_parser *p)
+static int on_begin(llhttp_t *p)
 {
 	struct connection *c = p->data;
 
 	c->started = true;
-	c->path_len = c->name_len = 0;
+	c->path_len = c->name_len = c->head = 0;
 	c->in_value = c->has_host = c->expects = false;
 	c->body = 0;
 	return 0;
 }
 
+static int head_is_long(const struct connection *c)
+{
+	return c->head > HEAD_MAX ? HPE_USER : 0;
+}
+
 /* Of a path that is too long no more is kept than it needs to be found nowhere. */
-static int on_url(http_parser *p, const char *at, size_t n)
+static int on_url(llhttp_t *p, const char *at, size_t n)
 {
 	struct connection *c = p->data;
 
+	c->head += n;
 	n = n < PATH_MAX_LEN - c->path_len ? n : PATH_MAX_LEN - c->path_len;
 	memcpy(c->path + c->path_len, at, n);
 	c->path_len += n;
-	return 0;
+	return head_is_long(c);
 }
 
 /* Names and values come in pieces. */
-static int on_name(http_parser *p, const char *at, size_t n)
+static int on_name(llhttp_t *p, const char *at, size_t n)
 {
 	struct connection *c = p->data;
 
 	if (c->in_value)
 		c->name_len = 0;
 	c->in_value = false;
+	c->head += n;
 	n = n < NAME_MAX_LEN - c->name_len ? n : NAME_MAX_LEN - c->name_len;
 	memcpy(c->name + c->name_len, at, n);
 	c->name_len += n;
-	return 0;
+	return head_is_long(c);
 }
 
 static bool name_is(const struct connection *c, const char *name)
@@ -177,18 +209,19 @@ static bool name_is(const struct connection *c, const char *name)
 	return c->name_len == strlen(name) && !strncasecmp(c->name, name, c->name_len);
 }
 
-static int on_value(http_parser *p, const char *at, size_t n)
+static int on_value(llhttp_t *p, const char *at, size_t n)
 {
 	struct connection *c = p->data;
 
-	(void)at, (void)n;
+	(void)at;
+	c->head += n;
 	c->in_value = true;
 	c->has_host |= name_is(c, "host");
 	c->expects |= name_is(c, "expect");
-	return 0;
+	return head_is_long(c);
 }
 
-static int on_headers(http_parser *p)
+static int on_headers(llhttp_t *p)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct connection *c = p->data;
@@ -196,34 +229,32 @@ static int on_headers(http_parser *p)
 	p->upgrade = 0; /* to another protocol: we know none */
 	if (p->http_major != 1 || (p->http_minor && !c->has_host))
 		return -1;
-	if (c->expects && http_should_keep_alive(p))
+	if (c->expects && llhttp_should_keep_alive(p))
 		append(c, go_on, sizeof(go_on) - 1);
 	return 0;
 }
 
-static int on_body(http_parser *p, const char *at, size_t n)
+static int on_body(llhttp_t *p, const char *at, size_t n)
 {
 	struct connection *c = p->data;
 
 	(void)at;
 	c->body += n;
-	return c->body > BODY_MAX;
+	return c->body > BODY_MAX ? HPE_USER : 0;
 }
 
 /* Pausing gives the others a chance to be written when there is no room for one more answer. */
-static int on_complete(http_parser *p)
+static int on_complete(llhttp_t *p)
 {
 	struct connection *c = p->data;
 
 	c->started = false;
-	c->close = !http_should_keep_alive(p) || goro_context_err(c->ctx);
+	c->close = !llhttp_should_keep_alive(p) || goro_context_err(c->ctx);
 	route(c);
-	if (c->close || OUT_SIZE - c->out_len < 2 * REPLY_MAX)
-		http_parser_pause(p, 1);
-	return 0;
+	return c->close || OUT_SIZE - c->out_len < 2 * REPLY_MAX ? HPE_PAUSED : 0;
 }
 
-static const http_parser_settings settings = {
+static const llhttp_settings_t settings = {
 	.on_message_begin = on_begin,
 	.on_url = on_url,
 	.on_header_field = on_name,
@@ -233,12 +264,11 @@ static const http_parser_settings settings = {
 	.on_message_complete = on_complete,
 };
 
-static int status_of(const struct connection *c, enum http_errno err)
+static int status_of(const struct connection *c)
 {
-	if (err == HPE_HEADER_OVERFLOW)
+	if (head_is_long(c))
 		return HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE;
-	return err == HPE_CB_body || c->body > BODY_MAX ? HTTP_STATUS_PAYLOAD_TOO_LARGE
-							: HTTP_STATUS_BAD_REQUEST;
+	return c->body > BODY_MAX ? HTTP_STATUS_PAYLOAD_TOO_LARGE : HTTP_STATUS_BAD_REQUEST;
 }
 
 /* ---- a connection -----------------------------------------------------------------------------
@@ -259,20 +289,22 @@ static bool flush(struct connection *c)
 /* Have the parser go over n bytes, and write the answers. False: that was all. */
 static bool parse(struct connection *c, size_t n)
 {
-	size_t at = 0;
+	const char *at = c->in, *end = c->in + n;
 
 	do {
-		enum http_errno err;
+		llhttp_errno_t err = llhttp_execute(&c->parser, at, (size_t)(end - at));
 
-		at += http_parser_execute(&c->parser, &settings, c->in + at, n - at);
-		err = HTTP_PARSER_ERRNO(&c->parser);
-		if (err == HPE_PAUSED)
-			http_parser_pause(&c->parser, 0);
-		else if (err != HPE_OK)
-			refuse(c, status_of(c, err));
+		if (err == HPE_PAUSED) {
+			at = llhttp_get_error_pos(&c->parser);
+			llhttp_resume(&c->parser);
+		} else if (err != HPE_OK) {
+			refuse(c, status_of(c));
+		} else {
+			at = end;
+		}
 		if (!flush(c) || c->close)
 			return false;
-	} while (at < n);
+	} while (at < end);
 	return true;
 }
 
@@ -325,7 +357,7 @@ static void serve(void *arg)
 	struct connection *c = arg;
 	goro_context_after *at_the_end;
 
-	http_parser_init(&c->parser, HTTP_REQUEST);
+	llhttp_init(&c->parser, HTTP_REQUEST, &settings);
 	c->parser.data = c;
 	goro_set_deadline(c->fd, goro_now() + patience, GORO_SAME_DEADLINE);
 	goro_waitgroup_add(&c->hung_up, 1);
