@@ -446,9 +446,8 @@ static void bench_parked_1m(void)
 }
 
 /* GORO_COLD is set, see set_environment(): until no more memory goes back. */
-static void bench_parked_cold(void)
+static void parked_cold(const char *name, int n)
 {
-	const int n = scaled(100000);
 	struct crowd crowd = { 0 };
 	double before = memory(), now, last;
 
@@ -459,7 +458,17 @@ static void bench_parked_cold(void)
 		last = now;
 		now = memory();
 	} while (now < last * 0.99);
-	print_figure("parked_memory_cold", (now - before) / n);
+	print_figure(name, (now - before) / n);
+}
+
+static void bench_parked_cold(void)
+{
+	parked_cold("parked_memory_cold", scaled(100000));
+}
+
+static void bench_parked_cold_1m(void)
+{
+	parked_cold("parked_memory_cold_1m", scaled(1000000));
 }
 
 struct timer_test {
@@ -584,13 +593,14 @@ static const struct {
 	{ "parked", bench_parked },
 	{ "parked_1m", bench_parked_1m },
 	{ "parked_cold", bench_parked_cold },
+	{ "parked_cold_1m", bench_parked_cold_1m },
 	{ "echo", bench_echo },
 };
 
 /* The runtime reads its environment when it starts, so with another one we start again. */
 static void set_environment(char **argv)
 {
-	bool cold = strcmp(argv[1], "parked_cold") == 0;
+	bool cold = strncmp(argv[1], "parked_cold", strlen("parked_cold")) == 0;
 
 	if (goro_maxprocs() == atoi(argv[2]) && cold == (getenv("GORO_COLD") != NULL))
 		return;

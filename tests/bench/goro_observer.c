@@ -16,11 +16,10 @@
  *       per frame, by our rows and by libunwind over the same copied stacks
  *   observed_gap
  *       for how long a goroutine that does nothing but yield did not get to run, in each
- *       millisecond: alone; while it is dumped or recorded without end; and while the same is done
- *       to a twin of its process, which takes as much of the machine and does not look at it
- *   observed_held
- *       the same without what its thread was ready and waited for a processor, which is all that a
- *       busy machine adds: alone, dumped and recorded
+ *       millisecond: alone; while it is dumped, listed or recorded without end; and while the same
+ *       is done to a twin of its process, which takes as much of the machine and does not look at
+ * it observed_held the same without what its thread was ready and waited for a processor, which is
+ * all that a busy machine adds: alone, dumped, listed and recorded
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -528,6 +527,8 @@ static void observed_gap(void)
 		{ .when = "alone" },
 		{ .when = "dumped", .words = dump_text },
 		{ .when = "dumped_twin", .words = dump_text, .twin = true },
+		{ .when = "listed", .words = dump_json },
+		{ .when = "listed_twin", .words = dump_json, .twin = true },
 		{ .when = "recorded", .words = record },
 		{ .when = "recorded_twin", .words = record, .twin = true },
 	};
@@ -542,6 +543,7 @@ static void observed_held(void)
 	struct gaps gaps[] = {
 		{ .when = "alone" },
 		{ .when = "dumped", .words = dump_text },
+		{ .when = "listed", .words = dump_json },
 		{ .when = "recorded", .words = record },
 	};
 

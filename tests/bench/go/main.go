@@ -302,11 +302,10 @@ func parked(memoryName, createName string, n int) {
 	runtime.KeepAlive(c)
 }
 
-func benchParkedCold() {
-	n := scaled(100000)
+func parkedCold(name string, n int) {
 	before := memory()
 	c := gather(n)
-	printFigure("parked_memory_cold", (memory()-before)/float64(n))
+	printFigure(name, (memory()-before)/float64(n))
 	runtime.KeepAlive(c)
 }
 
@@ -389,7 +388,8 @@ var benches = map[string]func(){
 	"skynet":             benchSkynet,
 	"parked":             func() { parked("parked_memory", "parked_create", scaled(100000)) },
 	"echo":               benchEcho,
-	"parked_cold":        benchParkedCold,
+	"parked_cold":        func() { parkedCold("parked_memory_cold", scaled(100000)) },
+	"parked_cold_1m":     func() { parkedCold("parked_memory_cold_1m", scaled(1000000)) },
 	"parked_1m":          func() { parked("parked_memory_1m", "parked_create_1m", scaled(1000000)) },
 }
 
