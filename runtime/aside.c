@@ -6,7 +6,8 @@
  * nothing of who calls (starting a thread: what is in the registers then, the C library keeps in
  * the thread's first frame for as long as it lives, and an address of a goroutine's stack among it
  * would keep alive, to a proof, whoever has that stack later). The callee begins with all registers
- * clear that a call preserves.
+ * clear that a call preserves. But the C library keeps addresses of this stack as well. So where
+ * such a stack was there is never anything else: it is kept for the next call.
  *
  * It stays on its thread, and must not park.
  */
@@ -19,16 +20,56 @@ struct aside {
 	uintptr_t here_sp;
 	void (*fn)(void *);
 	void *arg;
+	int err; /* of a thread's start */
 };
 
 /* Of which only what is touched costs anything. libdw needs room in a report. */
-enum { SIZE = 2 * 1024 * 1024 };
+enum { SIZE = 2 * 1024 * 1024, SPARES = 16 /* as many as may be in use at once, mostly */ };
+
+static struct aside *spares[SPARES];
+static uint32_t nspares, spares_lock;
+
+/* Never waits: this may be a signal's handler, in the midst of what it would wait for. */
+static bool spares_mine(void)
+{
+	return !__atomic_exchange_n(&spares_lock, 1, __ATOMIC_ACQUIRE);
+}
+
+static struct aside *aside_get(void)
+{
+	struct aside *a = NULL;
+
+	if (spares_mine()) {
+		if (nspares)
+			a = spares[--nspares];
+		unlock_always(&spares_lock);
+	}
+	return a ? a : os_reserve_aligned(SIZE, SIZE);
+}
+
+static void aside_put(struct aside *a)
+{
+	os_discard(a, SIZE);
+	if (spares_mine()) {
+		if (nspares < SPARES) {
+			spares[nspares++] = a;
+			a = NULL;
+		}
+		unlock_always(&spares_lock);
+	}
+	if (a)
+		os_unreserve(a, SIZE);
+}
+
+/* On a stack of these. */
+static struct aside *this_aside(void)
+{
+	return (struct aside *)((uintptr_t)__builtin_frame_address(0) & -(uintptr_t)SIZE);
+}
 
 static void run(void *unused)
 {
-	struct aside *a =
-		(struct aside *)((uintptr_t)__builtin_frame_address(0) & -(uintptr_t)SIZE);
-
+	struct aside *a = this_aside();
 	uintptr_t lo, hi;
 
 	(void)unused;
@@ -39,9 +80,9 @@ static void run(void *unused)
 	__builtin_unreachable();
 }
 
-bool goro_aside(void (*fn)(void *), void *arg)
+static bool call_aside(void (*fn)(void *), void *arg, int *err)
 {
-	struct aside *a = os_reserve_aligned(SIZE, SIZE);
+	struct aside *a = aside_get();
 	struct m *mp = getm();
 	struct g *there;
 	unsigned known;
@@ -66,8 +107,16 @@ bool goro_aside(void (*fn)(void *), void *arg)
 		mp->aside = false;
 	san_fiber_destroy(&there->san, there->stack_lo, there->stack_hi);
 	san_stack_end(known);
-	os_unreserve(a, SIZE);
+	*err = a->err;
+	aside_put(a);
 	return true;
+}
+
+bool goro_aside(void (*fn)(void *), void *arg)
+{
+	int none;
+
+	return call_aside(fn, arg, &none);
 }
 
 /* ---- threads ----------------------------------------------------------------------------------
@@ -77,21 +126,26 @@ struct thread_start {
 	void (*fn)(void *);
 	void *arg;
 	bool block_signals;
-	int err;
 };
 
+/*
+ * What `arg` points to lies on the stack of who calls, so it must be in no register any more when
+ * the thread begins: what becomes of it is written here, and not there.
+ */
 static void thread_start(void *arg)
 {
-	struct thread_start *start = arg;
+	const struct thread_start *start = arg;
+	int err = os_thread_start(start->fn, start->arg, start->block_signals);
 
-	start->err = os_thread_start(start->fn, start->arg, start->block_signals);
+	this_aside()->err = err;
 }
 
 int goro_thread_start(void (*fn)(void *), void *arg, bool block_signals)
 {
-	struct thread_start start = { fn, arg, block_signals, 0 };
+	struct thread_start start = { fn, arg, block_signals };
+	int err;
 
-	if (!goro_aside(thread_start, &start))
-		thread_start(&start);
-	return start.err;
+	if (!call_aside(thread_start, &start, &err))
+		err = os_thread_start(fn, arg, block_signals);
+	return err;
 }
