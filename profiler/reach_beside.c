@@ -19,11 +19,23 @@
 
 enum { BESIDE = 512 };
 
+/*
+ * Of what is no heap it is all the same where the word points: it leads to the whole. And no piece
+ * of heap is so small that it lies between these three.
+ */
 static void visit_around(struct run *r, uint64_t v, uint64_t at)
 {
-	if (v + BESIDE - r->zones.lo >= r->zones.span + 2 * BESIDE)
-		return;
-	for (int64_t d = -BESIDE; d <= BESIDE; d += HEAP_GRANULE)
+	bool heap = false;
+
+	for (int64_t d = -BESIDE; d <= BESIDE; d += BESIDE) {
+		const struct zone *z = zones_find(&r->zones, v + (uint64_t)d);
+
+		if (z && z->kind == ZONE_AREA)
+			heap = true;
+		else if (z)
+			reach_visit(r, v + (uint64_t)d, at);
+	}
+	for (int64_t d = -BESIDE; d <= BESIDE && heap; d += HEAP_GRANULE)
 		reach_visit(r, v + (uint64_t)d, at);
 }
 
