@@ -7,7 +7,8 @@
  * the thread's first frame for as long as it lives, and an address of a goroutine's stack among it
  * would keep alive, to a proof, whoever has that stack later). The callee begins with all registers
  * clear that a call preserves. But the C library keeps addresses of this stack as well. So where
- * such a stack was there is never anything else: it is kept for the next call.
+ * such a stack was there should never be anything else: it is kept for the next call. (Not where
+ * two give one back in the same moment, or more are in use at once than are kept.)
  *
  * It stays on its thread, and must not park.
  */
